@@ -1,0 +1,309 @@
+"""The MLP over one flat parameter buffer and one flat gradient buffer.
+
+Layout, for N hidden layers of W units, F features, C classes and a batch of B:
+
+- Activations, pre-activations and error signals are *units × batch*: a unit's samples lie side by side, so that
+  element-wise work runs over long contiguous stretches and a sum over the batch runs along memory.
+- All hidden layers are equally wide, so each kind of array is one array of rank 3, (N, W, B): the derivative of all
+  layers is one call, and all their weight gradients are one batched product.
+- A bias is one more row of its weight matrix, and every layer's output has one more row of ones to meet it: the
+  product and the bias are one call, and so are their gradients. With BatchNorm the bias is not there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activations import ACTIVATIONS, Array
+from engine.backend import Backend
+from engine.config import NetworkConfig
+from engine.initializers import INITIALIZERS
+from engine.losses import softmax_cross_entropy_delta
+from engine.normalization import (
+    BatchStatistics,
+    batch_norm_backward,
+    batch_norm_evaluate,
+    batch_norm_forward,
+    update_running,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """A weight layer as the outside knows it."""
+
+    name: str
+    fan_in: int
+    fan_out: int
+
+
+def layer_shapes(config: NetworkConfig, features: int, classes: int) -> tuple[LayerShape, ...]:
+    """Weight layers 0 … N from the input: N hidden layers, then the output layer."""
+    widths = [features, *[config.width] * config.hidden_layers, classes]
+    return tuple(LayerShape(f"layers.{i}", *widths[i : i + 2]) for i in range(config.hidden_layers + 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Vectors:
+    """Named views into one flat buffer, the same for parameters, gradients and updates.
+
+    first: (F+1, W), hidden: (N−1, W+1, W), output: (W+1, C), the last row of each its bias;
+    first and hidden have no bias row with BatchNorm. gain, shift: (N, W) with BatchNorm, else (0, W).
+    """
+
+    flat: Array
+    first: Array
+    hidden: Array
+    output: Array
+    gain: Array
+    shift: Array
+
+    @classmethod
+    def over(cls, flat: Array, config: NetworkConfig, features: int, classes: int) -> "_Vectors":
+        depth, width, bias = config.hidden_layers, config.width, 0 if config.batch_norm else 1
+        normalized = depth if config.batch_norm else 0
+        shapes = {
+            "first": (features + bias, width),
+            "hidden": (depth - 1, width + bias, width),
+            "output": (width + 1, classes),
+            "gain": (normalized, width),
+            "shift": (normalized, width),
+        }
+        views, start = {}, 0
+        for name, shape in shapes.items():
+            size = int(np.prod(shape))
+            views[name] = flat[start : start + size].reshape(shape)
+            start += size
+        return cls(flat, **views)
+
+    def matrices(self) -> list[Array]:
+        """Every layer's weight matrix with its bias row, from the input."""
+        return [self.first, *self.hidden, self.output]
+
+
+def parameter_count(config: NetworkConfig, features: int, classes: int) -> int:
+    """How many numbers the flat buffer holds."""
+    depth, width, bias = config.hidden_layers, config.width, 0 if config.batch_norm else 1
+    normalization = 2 * depth * width if config.batch_norm else 0
+    return (features + bias) * width + (depth - 1) * (width + bias) * width + (width + 1) * classes + normalization
+
+
+def working_memory(config: NetworkConfig, features: int, classes: int, batch: int, optimizer_vectors: int) -> int:
+    """An estimate, in bytes, of what a network in training takes; nothing is allocated."""
+    itemsize = np.dtype(config.dtype).itemsize
+    per_sample = config.hidden_layers * config.width * (4 + config.skip_connections + 2 * config.batch_norm)
+    vectors = 3 + optimizer_vectors
+    return itemsize * (vectors * parameter_count(config, features, classes) + batch * per_sample)
+
+
+class Network:
+    """Parameters, the forward and backward pass over one batch, and evaluation.
+
+    After forward_backward the public arrays hold that batch's values, units × batch:
+    outputs (N, W, B): every hidden layer's output h. pre_activations (N, W, B): z. activated (N, W, B): φ(z), which is
+    h without skip connections. derivatives (N, W, B): φ′(z). deltas (N, W, B): ∂E/∂z. logits, output_delta: (C, B).
+    """
+
+    def __init__(
+        self, config: NetworkConfig, features: int, classes: int, batch: int, backend: Backend, rng: np.random.Generator
+    ) -> None:
+        self.config = config
+        self.shapes = layer_shapes(config, features, classes)
+        self._backend = backend
+        self._xp = xp = backend.xp
+        self._activation = ACTIVATIONS[config.activation]
+        dtype = xp.dtype(config.dtype)
+        depth, width = config.hidden_layers, config.width
+
+        host = _Vectors.over(
+            np.zeros(parameter_count(config, features, classes)), config, features, classes
+        )
+        _initialize(host, config, self.shapes, rng)
+        self.parameters = _Vectors.over(backend.to_device(host.flat.astype(config.dtype)), config, features, classes)
+        self.gradients = _Vectors.over(xp.zeros_like(self.parameters.flat), config, features, classes)
+        self.updates = _Vectors.over(xp.zeros_like(self.parameters.flat), config, features, classes)
+
+        self._outputs_and_ones = xp.ones((depth, width + 1, batch), dtype)
+        self.outputs = self._outputs_and_ones[:, :width]
+        self.pre_activations = xp.empty((depth, width, batch), dtype)
+        self.activated = xp.empty((depth, width, batch), dtype) if config.skip_connections else self.outputs
+        self.derivatives = xp.empty((depth, width, batch), dtype)
+        self.deltas = xp.empty((depth, width, batch), dtype)
+        self.logits = xp.empty((classes, batch), dtype)
+        self.output_delta = xp.empty((classes, batch), dtype)
+        self._upstream = xp.empty((2, width, batch), dtype)
+        self._averaging = xp.full(batch, 1 / batch, dtype)
+
+        normalized = depth if config.batch_norm else 0
+        self._standardized = xp.empty((normalized, width, batch), dtype)
+        # what the weights see: the error signal itself, or with BatchNorm that in front of the normalization
+        self._product_deltas = xp.empty((depth, width, batch), dtype) if config.batch_norm else self.deltas
+        self._batch_mean = xp.zeros((normalized, width), dtype)
+        self._batch_variance = xp.zeros((normalized, width), dtype)
+        inverse_deviation = xp.zeros((normalized, width), dtype)
+        self._statistics = [
+            BatchStatistics(*arrays)
+            for arrays in zip(self._standardized, self._batch_mean, self._batch_variance, inverse_deviation, strict=True)
+        ]
+        self._running = xp.zeros((2, normalized, width), dtype)
+        self._running[1] = 1
+
+        # views made once: a step then creates no Python objects but the calls themselves
+        self._matrices = self.parameters.matrices()
+        self._transposed = [matrix.T for matrix in self._matrices]
+        self._weights = [matrix[: shape.fan_in] for matrix, shape in zip(self._matrices, self.shapes, strict=True)]
+        self._delta_columns = self._product_deltas.transpose(0, 2, 1)
+        self._skips = [config.skip_connections and shape.fan_in == shape.fan_out for shape in self.shapes[:-1]]
+
+    def forward_backward(self, inputs: Array, targets: Array) -> None:
+        """One pass over a batch: inputs (B, F+1) with a last column of ones, targets (B, C) one-hot.
+
+        Fills `gradients` and the arrays in the class's text. The parameters stay as they are.
+        """
+        columns = inputs.T
+        self._forward(columns)
+        softmax_cross_entropy_delta(self._xp, self.logits, targets.T, self.output_delta)
+        self._activation.derivative(self._xp, self.pre_activations, self.activated, self.derivatives)
+        self._backward()
+        self._weight_gradients(columns)
+
+    def _forward(self, columns: Array) -> None:
+        xp, config = self._xp, self.config
+        features = self.shapes[0].fan_in
+        below = columns[:features] if config.batch_norm else columns
+        for layer in range(config.hidden_layers):
+            z = self.pre_activations[layer]
+            if config.batch_norm:
+                xp.matmul(self._transposed[layer], below, out=self._standardized[layer])
+                batch_norm_forward(
+                    xp,
+                    self.parameters.gain[layer],
+                    self.parameters.shift[layer],
+                    self._averaging,
+                    self._statistics[layer],
+                    z,
+                )
+            else:
+                xp.matmul(self._transposed[layer], below, out=z)
+            activated, output = self.activated[layer], self.outputs[layer]
+            self._activation.value(xp, z, activated)
+            if self._skips[layer]:
+                xp.add(activated, below[: config.width], out=output)
+            elif config.skip_connections:
+                xp.copyto(output, activated)
+            below = output if config.batch_norm else self._outputs_and_ones[layer]
+        xp.matmul(self._transposed[-1], self._outputs_and_ones[-1], out=self.logits)
+
+    def _backward(self) -> None:
+        xp, config = self._xp, self.config
+        upstream, spare = self._upstream
+        xp.matmul(self._weights[-1], self.output_delta, out=upstream)
+        for layer in reversed(range(config.hidden_layers)):
+            delta = self.deltas[layer]
+            xp.multiply(upstream, self.derivatives[layer], out=delta)
+            if config.batch_norm:
+                batch_norm_backward(
+                    xp,
+                    delta,
+                    self.parameters.gain[layer],
+                    self._averaging,
+                    self._statistics[layer],
+                    self.gradients.gain[layer],
+                    self.gradients.shift[layer],
+                    self._product_deltas[layer],
+                )
+            if layer:
+                xp.matmul(self._weights[layer], self._product_deltas[layer], out=spare)
+                if self._skips[layer]:
+                    xp.add(spare, upstream, out=spare)
+                upstream, spare = spare, upstream
+
+    def _weight_gradients(self, columns: Array) -> None:
+        xp = self._xp
+        rows = self.parameters.first.shape[0]
+        xp.matmul(columns[:rows], self._delta_columns[0], out=self.gradients.first)
+        rows = self.parameters.hidden.shape[1]
+        xp.matmul(self._outputs_and_ones[:-1, :rows], self._delta_columns[1:], out=self.gradients.hidden)
+        xp.matmul(self._outputs_and_ones[-1], self.output_delta.T, out=self.gradients.output)
+
+    def apply_updates(self) -> None:
+        """Add `updates` to the parameters, and move BatchNorm's running statistics by the batch last seen."""
+        self._xp.add(self.parameters.flat, self.updates.flat, out=self.parameters.flat)
+        if self.config.batch_norm:
+            update_running(self._xp, self._running, self._batch_mean, self._batch_variance, self.logits.shape[1])
+
+    def evaluate(self, inputs: Array) -> Array:
+        """The logits (C, samples) of inputs (samples, F+1), with BatchNorm's running statistics."""
+        xp, config = self._xp, self.config
+        columns = inputs.T
+        output = xp.ones((config.width + 1, columns.shape[1]), inputs.dtype)
+        z = xp.empty((config.width, columns.shape[1]), inputs.dtype)
+        for layer in range(config.hidden_layers):
+            matrix = self._transposed[layer]
+            below = columns if layer == 0 else output
+            xp.matmul(matrix, below[: matrix.shape[1]], out=z)
+            if config.batch_norm:
+                batch_norm_evaluate(
+                    xp, z, self.parameters.gain[layer], self.parameters.shift[layer], *self._running[:, layer]
+                )
+            if self._skips[layer]:
+                activated = xp.empty_like(z)
+                self._activation.value(xp, z, activated)
+                xp.add(activated, below[: config.width], out=output[:-1])
+            else:
+                self._activation.value(xp, z, output[:-1])
+        return xp.matmul(self._transposed[-1], output)
+
+    def weight_rows(self, vectors: _Vectors) -> list[Array]:
+        """The weights (no biases) of every layer as rows: three arrays of (layers, entries) whose layers follow each other."""
+        features, classes, width = self.shapes[0].fan_in, self.shapes[-1].fan_out, self.config.width
+        return [
+            matrices.reshape(len(matrices), matrices.shape[-2] * matrices.shape[-1])[:, :entries]
+            for matrices, entries in (
+                (vectors.first[None], features * width),
+                (vectors.hidden, width * width),
+                (vectors.output[None], width * classes),
+            )
+        ]
+
+    def named_parameters(self) -> dict[str, NDArray[np.float64]]:
+        """Host copies by name: `layers.0.weight` (fan_in, fan_out), `layers.0.bias`, `layers.0.norm.gain` and so on."""
+        named = self._named(self.parameters)
+        if self.config.batch_norm:
+            running = self._backend.to_host(self._running)
+            for layer, shape in enumerate(self.shapes[:-1]):
+                named[f"{shape.name}.norm.running_mean"] = running[0, layer]
+                named[f"{shape.name}.norm.running_var"] = running[1, layer]
+        return named
+
+    def named_gradients(self) -> dict[str, NDArray[np.float64]]:
+        """Host copies by name, of the last forward_backward; the running statistics have none."""
+        return self._named(self.gradients)
+
+    def _named(self, vectors: _Vectors) -> dict[str, NDArray[np.float64]]:
+        host = _Vectors.over(
+            self._backend.to_host(vectors.flat), self.config, self.shapes[0].fan_in, self.shapes[-1].fan_out
+        )
+        named = {}
+        for layer, (shape, matrix) in enumerate(zip(self.shapes, host.matrices(), strict=True)):
+            named[f"{shape.name}.weight"] = matrix[: shape.fan_in]
+            if len(matrix) > shape.fan_in:
+                named[f"{shape.name}.bias"] = matrix[shape.fan_in]
+            if layer < len(host.gain):
+                named[f"{shape.name}.norm.gain"] = host.gain[layer]
+                named[f"{shape.name}.norm.bias"] = host.shift[layer]
+        return named
+
+
+def _initialize(
+    host: _Vectors, config: NetworkConfig, shapes: tuple[LayerShape, ...], rng: np.random.Generator
+) -> None:
+    """Draw every layer in order, weight before bias."""
+    initializer = INITIALIZERS[config.initialization]
+    for matrix, shape in zip(host.matrices(), shapes, strict=True):
+        size = (shape.fan_in, shape.fan_out)
+        matrix[: shape.fan_in] = initializer.weight(rng, size, config)
+        if initializer.bias and len(matrix) > shape.fan_in:
+            matrix[shape.fan_in] = initializer.bias(rng, size, config)
+    host.gain[...] = 1

@@ -1,0 +1,154 @@
+"""What is measured in every layer, and how it reaches the host in one copy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activations import ACTIVATIONS, Array
+from engine.backend import Backend
+from engine.network import Network
+
+SATURATION_SHARE = 0.05
+"""A unit is saturated for a sample where abs φ′ is below this share of its maximum."""
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerMeasurements:
+    """One float64 entry a weight layer, from the input to the output layer.
+
+    grad_norm: Frobenius norm of ∂E/∂W; grad_norm_min and grad_norm_max over the steps since the last measurement.
+    delta_norm: Frobenius norm of ∂E/∂z over the batch. activation_mean, activation_std: of the layer's output, the
+    logits at the last. derivative_rms: root mean square of φ′(z), 1 at the output. weight_norm: of W.
+    Masked arrays, masked where there is nothing to say: saturated (share of units × samples), dead (share of units),
+    update_ratio (‖ΔW‖ / ‖W‖ of the last update; masked before the first).
+    """
+
+    grad_norm: Vector
+    grad_norm_min: Vector
+    grad_norm_max: Vector
+    delta_norm: Vector
+    activation_mean: Vector
+    activation_std: Vector
+    derivative_rms: Vector
+    saturated: "np.ma.MaskedArray[tuple[int], np.dtype[np.float64]]"
+    dead: "np.ma.MaskedArray[tuple[int], np.dtype[np.float64]]"
+    weight_norm: Vector
+    update_ratio: "np.ma.MaskedArray[tuple[int], np.dtype[np.float64]]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """A network at a step: parameters after `step` updates, on the batch that the next update will use.
+
+    loss and accuracy are of that batch, validation_accuracy of the whole validation part.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_accuracy: float
+    layers: LayerMeasurements
+
+
+class Telemetry:
+    """Keeps the extremes of the gradient norms on the device, and gathers a measurement for the host."""
+
+    def __init__(self, network: Network, backend: Backend) -> None:
+        self._network = network
+        self._backend = backend
+        self._xp = backend.xp
+        self._activation = ACTIVATIONS[network.config.activation]
+        self._gradient_rows = network.weight_rows(network.gradients)
+        self._weight_rows = network.weight_rows(network.parameters)
+        self._update_rows = network.weight_rows(network.updates)
+        layers = network.config.hidden_layers + 1
+        self._norms = self._xp.zeros(layers, self._xp.float64)
+        self._extremes = self._xp.zeros((2, layers), self._xp.float64)
+        self._begun = False
+
+    def observe(self) -> None:
+        """Take the gradient norms of the pass just made into the extremes. Copies nothing to the host."""
+        xp = self._xp
+        self._fill_norms(self._gradient_rows, self._norms)
+        if self._begun:
+            # both propagate NaN, so that one between two measurements is seen
+            xp.minimum(self._extremes[0], self._norms, out=self._extremes[0])
+            xp.maximum(self._extremes[1], self._norms, out=self._extremes[1])
+        else:
+            self._extremes[:] = self._norms
+            self._begun = True
+
+    def gather(self, updated: bool, scalars: list[Array]) -> tuple[list[float], LayerMeasurements]:
+        """The scalars and every layer's numbers, in one copy; the extremes begin anew.
+
+        updated: whether an update has been made. scalars: 0-d arrays on the device that travel along.
+        Overwrites the network's `derivatives`, which nothing needs after the backward pass.
+        """
+        network, xp = self._network, self._xp
+        hidden = network.config.hidden_layers
+        width, batch = network.config.width, network.logits.shape[1]
+        count = width * batch
+        packed = xp.full(len(LAYER_FIELDS) * (hidden + 1) + len(scalars), xp.nan, xp.float64)
+        table = packed[: -len(scalars)].reshape(len(LAYER_FIELDS), hidden + 1)
+        rows = dict(zip(LAYER_FIELDS, table, strict=True))
+
+        rows["grad_norm"][:] = self._norms
+        rows["grad_norm_min"][:], rows["grad_norm_max"][:] = self._extremes
+        self._begun = False
+        rows["delta_norm"][:-1] = self._backend.row_norms(network.deltas.reshape(hidden, count))
+        rows["delta_norm"][-1:] = self._backend.row_norms(network.output_delta.reshape(1, -1))
+
+        slopes = network.derivatives.reshape(hidden, count)
+        rows["derivative_rms"][:-1] = self._backend.row_norms(slopes) / count**0.5
+        rows["derivative_rms"][-1] = 1
+        if self._activation.saturates:
+            bound = SATURATION_SHARE * self._activation.largest_derivative
+            rows["saturated"][:-1] = xp.mean(xp.abs(slopes) < bound, axis=1)
+        if self._activation.rectifies:
+            rows["dead"][:-1] = xp.mean(xp.logical_not(xp.any(network.activated, axis=2)), axis=1)
+
+        mean = xp.mean(network.outputs, axis=(1, 2), dtype=xp.float64)
+        xp.subtract(network.outputs, mean.astype(slopes.dtype)[:, None, None], out=network.derivatives)
+        rows["activation_mean"][:-1] = mean
+        rows["activation_mean"][-1] = xp.mean(network.logits, dtype=xp.float64)
+        rows["activation_std"][:-1] = self._backend.row_norms(slopes) / count**0.5
+        rows["activation_std"][-1] = xp.std(network.logits, dtype=xp.float64)
+
+        self._fill_norms(self._weight_rows, rows["weight_norm"])
+        if updated:
+            self._fill_norms(self._update_rows, rows["update_ratio"])
+            rows["update_ratio"][:] /= rows["weight_norm"]
+
+        for place, scalar in enumerate(scalars, start=-len(scalars)):
+            packed[place] = scalar
+        host = self._backend.to_host(packed)
+        values = host[: -len(scalars)].reshape(len(LAYER_FIELDS), hidden + 1)
+        return host[-len(scalars) :].tolist(), self._as_measurements(values, updated)
+
+    def _as_measurements(self, table: NDArray[np.float64], updated: bool) -> LayerMeasurements:
+        values = dict(zip(LAYER_FIELDS, table, strict=True))
+        layers = table.shape[1]
+        is_hidden = np.arange(layers) < layers - 1
+        known = {
+            "saturated": is_hidden & self._activation.saturates,
+            "dead": is_hidden & self._activation.rectifies,
+            "update_ratio": np.full(layers, updated),
+        }
+        for field, mask in known.items():
+            values[field] = np.ma.MaskedArray(values[field], mask=~mask)
+        return LayerMeasurements(**values)
+
+    def _fill_norms(self, row_groups: list[Array], out: Array) -> None:
+        start = 0
+        for rows in row_groups:
+            if len(rows):
+                out[start : start + len(rows)] = self._backend.row_norms(rows)
+            start += len(rows)
+
+
+LAYER_FIELDS = tuple(LayerMeasurements.__dataclass_fields__)
+"""The names of section "What is measured", in the order in which they travel."""

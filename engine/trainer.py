@@ -1,0 +1,145 @@
+"""Training step by step: one update, or a measurement of the coming one."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activations import Array
+from engine.backend import Backend
+from engine.config import NetworkConfig, TrainingConfig, check_together
+from engine.datasets import Dataset, split
+from engine.errors import UsageError
+from engine.losses import softmax_cross_entropy
+from engine.memory import refuse_what_does_not_fit
+from engine.network import Network
+from engine.optimizers import OPTIMIZERS
+from engine.telemetry import Measurement, Telemetry
+
+CLIP_EPSILON = 1e-6
+"""As in torch.nn.utils.clip_grad_norm_."""
+
+
+class Trainer:
+    """Trains a network on a data set. The same arguments give the same numbers, bit for bit.
+
+    The seed gives three independent streams: the split, the weights and the batches, so that a change of the network
+    leaves the batches as they are. Raises UsageError for what does not fit together or into memory.
+    """
+
+    def __init__(self, network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend) -> None:
+        check_together(network, training)
+        refuse_what_does_not_fit(network, training, dataset)
+        split_rng, weight_rng, self._batch_rng = (np.random.default_rng([training.seed, stream]) for stream in range(3))
+        parts = split(dataset, split_rng)
+        samples = len(parts.training_labels)
+        if training.batch_size > samples:
+            raise UsageError(
+                "batch_size", f"{training.batch_size} is more than the {samples} training samples of {dataset.name}"
+            )
+        self.training = training
+        self.step_count = 0
+        self._backend = backend
+        self._xp = xp = backend.xp
+        self._steps_per_epoch = samples // training.batch_size
+
+        self._inputs = backend.to_device(_with_ones(parts.training_inputs, network.dtype))
+        self._targets = backend.to_device(_one_hot(parts.training_labels, dataset.classes, network.dtype))
+        self._validation_inputs = backend.to_device(_with_ones(parts.validation_inputs, network.dtype))
+        self._validation_labels = backend.to_device(parts.validation_labels)
+        self._batch_inputs = xp.empty((training.batch_size, dataset.features + 1), network.dtype)
+        self._batch_targets = xp.empty((training.batch_size, dataset.classes), network.dtype)
+
+        with backend.quiet():
+            self.network = Network(network, dataset.features, dataset.classes, training.batch_size, backend, weight_rng)
+            self._optimizer = OPTIMIZERS[training.optimizer].create(xp, training, self.network.parameters.flat)
+            self._telemetry = Telemetry(self.network, backend)
+        self._pass_made = False
+        self._measurement: Measurement | None = None
+        self._shuffle_and_take()
+
+    @property
+    def epoch(self) -> int:
+        return self.step_count // self._steps_per_epoch
+
+    def step(self) -> None:
+        """One update. Makes no copy to the host and never waits for the device."""
+        with self._backend.quiet():
+            self._make_pass()
+            gradient = self.network.gradients.flat
+            self._clip(gradient)
+            self._decay(gradient)
+            self._optimizer.update(gradient, out=self.network.updates.flat)
+            self.network.apply_updates()
+        self.step_count += 1
+        self._pass_made = False
+        self._measurement = None
+        self._shuffle_and_take()
+
+    def measure(self, validate: bool = True) -> Measurement:
+        """The network at this step, on the batch of the coming one, whose pass the next step() reuses.
+
+        A second call at the same step returns the same. Without `validate`, validation_accuracy is NaN.
+        """
+        if self._measurement is None:
+            with self._backend.quiet():
+                self._measurement = self._measure(validate)
+        return self._measurement
+
+    def current_batch(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Host copies of the batch that measure() describes: inputs (batch, features), labels (batch,)."""
+        inputs = self._backend.to_host(self._batch_inputs)[:, :-1]
+        labels = self._backend.to_host(self._batch_targets).argmax(axis=1)
+        return inputs, labels
+
+    def _measure(self, validate: bool) -> Measurement:
+        xp, network = self._xp, self.network
+        self._make_pass()
+        targets = self._batch_targets.T
+        scalars = [
+            softmax_cross_entropy(xp, network.logits, targets),
+            xp.mean(xp.argmax(network.logits, axis=0) == xp.argmax(targets, axis=0)),
+        ]
+        if validate:
+            answers = xp.argmax(network.evaluate(self._validation_inputs), axis=0)
+            scalars.append(xp.mean(answers == self._validation_labels))
+        numbers, layers = self._telemetry.gather(self.step_count > 0, scalars)
+        return Measurement(self.step_count, self.epoch, *[*numbers, np.nan][:3], layers)
+
+    def _make_pass(self) -> None:
+        if not self._pass_made:
+            self.network.forward_backward(self._batch_inputs, self._batch_targets)
+            self._telemetry.observe()
+            self._pass_made = True
+
+    def _clip(self, gradient: Array) -> None:
+        if self.training.gradient_clip is not None:
+            norm = self._backend.row_norms(gradient[None, :])
+            factor = self._xp.minimum(1, self.training.gradient_clip / (norm + CLIP_EPSILON))
+            gradient *= factor.astype(gradient.dtype)
+
+    def _decay(self, gradient: Array) -> None:
+        if self.training.weight_decay:
+            scratch = self.network.updates.flat
+            self._xp.multiply(self.network.parameters.flat, self.training.weight_decay, out=scratch)
+            self._xp.add(gradient, scratch, out=gradient)
+
+    def _shuffle_and_take(self) -> None:
+        """Gather the coming batch; each epoch is a new order, and samples beyond the last whole batch wait for the next."""
+        place = self.step_count % self._steps_per_epoch
+        if place == 0:
+            self._order = self._backend.to_device(self._batch_rng.permutation(len(self._inputs)))
+        batch = self.training.batch_size
+        rows = self._order[place * batch : (place + 1) * batch]
+        self._backend.gather(self._inputs, rows, self._batch_inputs)
+        self._backend.gather(self._targets, rows, self._batch_targets)
+
+
+def _with_ones(inputs: NDArray[np.float64], dtype: str) -> NDArray[Any]:
+    """(samples, features) with one more column of ones, which meets the bias row of the first weight matrix."""
+    return np.hstack([inputs, np.ones((len(inputs), 1))]).astype(dtype)
+
+
+def _one_hot(labels: NDArray[np.int64], classes: int, dtype: str) -> NDArray[Any]:
+    encoded: NDArray[Any] = np.eye(classes, dtype=dtype)[labels]
+    return encoded

@@ -138,4 +138,3 @@ ACTIVATIONS: dict[str, Activation] = {
     "linear": Activation(_linear, _linear_derivative, 1.0),
 }
 """Every activation by its name. Klambauer et al. 2017 for selu, Elfwing et al. 2018 for silu."""
-

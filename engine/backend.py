@@ -116,7 +116,7 @@ def _row_norms_on_host(rows: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def scaled_row_norms(xp: Any, rows: Array) -> Array:
-    """The norm of every row of (rows, entries), each scaled by its largest entry first; 0, ∞ and NaN stay what they are."""
+    """The norm of every row of (rows, entries), each scaled by its largest entry; 0, ∞ and NaN stay what they are."""
     wide = rows.astype(xp.float64)
     largest = xp.max(xp.abs(wide), axis=1)
     scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1.0)

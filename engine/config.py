@@ -57,13 +57,15 @@ class NetworkConfig:
         _check_number("weight_variance", self.weight_variance, above=0)
         _check_number("bias_variance", self.bias_variance, least=0)
         if self.dtype == "float16":
-            raise UsageError("dtype", 'no dtype "float16": a gradient below 6e-8 is 0 in it; it may be float32 or float64')
+            raise UsageError(
+                "dtype", 'no dtype "float16": a gradient below 6e-8 is 0 in it; it may be float32 or float64'
+            )
         _check_name("dtype", "dtype", self.dtype, DTYPE_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How a network is trained. gradient_clip bounds the global norm; None leaves gradients alone. Raises UsageError."""
+    """How a network is trained. gradient_clip bounds the global norm, None does not. Raises UsageError."""
 
     batch_size: int = 128
     optimizer: str = "sgd"
@@ -87,7 +89,9 @@ class TrainingConfig:
 def check_together(network: NetworkConfig, training: TrainingConfig) -> None:
     """Refuse what only the two together make wrong."""
     if network.batch_norm and training.batch_size == 1:
-        raise UsageError("batch_size", "1 with BatchNorm, but one sample has no variance; take 2 or more, or BatchNorm off")
+        raise UsageError(
+            "batch_size", "1 with BatchNorm, but one sample has no variance; take 2 or more, or BatchNorm off"
+        )
 
 
 def _check_flag(setting: str, value: object) -> None:
@@ -110,7 +114,11 @@ def _check_number(
 ) -> None:
     bounds = [
         text
-        for bound, text in ((least, f"from {least:g}" if least is not None else ""), (above, f"above {above}"), (below, f"below {below}"))
+        for bound, text in (
+            (least, f"from {least:g}" if least is not None else ""),
+            (above, f"above {above}"),
+            (below, f"below {below}"),
+        )
         if bound is not None
     ]
     right = (

@@ -13,11 +13,14 @@ from engine.telemetry import LayerMeasurements
 VANISHING_RATIO = 1e-3
 """A layer with less than this share of the output layer's gradient norm learns a thousand times slower."""
 VANISHED_RATIO = 1e-8
-"""Below float32's unit roundoff, 6e-8, an update as large as the output layer's is lost when added to a weight of size 1."""
+"""Below float32's unit roundoff, 6e-8: where the output layer's weights move by their own size, these do not move."""
 EXPLODING_RATIO = 1e3
 """As VANISHING_RATIO, the other way round."""
 EXPLODING_NORM = 1e3
 """A matrix of 64×64 with Xavier's weights has the norm 8: an update of 0.1 × this norm replaces it ten times over."""
+
+FAR_REACHING = ("relu", "leaky_relu", "elu", "selu", "silu", "linear")
+"""Activations whose derivative is about 1 over a half line or more."""
 
 VerdictKind = Literal["healthy", "vanishing", "vanished", "exploding", "non-finite"]
 Health = Literal["learning", "weak", "vanished", "zero", "exploding", "NaN", "infinite"]
@@ -120,17 +123,17 @@ def _against_vanishing(network: NetworkConfig) -> Iterator[Cure]:
         yield Cure("batch_norm", True, "BatchNorm on")
     if not network.skip_connections:
         yield Cure("skip_connections", True, "skip connections on")
-    if network.activation not in ("relu", "leaky_relu", "elu", "selu", "silu", "linear"):
+    if network.activation not in FAR_REACHING:
         yield Cure("activation", "relu", "activation relu")
-    if network.initialization != "he_normal":
+    elif network.initialization not in ("he_normal", "he_uniform", "standard_normal"):
         yield Cure("initialization", "he_normal", "initialization he_normal")
 
 
 def _against_explosion(network: NetworkConfig) -> Iterator[Cure]:
     calm = "he_normal" if network.activation in ("relu", "leaky_relu") else "xavier_normal"
-    if network.initialization != calm:
+    if network.initialization in ("standard_normal", "gaussian"):
         yield Cure("initialization", calm, f"initialization {calm}")
-    if network.batch_norm is False:
+    if not network.batch_norm:
         yield Cure("batch_norm", True, "BatchNorm on")
     elif not network.skip_connections:
         yield Cure("skip_connections", True, "skip connections on")

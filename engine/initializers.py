@@ -54,7 +54,9 @@ INITIALIZERS: dict[str, Initializer] = {
     "he_uniform": Initializer(
         lambda rng, shape, _: _uniform((6 / shape[0]) ** 0.5, rng, shape), "He et al. 2015, eq. 10"
     ),
-    "lecun_normal": Initializer(lambda rng, shape, _: _normal(shape[0] ** -0.5, rng, shape), "LeCun et al. 1998, eq. 16"),
+    "lecun_normal": Initializer(
+        lambda rng, shape, _: _normal(shape[0] ** -0.5, rng, shape), "LeCun et al. 1998, eq. 16"
+    ),
     "orthogonal": Initializer(lambda rng, shape, _: _orthogonal(rng, shape), "Saxe et al. 2014"),
     "pytorch_default": Initializer(
         lambda rng, shape, _: _uniform(shape[0] ** -0.5, rng, shape),
@@ -67,5 +69,7 @@ INITIALIZERS: dict[str, Initializer] = {
         bias=lambda rng, shape, network: _normal(network.bias_variance**0.5, rng, shape[1]),
     ),
     "small_normal": Initializer(lambda rng, shape, _: _normal(0.01, rng, shape), "N(0, 0.01²), Krizhevsky et al. 2012"),
-    "standard_normal": Initializer(lambda rng, shape, _: _normal(1.0, rng, shape), "N(0, 1): far too large, to see it explode"),
+    "standard_normal": Initializer(
+        lambda rng, shape, _: _normal(1.0, rng, shape), "N(0, 1): far too large, to see it explode"
+    ),
 }

@@ -116,9 +116,7 @@ class Network:
         dtype = xp.dtype(config.dtype)
         depth, width = config.hidden_layers, config.width
 
-        host = _Vectors.over(
-            np.zeros(parameter_count(config, features, classes)), config, features, classes
-        )
+        host = _Vectors.over(np.zeros(parameter_count(config, features, classes)), config, features, classes)
         _initialize(host, config, self.shapes, rng)
         self.parameters = _Vectors.over(backend.to_device(host.flat.astype(config.dtype)), config, features, classes)
         self.gradients = _Vectors.over(xp.zeros_like(self.parameters.flat), config, features, classes)
@@ -144,7 +142,9 @@ class Network:
         inverse_deviation = xp.zeros((normalized, width), dtype)
         self._statistics = [
             BatchStatistics(*arrays)
-            for arrays in zip(self._standardized, self._batch_mean, self._batch_variance, inverse_deviation, strict=True)
+            for arrays in zip(
+                self._standardized, self._batch_mean, self._batch_variance, inverse_deviation, strict=True
+            )
         ]
         self._running = xp.zeros((2, normalized, width), dtype)
         self._running[1] = 1
@@ -256,7 +256,7 @@ class Network:
         return xp.matmul(self._transposed[-1], output)
 
     def weight_rows(self, vectors: _Vectors) -> list[Array]:
-        """The weights (no biases) of every layer as rows: three arrays of (layers, entries) whose layers follow each other."""
+        """The weights (no biases) as rows: three arrays of (layers, entries), whose layers follow each other."""
         features, classes, width = self.shapes[0].fan_in, self.shapes[-1].fan_out, self.config.width
         return [
             matrices.reshape(len(matrices), matrices.shape[-2] * matrices.shape[-1])[:, :entries]

@@ -80,7 +80,9 @@ def update_running(xp: Any, running: Array, batch_mean: Array, batch_variance: A
     running[1] += (RUNNING_MOMENTUM * batch / (batch - 1)) * batch_variance
 
 
-def batch_norm_evaluate(xp: Any, z: Array, gain: Array, shift: Array, running_mean: Array, running_variance: Array) -> None:
+def batch_norm_evaluate(
+    xp: Any, z: Array, gain: Array, shift: Array, running_mean: Array, running_variance: Array
+) -> None:
     """Normalise z, (units, samples), in place by the running statistics, (units,) each."""
     scale = gain / xp.sqrt(running_variance + EPSILON)
     xp.multiply(z, scale[:, None], out=z)

@@ -103,8 +103,8 @@ class Trainer:
         if validate:
             answers = xp.argmax(network.evaluate(self._validation_inputs), axis=0)
             scalars.append(xp.mean(answers == self._validation_labels))
-        numbers, layers = self._telemetry.gather(self.step_count > 0, scalars)
-        return Measurement(self.step_count, self.epoch, *[*numbers, np.nan][:3], layers)
+        (loss, accuracy, *validation), layers = self._telemetry.gather(self.step_count > 0, scalars)
+        return Measurement(self.step_count, self.epoch, loss, accuracy, validation[0] if validate else np.nan, layers)
 
     def _make_pass(self) -> None:
         if not self._pass_made:
@@ -125,7 +125,7 @@ class Trainer:
             self._xp.add(gradient, scratch, out=gradient)
 
     def _shuffle_and_take(self) -> None:
-        """Gather the coming batch; each epoch is a new order, and samples beyond the last whole batch wait for the next."""
+        """Gather the coming batch. Each epoch is a new order; samples beyond its last whole batch are left out."""
         place = self.step_count % self._steps_per_epoch
         if place == 0:
             self._order = self._backend.to_device(self._batch_rng.permutation(len(self._inputs)))

@@ -23,7 +23,7 @@ class Dataset:
 
     @property
     def features(self) -> int:
-        return self.inputs.shape[1]
+        return int(self.inputs.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +44,4 @@ def split(dataset: Dataset, rng: np.random.Generator) -> Split:
     mean = dataset.inputs[training].mean(axis=0)
     deviation = dataset.inputs[training].std(axis=0)
     standardized = (dataset.inputs - mean) / np.where(deviation == 0, 1, deviation)
-    return Split(
-        standardized[training], dataset.labels[training], standardized[validation], dataset.labels[validation]
-    )
+    return Split(standardized[training], dataset.labels[training], standardized[validation], dataset.labels[validation])

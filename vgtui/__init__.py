@@ -1,0 +1,3 @@
+"""vgtui: a terminal microscope for the vanishing gradient problem."""
+
+__version__ = "0.1.0"

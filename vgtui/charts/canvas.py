@@ -1,0 +1,35 @@
+"""The one way in which plotext draws here: dots that land exactly where they are put.
+
+plotext 6.1 centres the limits in their cells by default, which mixes neighbouring rows; edge alignment does not. Points
+must be finite. plotext is imported at the first figure, as its import takes as long as a terminal's first picture may.
+"""
+
+from collections.abc import Sequence
+
+DOTS_ACROSS = 2
+"""Braille dots in a cell, side by side."""
+DOTS_DOWN = 4
+"""Braille dots in a cell, one above the other."""
+
+
+def draw(xs: Sequence[float], ys: Sequence[float], columns: int, rows: int, *, joined: bool = False) -> list[str]:
+    """Dots at (x, y), counted from the lower left in dots, as `rows` strings of `columns` braille characters.
+
+    With `joined`, neighbouring points are joined by lines.
+    """
+    if not len(xs):
+        return [" " * columns] * rows
+    import plotext
+
+    plotext.terminal.limit(False, False)
+    figure = plotext.figure
+    figure.clear()
+    figure.plot_size(columns, rows)
+    figure.axes(False)
+    figure.canvas("default")
+    for axis, dots in (("x", DOTS_ACROSS * columns), ("y", DOTS_DOWN * rows)):
+        figure.ruler(axis).frequency(0).lim(0, dots).alignment(lim="edge")
+    # dot k has its middle at k + 0.5
+    signal = figure.signal([x + 0.5 for x in xs], [y + 0.5 for y in ys], marker="braille")
+    figure.draw(signal.lines() if joined else signal)
+    return [line.ljust(columns) for line in figure.build().string(colorless=True).split("\n")[:rows]]

@@ -1,0 +1,64 @@
+"""A chart of several lines in one frame, each a figure of its own so that it can have its own colour.
+
+Colour in plotext's own output would have to be parsed back, at ten times the cost of drawing.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vgtui.charts.canvas import DOTS_ACROSS, DOTS_DOWN, draw
+
+BLANK = "\u2800"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line through points (x, y) in the chart's own units; points with a y that is not finite are gaps."""
+
+    style: str
+    xs: Sequence[float]
+    ys: Sequence[float]
+    joined: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One character of a picture, and the style of the line that it belongs to ("" for none)."""
+
+    character: str
+    style: str
+
+
+def draw_lines(
+    lines: Sequence[Line], x_range: tuple[float, float], y_range: tuple[float, float], columns: int, rows: int
+) -> list[list[Cell]]:
+    """The lines as `rows` rows of `columns` cells; a later line lies over an earlier one."""
+    picture = [[Cell(" ", "")] * columns for _ in range(rows)]
+    for line in lines:
+        xs, ys = [], []
+        for x, y in zip(line.xs, line.ys, strict=True):
+            if math.isfinite(y):
+                xs.append(_place(x, x_range, DOTS_ACROSS * columns))
+                ys.append(_place(y, y_range, DOTS_DOWN * rows))
+        for row, text in enumerate(draw(xs, ys, columns, rows, joined=line.joined and len(xs) > 1)):
+            for column, character in enumerate(text):
+                if character not in (" ", BLANK):
+                    picture[row][column] = Cell(character, line.style)
+    return picture
+
+
+def _place(value: float, span: tuple[float, float], dots: int) -> float:
+    """A value as a dot, the ends of the span in the middle of the first and the last dot."""
+    low, high = span
+    share = (value - low) / (high - low) if high > low else 0.5
+    return min(max(share, 0.0), 1.0) * (dots - 1)
+
+
+def decade_ticks(low: float, high: float, most: int) -> list[int]:
+    """At most `most` whole powers of ten from low to high, evenly spaced, the greatest one always among them."""
+    first, last = math.ceil(low), math.floor(high)
+    every = 1
+    while (last - first) // every + 1 > max(most, 1):
+        every += 1 if every == 1 else (3 if every == 2 else 5)
+    return [power for power in range(last, first - 1, -every)]

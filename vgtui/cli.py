@@ -1,0 +1,241 @@
+"""The command line: what `vgtui` and its commands take, and one sentence for every wrong word.
+
+Nothing heavy is imported here: the command that is asked for imports what it needs.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NoReturn
+
+import vgtui
+from engine.config import (
+    ACTIVATION_NAMES,
+    DTYPE_NAMES,
+    INITIALIZATION_NAMES,
+    OPTIMIZER_NAMES,
+    NetworkConfig,
+    TrainingConfig,
+)
+from engine.errors import UsageError, unknown_name
+from vgtui.training.settings import BACKEND_NAMES, DATASET_NAMES, RunSettings
+
+USAGE_EXIT = 2
+
+DASHBOARD_EXAMPLES = """\
+examples:
+  vgtui                                       a 20-layer sigmoid network, whose first layers get nothing
+  vgtui --activation relu --init he_normal    the same network, cured
+  vgtui --hidden-layers 100 --batch-norm      deeper
+  vgtui run --steps 500 --format jsonl        without a screen, for scripts
+  vgtui list                                  everything that can be chosen
+
+commands: run, list. `vgtui COMMAND --help` explains each."""
+
+RUN_EXAMPLES = """\
+examples:
+  vgtui run --steps 500                                     a table, then the report
+  vgtui run --steps 1000 --every 10 --output run.jsonl      every tenth step to a file
+  vgtui run --steps 200 --activation relu --format csv > relu.csv
+  vgtui run --steps 100 --format jsonl | tail -1 | jq .verdict.message"""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A field of a run's settings as an option. choices are for the help; the settings check themselves."""
+
+    flag: str
+    field: str
+    kind: Callable[[Any], Any]
+    help: str
+    choices: Sequence[str] = ()
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no whole number') from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no number') from None
+
+
+OPTIONS = (
+    Option("--hidden-layers", "hidden_layers", _whole, "how many hidden layers"),
+    Option("--width", "width", _whole, "units in each hidden layer"),
+    Option("--activation", "activation", str, "activation", ACTIVATION_NAMES),
+    Option("--batch-norm", "batch_norm", bool, "BatchNorm in front of every activation"),
+    Option("--skip", "skip_connections", bool, "skip connections around every hidden layer"),
+    Option("--init", "initialization", str, "initialization", INITIALIZATION_NAMES),
+    Option("--weight-variance", "weight_variance", _number, "for --init gaussian: N(0, this / fan-in)"),
+    Option("--bias-variance", "bias_variance", _number, "for --init gaussian: biases N(0, this)"),
+    Option("--dtype", "dtype", str, "precision", DTYPE_NAMES),
+    Option("--optimizer", "optimizer", str, "optimizer", OPTIMIZER_NAMES),
+    Option("--lr", "learning_rate", _number, "learning rate"),
+    Option("--momentum", "momentum", _number, "of the optimizer momentum"),
+    Option("--weight-decay", "weight_decay", _number, "added to the gradient as this times the parameter"),
+    Option("--clip", "gradient_clip", _number, "largest global norm of the gradient; none: no limit"),
+    Option("--batch-size", "batch_size", _whole, "samples a step"),
+    Option("--seed", "seed", _whole, "of the split, the weights and the batches"),
+    Option("--dataset", "dataset", str, "data set", DATASET_NAMES),
+    Option("--backend", "backend", str, "where to compute; auto takes a GPU where one answers", BACKEND_NAMES),
+    Option("--threads", "threads", _whole, "threads of BLAS; by default one for small layers, all cores for large"),
+)
+"""The options that the dashboard and `run` share."""
+
+_FLAG_OF = {option.field: option.flag for option in OPTIONS}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors of one sentence and exit code 2."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_EXIT, f"{self.prog}: {message.removeprefix('argument ')} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is 0, 1 for a fault, 2 for wrong usage, 128 + n for a signal n."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words and not words[0].startswith("-"):
+            return _command(words[0], words[1:])
+        return _dashboard(words)
+    except UsageError as error:
+        sys.stderr.write(usage_sentence(error))
+        return USAGE_EXIT
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # who read our output has enough; what is still buffered for them goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from vgtui.crash import report_crash
+
+        return report_crash(error)
+
+
+def usage_sentence(error: UsageError) -> str:
+    """The error for a terminal, naming the option."""
+    name = error.setting if error.setting.isupper() else _FLAG_OF.get(error.setting, f"--{error.setting}")
+    return f"vgtui: {name}: {error.problem}\n"
+
+
+def _command(name: str, words: Sequence[str]) -> int:
+    commands = {"run": _run, "list": _list}
+    if name not in commands:
+        raise UsageError("COMMAND", unknown_name("", "command", name, commands).problem)
+    return commands[name](words)
+
+
+def _dashboard(words: Sequence[str]) -> int:
+    parser = _Parser(
+        prog="vgtui",
+        description="Train a deep network step by step and see, live, how much gradient every layer gets.",
+        epilog=DASHBOARD_EXAMPLES,
+    )
+    parser.add_argument("--version", action="version", version=f"vgtui {vgtui.__version__}")
+    _add_options(parser)
+    screen = parser.add_argument_group("screen")
+    screen.add_argument("--theme", default="dark", metavar="NAME", help="colours: dark or light (default: dark)")
+    screen.add_argument("--fps", type=_number, default=10.0, metavar="N", help="most pictures a second (default: 10)")
+    chosen = parser.parse_args(words)
+    if not 0.1 <= chosen.fps <= 60:
+        raise UsageError("fps", f"{chosen.fps:g} is out of range; it takes a number from 0.1 to 60")
+    settings = settings_from(chosen)
+    from vgtui.themes import find_palette
+
+    find_palette(chosen.theme)
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from vgtui.commands.dashboard import open_dashboard
+
+        return open_dashboard(settings, chosen.theme, chosen.fps)
+    from vgtui.commands.run import REPORT_STEPS, run
+
+    sys.stderr.write(f"vgtui: no terminal, so here is a report of {REPORT_STEPS} steps (see vgtui run --help)\n")
+    return run(settings, steps=REPORT_STEPS, every=REPORT_STEPS, output="-", format_name="report")
+
+
+def _run(words: Sequence[str]) -> int:
+    from vgtui.commands.run import FORMATS, run
+
+    parser = _Parser(prog="vgtui run", description="Train without a screen and write frames.", epilog=RUN_EXAMPLES)
+    group = parser.add_argument_group("output")
+    group.add_argument("--steps", type=_whole, required=True, metavar="N", help="train N steps")
+    group.add_argument("--every", type=_whole, metavar="K", help="a frame at the steps 0, K, 2K … N (default: N/10)")
+    group.add_argument(
+        "--output", "-o", default="-", metavar="FILE", help="where to; - is standard output (default: -)"
+    )
+    group.add_argument(
+        "--format", metavar="NAME", help=f"{', '.join(FORMATS)} (default: by the ending of FILE, else table)"
+    )
+    _add_options(parser)
+    chosen = parser.parse_args(words)
+    if chosen.steps < 0:
+        raise UsageError("steps", f"{chosen.steps} is out of range; it takes a whole number from 0")
+    if chosen.every is not None and chosen.every < 1:
+        raise UsageError("every", f"{chosen.every} is out of range; it takes a whole number from 1")
+    every = chosen.every or max(1, chosen.steps // 10)
+    name = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
+    if name not in FORMATS:
+        raise unknown_name("format", "format", name, FORMATS)
+    return run(settings_from(chosen), chosen.steps, every, chosen.output, name)
+
+
+def _list(words: Sequence[str]) -> int:
+    from vgtui.commands.list import SECTIONS, print_choices
+
+    parser = _Parser(prog="vgtui list", description="What can be chosen.", epilog="example:\n  vgtui list activations")
+    parser.add_argument("section", nargs="?", metavar="WHAT", help=", ".join(SECTIONS))
+    chosen = parser.parse_args(words)
+    if chosen.section is not None and chosen.section not in SECTIONS:
+        raise UsageError("WHAT", unknown_name("", "section", chosen.section, SECTIONS).problem)
+    return print_choices(chosen.section)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """The shared options. None of them has a default here: the settings have theirs."""
+    defaults = {**_defaults(NetworkConfig), **_defaults(TrainingConfig), **_defaults(RunSettings)}
+    group = parser.add_argument_group("network and training")
+    for option in OPTIONS:
+        default = defaults[option.field]
+        if option.kind is bool:
+            state = "on" if default else "off"
+            group.add_argument(
+                option.flag,
+                dest=option.field,
+                action=argparse.BooleanOptionalAction,
+                help=f"{option.help} (default: {state})",
+            )
+            continue
+        choices = f": {', '.join(option.choices)}" if option.choices else ""
+        group.add_argument(
+            option.flag,
+            dest=option.field,
+            type=option.kind,
+            metavar="NAME" if option.kind is str else "N" if option.kind is _whole else "X",
+            help=f"{option.help}{choices} (default: {'none' if default is None else default})",
+        )
+
+
+def settings_from(chosen: argparse.Namespace) -> RunSettings:
+    """The settings of parsed options. Raises UsageError."""
+    given = {o.field: value for o in OPTIONS if (value := getattr(chosen, o.field)) is not None}
+    network = {name: given.pop(name) for name in _defaults(NetworkConfig) if name in given}
+    training = {name: given.pop(name) for name in _defaults(TrainingConfig) if name in given}
+    return RunSettings(NetworkConfig(**network), TrainingConfig(**training), **given)
+
+
+def _defaults(config: type) -> dict[str, Any]:
+    return {entry.name: entry.default for entry in fields(config)}

@@ -1,0 +1,67 @@
+"""`vgtui list`: everything that can be chosen, with a word on each."""
+
+from collections.abc import Callable
+
+from engine.activations import ACTIVATIONS
+from engine.backend import BACKEND_NAMES, select_backend
+from engine.datasets import BUILT_IN, load_dataset
+from engine.initializers import INITIALIZERS
+from engine.optimizers import OPTIMIZERS
+from vgtui.themes import load_palettes
+
+Rows = list[tuple[str, str]]
+
+
+def _activations() -> Rows:
+    return [(name, f"largest derivative {kind.largest_derivative:.4g}") for name, kind in ACTIVATIONS.items()]
+
+
+def _initializations() -> Rows:
+    return [(name, kind.source) for name, kind in INITIALIZERS.items()]
+
+
+def _optimizers() -> Rows:
+    return [(name, kind.source) for name, kind in OPTIMIZERS.items()]
+
+
+def _datasets() -> Rows:
+    rows = []
+    for name in BUILT_IN:
+        data = load_dataset(name)
+        rows.append((name, f"{data.samples} samples, {data.features} features, {data.classes} classes"))
+    return rows
+
+
+def _themes() -> Rows:
+    return [(name, "dark" if palette.dark else "light") for name, palette in load_palettes().items()]
+
+
+def _backends() -> Rows:
+    chosen = select_backend("auto")
+    words = {
+        "auto": f"takes {chosen.name} on {chosen.device} here",
+        "numpy": "the CPU",
+        "cupy": chosen.fallback_reason or f"the GPU, {chosen.device}",
+    }
+    return [(name, words[name]) for name in BACKEND_NAMES]
+
+
+SECTIONS: dict[str, Callable[[], Rows]] = {
+    "activations": _activations,
+    "initializations": _initializations,
+    "optimizers": _optimizers,
+    "datasets": _datasets,
+    "themes": _themes,
+    "backends": _backends,
+}
+
+
+def print_choices(section: str | None) -> int:
+    """Print one section's rows, or all sections under their headings."""
+    for name in [section] if section else SECTIONS:
+        if section is None:
+            print(f"{name}:")
+        indent = "" if section else "  "
+        for word, remark in SECTIONS[name]():
+            print(f"{indent}{word:<17} {remark}")
+    return 0

@@ -1,0 +1,26 @@
+"""A fault of vgtui itself: one sentence for the user, the traceback into a file for whoever mends it."""
+
+import sys
+import traceback
+from pathlib import Path
+
+from platformdirs import user_log_path
+
+CRASH_EXIT = 1
+
+
+def report_crash(error: BaseException) -> int:
+    """Keep the traceback, say where on stderr, and return the exit code."""
+    sentence = f"{type(error).__name__}: {error}".splitlines()[0]
+    sys.stderr.write(f"vgtui: an error of its own: {sentence}; {_keep(error)}\n")
+    return CRASH_EXIT
+
+
+def _keep(error: BaseException) -> str:
+    path = Path(user_log_path("vgtui")) / "crash.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError as why:
+        return f"its traceback could not be kept in {path}: {why.strerror}"
+    return f"please report it with {path}"

@@ -1,0 +1,1 @@
+"""The Textual app: a pure function of frames and keys."""

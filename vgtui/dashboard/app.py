@@ -1,0 +1,91 @@
+"""The Textual app: themes, the palette, the way out. The screens do the rest."""
+
+import asyncio
+from collections.abc import Iterable
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.theme import Theme
+
+from engine.errors import UsageError
+from vgtui.dashboard.keymap import KEYS
+from vgtui.dashboard.screens.main import MainScreen
+from vgtui.themes import Palette
+from vgtui.training.settings import RunSettings
+from vgtui.training.source import FrameSource
+
+
+class Dashboard(App[UsageError]):
+    """Shows one frame source. Its return value is what the source refused to start with, if it did."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "vgtui"
+    BINDINGS = [Binding("ctrl+c", "exit_cleanly", "quit", show=False)]
+
+    def __init__(
+        self, source: FrameSource, settings: RunSettings, palettes: dict[str, Palette], theme: str, fps: float
+    ) -> None:
+        super().__init__()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.crash: Exception | None = None
+        self._source = source
+        self._palettes = palettes
+        for palette in palettes.values():
+            self.register_theme(_as_theme(palette))
+        self.theme = theme
+        self.main = MainScreen(source, settings, palettes[theme], fps)
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.main
+
+    def on_load(self) -> None:
+        self.loop = asyncio.get_running_loop()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Leave, and let the command line say what happened; Textual would print a traceback."""
+        self.crash = self.crash or error
+        self.exit(return_code=1)
+
+    async def action_exit_cleanly(self, code: int = 0) -> None:
+        """End the source, then the app."""
+        await self._source.close()
+        self.exit(return_code=code)
+
+    async def action_quit(self) -> None:
+        await self.action_exit_cleanly()
+
+    def action_next_theme(self) -> None:
+        names = list(self._palettes)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.main.set_palette(self._palettes[self.theme])
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        for key in KEYS:
+            yield SystemCommand(f"{key.label} ({key.shown})", key.help, lambda action=key.action: self._run(action))
+
+    async def _run(self, action: str) -> None:
+        await self.run_action(action, default_namespace=self.main)
+
+
+def _as_theme(palette: Palette) -> Theme:
+    """A theme in Textual's words."""
+    return Theme(
+        name=palette.name,
+        dark=palette.dark,
+        primary=palette.accent,
+        accent=palette.accent,
+        background=palette.background,
+        surface=palette.panel,
+        panel=palette.panel,
+        foreground=palette.text,
+        success=palette.health["learning"],
+        warning=palette.health["weak"],
+        error=palette.health["vanished"],
+        variables={
+            "border": palette.border,
+            "text-muted": palette.muted,
+            "footer-key-foreground": palette.accent,
+            "footer-background": palette.panel,
+        },
+    )

@@ -1,0 +1,21 @@
+"""Where a key takes a setting: the next of a list, round and round, or the next on a ladder, which ends."""
+
+import bisect
+from collections.abc import Sequence
+from typing import TypeVar
+
+Rung = TypeVar("Rung", int, float)
+
+DEPTHS = (1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
+LEARNING_RATES = tuple(float(f"{digit}e{power}") for power in range(-6, 3) for digit in (1, 2, 5))
+
+
+def neighbour(names: Sequence[str], present: str, step: int) -> str:
+    """The name `step` places further, beginning again at the end."""
+    return names[(names.index(present) + step) % len(names)]
+
+
+def rung(ladder: Sequence[Rung], present: Rung, step: int) -> Rung:
+    """The nearest rung above (step 1) or below (step −1) the present value; at the end, the present value."""
+    place = bisect.bisect_right(ladder, present) if step > 0 else bisect.bisect_left(ladder, present) - 1
+    return ladder[place] if 0 <= place < len(ladder) else present

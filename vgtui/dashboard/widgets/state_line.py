@@ -1,0 +1,62 @@
+"""The first line: what is trained on the left, where it computes and how far it is on the right."""
+
+from rich.text import Text
+from textual.widget import Widget
+
+from vgtui.dashboard.state import RunState, switch_text
+from vgtui.dashboard.text import count_text, plain
+from vgtui.themes import Palette
+
+FULL_WIDTH = 100
+"""From here on there is room for every setting."""
+
+
+class StateLine(Widget):
+    """One line. A setting that waits for its first frame is coloured, and followed by …"""
+
+    def __init__(self, state: RunState, palette: Palette) -> None:
+        super().__init__()
+        self.state = state
+        self.palette = palette
+
+    def render(self) -> Text:
+        left, right = self._settings(), self._progress()
+        room = self.size.width - right.cell_len - 2
+        left.truncate(max(room, 0), overflow="ellipsis", pad=True)
+        return Text.assemble(left, "  ", right, no_wrap=True)
+
+    def _settings(self) -> Text:
+        network, training = self.state.wanted.network, self.state.wanted.training
+        wide = self.size.width >= FULL_WIDTH
+        size = f"{network.hidden_layers}×{network.width}"
+        parts = {"activation": network.activation, "hidden_layers": size, "initialization": network.initialization}
+        if wide or network.batch_norm:
+            parts["batch_norm"] = switch_text("BatchNorm", network.batch_norm)
+        if wide or network.skip_connections:
+            parts["skip_connections"] = switch_text("skip", network.skip_connections)
+        parts["learning_rate"] = f"{training.optimizer} {training.learning_rate:g}"
+        line = Text(" vgtui  " if wide else " ", self.palette.accent)
+        for place, (name, words) in enumerate(parts.items()):
+            if place:
+                line.append(" · ", self.palette.muted)
+            if self.state.is_pending(name):
+                line.append(f"{words}…", self.palette.pending)
+            else:
+                line.append(words, self.palette.text)
+        return line
+
+    def _progress(self) -> Text:
+        state, line = self.state, Text()
+        if state.header and self.size.width >= FULL_WIDTH:
+            line.append(f"{plain(state.header.backend.name)} {state.header.backend.dtype}   ", self.palette.muted)
+        if state.frame:
+            line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)
+        if state.fault:
+            line.append("stopped ", self.palette.health["vanished"])
+        elif state.paused:
+            line.append("paused ", self.palette.pending)
+        elif state.frame:
+            line.append(f"{count_text(round(state.frame.steps_per_second))}/s ", self.palette.muted)
+        else:
+            line.append("starting ", self.palette.muted)
+        return line

@@ -1,0 +1,122 @@
+"""The frame format: what a run says, as JSON Lines. The same lines travel from a worker, to a file and through a pipe.
+
+A non-finite number is the string "NaN", "Infinity" or "-Infinity"; what is unknown is null. A `Number` and the arrays
+of a frame hold these as NaN, ∞ and masked entries.
+"""
+
+import math
+from typing import Any, Literal, TypeAlias, get_origin
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import NetworkConfig, TrainingConfig
+from engine.diagnosis import Verdict
+from engine.telemetry import LayerMeasurements
+
+FORMAT = "vgtui-frames"
+VERSION = 1
+
+Number: TypeAlias = np.float64
+"""A float that may be non-finite. msgspec leaves it to the hooks below, as it does not with a plain float."""
+
+
+class BackendInfo(msgspec.Struct, frozen=True):
+    """Where a run computes; fallback_reason says why not on a GPU."""
+
+    name: str
+    device: str
+    dtype: str
+    fallback_reason: str | None
+
+
+class DatasetInfo(msgspec.Struct, frozen=True):
+    """What a run learns from."""
+
+    name: str
+    samples: int
+    features: int
+    classes: int
+
+
+class LayerInfo(msgspec.Struct, frozen=True):
+    """A weight layer's name and shape."""
+
+    name: str
+    fan_in: int
+    fan_out: int
+
+
+class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
+    """The first line: all that stays the same until the next header."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    backend: BackendInfo
+    network: NetworkConfig
+    training: TrainingConfig
+    dataset: DatasetInfo
+    layers: tuple[LayerInfo, ...]
+
+
+class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=True):
+    """A run at one step."""
+
+    step: int
+    epoch: int
+    loss: Number
+    accuracy: Number
+    validation_accuracy: Number
+    steps_per_second: float
+    layers: LayerMeasurements
+    verdict: Verdict
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type", tag="event", kw_only=True):
+    """Something between two frames: a change of the network, a fault, or a note."""
+
+    step: int
+    kind: Literal["change", "fault", "note"]
+    network: NetworkConfig | None = None
+    message: str
+
+
+Line: TypeAlias = Header | Frame | Event
+
+
+def encode_line(message: Any) -> bytes:
+    """A message as one line of JSON, with its newline."""
+    return _encoder.encode(message) + b"\n"
+
+
+def number_text(value: float) -> str | float:
+    """How a number stands in JSON."""
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def _encode_other(value: object) -> object:
+    if isinstance(value, np.float64):
+        return number_text(float(value))
+    if isinstance(value, np.ndarray):
+        if not isinstance(value, np.ma.MaskedArray) and np.isfinite(value).all():
+            return value.tolist()
+        return [None if entry is None else number_text(entry) for entry in value.tolist()]
+    raise NotImplementedError(f"{type(value)} has no place in a frame")
+
+
+def decode_other(kind: type, value: Any) -> object:
+    """msgspec's hook for the types of a frame that JSON does not know."""
+    if kind is np.float64:
+        return np.float64(value)
+    entries: NDArray[np.float64] = np.array([np.nan if entry is None else entry for entry in value], dtype=np.float64)
+    if get_origin(kind) is np.ma.MaskedArray:
+        return np.ma.MaskedArray(entries, mask=[entry is None for entry in value])
+    return entries
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_other)

@@ -1,0 +1,1 @@
+"""One training run in its own process: the protocol, the worker, and the frame source that drives it."""

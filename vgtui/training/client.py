@@ -1,0 +1,157 @@
+"""The live frame source: a worker process, driven over a socket."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import vgtui
+from vgtui.recordings.frames import Event, Frame, encode_line
+from vgtui.training.protocol import LINE_LIMIT, Answer, Command, Pull, Restart, StepOnce, Train, answer_decoder
+from vgtui.training.settings import RunSettings
+from vgtui.training.source import Abilities
+
+LAST_WORDS = 20
+"""Lines of the worker's stderr that are kept to explain its death."""
+PATIENCE_SECONDS = 0.5
+"""How long a worker may take to leave by itself."""
+
+
+class LiveRun:
+    """Trains in a process of its own. `threads`, the backend and everything else follow from the settings."""
+
+    abilities = Abilities(change=True, pause=True)
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._settings = settings
+        self._train = Train()
+        self._worker: _Worker | None = None
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+        self._asked = False
+        self._step = 0
+
+    @property
+    def process_id(self) -> int | None:
+        """The worker's, while there is one."""
+        return self._worker.process.pid if self._worker else None
+
+    async def next_answer(self, at: int = 0) -> Answer:
+        if self._worker is None:
+            await self._wanted.wait()
+            self._worker = await _Worker.start()
+            # asked before trained, so that the first frame is the network at initialization
+            self._send(Restart(self._settings))
+            self._send(Pull(at))
+            self._send(self._train)
+            self._asked = True
+        if not self._asked:
+            self._send(Pull(at))
+            self._asked = True
+        line = await self._worker.read_line()
+        if not line.endswith(b"\n"):
+            return await self._fault(self._worker)
+        answer = answer_decoder.decode(line)
+        if isinstance(answer, Frame):
+            self._asked = False
+            self._step = answer.step
+        return answer
+
+    def restart(self, settings: RunSettings) -> None:
+        self._settings = settings
+        self._wanted.set()
+        self._send(Restart(settings))
+
+    def train(self, until: int | None = None) -> None:
+        self._train = Train(until)
+        self._send(self._train)
+
+    def pause(self) -> None:
+        self.train(until=0)
+
+    def step_once(self) -> None:
+        self._send(StepOnce())
+
+    async def close(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker:
+            await worker.end()
+
+    def _send(self, command: Command) -> None:
+        if self._worker:
+            self._worker.writer.write(encode_line(command))
+
+    async def _fault(self, worker: "_Worker") -> Event:
+        self._worker = None
+        self._wanted.clear()
+        return Event(step=self._step, kind="fault", message=await worker.end())
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """The process, our end of the socket, and the task that keeps its last words."""
+
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    last_words: "asyncio.Task[deque[str]]"
+
+    @classmethod
+    async def start(cls) -> "_Worker":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *_safe_path(),
+                "-m",
+                "vgtui.training.worker",
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
+        assert process.stderr is not None
+        return cls(process, reader, writer, asyncio.create_task(_keep_last(process.stderr)))
+
+    async def read_line(self) -> bytes:
+        """One line, or what there is of it when the worker has gone."""
+        try:
+            return await self.reader.readline()
+        except ConnectionError:
+            return b""
+
+    async def end(self) -> str:
+        """Close the socket, see the process off, and say how it ended."""
+        self.writer.close()
+        try:
+            await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+        words = await self.last_words
+        code = self.process.returncode or 0
+        if code < 0:
+            hint = "; the system may be out of memory" if -code == signal.SIGKILL else ""
+            return f"the training process was killed by {signal.Signals(-code).name}{hint}"
+        reason = words[-1] if words else "it gave no reason"
+        return f"the training process ended with code {code}: {reason}"
+
+
+def _safe_path() -> list[str]:
+    """Keep the working folder out of the worker's module path, unless it is where vgtui itself lies."""
+    return [] if Path(vgtui.__file__).parent.parent == Path.cwd() else ["-P"]
+
+
+async def _keep_last(stream: asyncio.StreamReader) -> deque[str]:
+    """The last lines of a stream, when it has ended."""
+    lines: deque[str] = deque(maxlen=LAST_WORDS)
+    unfinished = b""
+    while chunk := await stream.read(65536):
+        *whole, unfinished = (unfinished + chunk)[-65536:].split(b"\n")
+        lines.extend(line.decode(errors="replace").strip() for line in whole if line.strip())
+    return lines

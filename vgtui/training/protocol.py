@@ -1,0 +1,86 @@
+"""What the frame source and the worker say to each other, one line of JSON a message, over one socket.
+
+The worker answers with the lines of the frame format; the rest stands here.
+"""
+
+import socket
+from typing import TypeAlias
+
+import msgspec
+
+from vgtui.recordings.frames import Line, decode_other, encode_line
+from vgtui.training.settings import RunSettings
+
+LINE_LIMIT = 2**26
+"""The longest line that is read: a frame of 10 000 layers takes 3 MB."""
+
+
+class Restart(msgspec.Struct, frozen=True, tag_field="type", tag="restart"):
+    """Begin a run at step 0 with these settings; it is answered with a Header, or Refused and the old run goes on."""
+
+    settings: RunSettings
+
+
+class Train(msgspec.Struct, frozen=True, tag_field="type", tag="train"):
+    """Train up to this step and wait there; without one, train on and on. A step in the past means: wait now."""
+
+    until: int | None = None
+
+
+class StepOnce(msgspec.Struct, frozen=True, tag_field="type", tag="step"):
+    """One update, then wait."""
+
+
+class Pull(msgspec.Struct, frozen=True, tag_field="type", tag="pull"):
+    """Ask for one Frame, at the first step boundary from `at` on that has not been shown yet."""
+
+    at: int = 0
+
+
+class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
+    """A Restart that a user's wrong value made impossible: the setting, and what is wrong with it."""
+
+    setting: str
+    problem: str
+
+
+Command: TypeAlias = Restart | Train | StepOnce | Pull
+Answer: TypeAlias = Line | Refused
+
+answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer, dec_hook=decode_other)
+_command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+
+
+class DisconnectedError(Exception):
+    """The other end of the socket is closed."""
+
+
+class CommandChannel:
+    """The worker's end of the socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._unread = b""
+
+    def receive(self, wait: bool) -> list[Command]:
+        """The commands that have come; with `wait`, at least one. Raises DisconnectedError."""
+        flags = 0 if wait else socket.MSG_DONTWAIT
+        while True:
+            try:
+                received = self._connection.recv(65536, flags)
+            except BlockingIOError:
+                return []
+            except ConnectionError as error:
+                raise DisconnectedError from error
+            if not received:
+                raise DisconnectedError
+            *lines, self._unread = (self._unread + received).split(b"\n")
+            if lines or not wait:
+                return [_command_decoder.decode(line) for line in lines]
+
+    def send(self, answer: Answer) -> None:
+        """Raises DisconnectedError."""
+        try:
+            self._connection.sendall(encode_line(answer))
+        except OSError as error:
+            raise DisconnectedError from error

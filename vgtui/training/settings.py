@@ -1,0 +1,32 @@
+"""Everything that defines a run: what the command line, a key and the worker all speak of."""
+
+from dataclasses import dataclass, field
+
+from engine.config import NetworkConfig, TrainingConfig, check_together
+from engine.errors import UsageError, unknown_name
+
+BACKEND_NAMES = ("auto", "numpy", "cupy")
+DATASET_NAMES = ("digits",)
+MOST_THREADS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """A run: network, training, data set, backend, and BLAS threads (None: by the rule). Raises UsageError."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    dataset: str = "digits"
+    backend: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_together(self.network, self.training)
+        if self.backend not in BACKEND_NAMES:
+            raise unknown_name("backend", "backend", self.backend, BACKEND_NAMES)
+        if self.dataset not in DATASET_NAMES:
+            raise unknown_name("dataset", "data set", self.dataset, DATASET_NAMES)
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise UsageError(
+                "threads", f"{self.threads} is out of range; it takes a whole number from 1 to {MOST_THREADS}"
+            )

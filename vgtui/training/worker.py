@@ -1,0 +1,171 @@
+"""The process that trains: `python -m vgtui.training.worker FD`, with FD its end of the socket.
+
+It waits for commands between two steps, and leaves when the socket closes. It imports no Textual and no plotext.
+"""
+
+import signal
+import socket
+import sys
+import time
+
+from engine.backend import Backend, select_backend
+from engine.datasets import Dataset, load_dataset
+from engine.diagnosis import diagnose
+from engine.errors import UsageError
+from engine.telemetry import Measurement
+from engine.threads import limit_threads, threads_for
+from engine.trainer import Trainer
+from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
+from vgtui.training.protocol import Command, CommandChannel, DisconnectedError, Pull, Refused, Restart, StepOnce, Train
+from vgtui.training.settings import RunSettings
+
+VALIDATION_SECONDS = 1.0
+"""While frames come at a screen's pace, the whole validation part is evaluated at most this often."""
+RATE_SECONDS = 0.5
+"""The span over which steps a second are counted."""
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        Worker(CommandChannel(connection)).serve()
+    except DisconnectedError:
+        return
+
+
+class Worker:
+    """One training run after the other, as the commands say."""
+
+    def __init__(self, channel: CommandChannel) -> None:
+        self._channel = channel
+        self._run: _Run | None = None
+        self._until: int | None = 0
+        self._pull: Pull | None = None
+
+    def serve(self) -> None:
+        """Obey until the socket closes, which raises DisconnectedError."""
+        while True:
+            for command in self._receive():
+                self._obey(command)
+            if self._run is not None:
+                self._answer(self._run)
+                if self._may_step(self._run):
+                    self._run.trainer.step()
+                    self._answer(self._run)
+
+    def _receive(self) -> list[Command]:
+        """What has come; where nothing can be trained, wait for it, off the clock that counts steps a second."""
+        run = self._run
+        if run is not None and self._may_step(run):
+            return self._channel.receive(wait=False)
+        began = time.perf_counter()
+        commands = self._channel.receive(wait=True)
+        if run is not None:
+            run.idle_seconds += time.perf_counter() - began
+        return commands
+
+    def _may_step(self, run: "_Run") -> bool:
+        return self._until is None or run.trainer.step_count < self._until
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Restart(settings):
+                self._restart(settings)
+            case Train(until):
+                self._until = until
+            case StepOnce():
+                self._until = (self._run.trainer.step_count if self._run else 0) + 1
+            case Pull():
+                self._pull = command
+
+    def _restart(self, settings: RunSettings) -> None:
+        try:
+            self._run = _Run(settings, self._run)
+        except UsageError as error:
+            self._channel.send(Refused(error.setting, error.problem))
+        except MemoryError as error:
+            self._channel.send(Refused("hidden_layers", f"{settings.network.hidden_layers} do not fit: {error}"))
+        else:
+            self._channel.send(self._run.header())
+
+    def _answer(self, run: "_Run") -> None:
+        """Send the frame that was asked for, if it is due: a waiting run shows each of its steps once."""
+        if self._pull is None or run.trainer.step_count < self._pull.at or run.shown_step == run.trainer.step_count:
+            return
+        always_validate = self._pull.at > 0 or not self._may_step(run)
+        self._pull = None
+        self._channel.send(run.frame(always_validate))
+
+
+class _Run:
+    """A trainer with what is remembered between its frames."""
+
+    def __init__(self, settings: RunSettings, previous: "_Run | None") -> None:
+        self.settings = settings
+        network, training = settings.network, settings.training
+        self.backend: Backend
+        self.dataset: Dataset
+        if previous and previous.settings.backend == settings.backend:
+            self.backend = previous.backend
+        else:
+            self.backend = select_backend(settings.backend)
+        if previous and previous.settings.dataset == settings.dataset:
+            self.dataset = previous.dataset
+        else:
+            self.dataset = load_dataset(settings.dataset)
+        limit_threads(settings.threads or threads_for(network, training))
+        self.trainer = Trainer(network, training, self.dataset, self.backend)
+        self.shown_step: int | None = None
+        self._validation_accuracy = float("nan")
+        self._validated_at = float("-inf")
+        self.idle_seconds = 0.0
+        self._rate = 0.0
+        self._counted_from = time.perf_counter()
+        self._counted_steps = 0
+
+    def header(self) -> Header:
+        return Header(
+            backend=BackendInfo(
+                self.backend.name, self.backend.device, self.settings.network.dtype, self.backend.fallback_reason
+            ),
+            network=self.settings.network,
+            training=self.settings.training,
+            dataset=DatasetInfo(self.dataset.name, self.dataset.samples, self.dataset.features, self.dataset.classes),
+            layers=tuple(LayerInfo(s.name, s.fan_in, s.fan_out) for s in self.trainer.network.shapes),
+        )
+
+    def frame(self, always_validate: bool) -> Frame:
+        now = time.perf_counter()
+        validate = always_validate or now - self._validated_at >= VALIDATION_SECONDS
+        measurement = self.trainer.measure(validate)
+        if validate:
+            self._validated_at = now
+            self._validation_accuracy = measurement.validation_accuracy
+        self.shown_step = measurement.step
+        return self._as_frame(measurement)
+
+    def _as_frame(self, measurement: Measurement) -> Frame:
+        return Frame(
+            step=measurement.step,
+            epoch=measurement.epoch,
+            loss=Number(measurement.loss),
+            accuracy=Number(measurement.accuracy),
+            validation_accuracy=Number(self._validation_accuracy),
+            steps_per_second=self._steps_per_second(),
+            layers=measurement.layers,
+            verdict=diagnose(self.settings.network, measurement.layers),
+        )
+
+    def _steps_per_second(self) -> float:
+        now = time.perf_counter()
+        elapsed = now - self._counted_from - self.idle_seconds
+        steps = self.trainer.step_count - self._counted_steps
+        if steps and (elapsed >= RATE_SECONDS or self._rate == 0):
+            self._rate = steps / elapsed
+            self._counted_from, self._counted_steps, self.idle_seconds = now, self.trainer.step_count, 0.0
+        return self._rate
+
+
+if __name__ == "__main__":
+    main()

@@ -25,7 +25,7 @@ format: $(INSTALLED_DEV)
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED_DEV)
-	$(BIN)/python benchmarks/dashboard.py $(ARGS)
+	$(BIN)/python -m benchmarks.dashboard $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

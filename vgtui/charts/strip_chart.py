@@ -8,6 +8,7 @@ anew, and a row or everything when its centre, the scale or the time axis change
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from vgtui.training.history import History
 DECADES_PER_CELL = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 ZERO, NAN, INFINITE, MARK = "0", "!", "∞", "╎"
 """What stands in a cell where a gradient has no logarithm, and where something was changed."""
+
+
+Changes: TypeAlias = dict[int, tuple[int, int]]
+"""Rows of cells, each with the first and last column that were drawn anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,9 @@ class StripChart:
         self._centres: NDArray[np.float64] = np.empty(0)
         self._drawn = 0
 
-    def update(self, history: History, shown: slice, columns: int, height: int) -> dict[int, int] | None:
-        """Bring the cells up to the history, for the layers in `shown`.
-
-        Returns the rows of cells that look different, each with the first column that does; None when all may.
-        """
-        per_dot = _points_per_dot(history.length, columns)
+    def update(self, history: History, shown: slice, columns: int, height: int) -> Changes | None:
+        """Bring the cells up to the history, for the layers in `shown`. Returns what looks different, None for all."""
+        per_dot = points_per_dot(history.length, columns)
         dots = _Dots.of(history, shown, per_dot)
         layers = len(dots.since)
         layout = (id(history.since), shown.start, shown.stop, columns, height, per_dot * history.frames_per_point)
@@ -82,7 +84,7 @@ class StripChart:
             self.cells = [[" "] * columns for _ in range(layers * height)]
             self.levels = np.full((layers, columns), np.nan, np.float32)
         last = (len(dots) - 1) // DOTS_ACROSS
-        changed: dict[int, int] = {}
+        changed: Changes = {}
         if len(moved) < layers:
             self._draw(dots, range(layers), max(0, self._drawn - 1) // DOTS_ACROSS, last, changed)
         if moved:
@@ -104,7 +106,7 @@ class StripChart:
         self._centres = np.where(outside, middles, self._centres)
         return [int(layer) for layer in np.flatnonzero(outside)]
 
-    def _draw(self, dots: _Dots, layers: Sequence[int], first: int, last: int, changed: dict[int, int]) -> None:
+    def _draw(self, dots: _Dots, layers: Sequence[int], first: int, last: int, changed: Changes) -> None:
         """Draw the columns first … last of these layers as one figure, put it into the cells, and note what changed."""
         per_layer = DOTS_DOWN * self._height
         points = slice(first * DOTS_ACROSS, (last + 1) * DOTS_ACROSS)
@@ -126,7 +128,7 @@ class StripChart:
             for number, row in enumerate(rows, start=target):
                 if self.cells[number][first : last + 1] != row:
                     self.cells[number][first : last + 1] = row
-                    changed[number] = first
+                    changed[number] = (first, last)
 
     def _dot_of(
         self, logs: NDArray[np.float32], drawable: NDArray[np.bool_], layers: Sequence[int]
@@ -151,7 +153,7 @@ class StripChart:
                 row[column - first] = MARK
 
 
-def _points_per_dot(points: int, columns: int) -> int:
+def points_per_dot(points: int, columns: int) -> int:
     """How many points of the history share a column of dots: a power of two, so that pairs merge and nothing shifts."""
     merged = 1
     while math.ceil(points / merged) > columns * DOTS_ACROSS:

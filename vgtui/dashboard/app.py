@@ -49,6 +49,7 @@ class Dashboard(App[UsageError]):
 
     async def action_exit_cleanly(self, code: int = 0) -> None:
         """End the source, then the app."""
+        self.workers.cancel_all()
         await self._source.close()
         self.exit(return_code=code)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import vgtui
-from vgtui.recordings.frames import Event, Frame, encode_line
-from vgtui.training.protocol import LINE_LIMIT, Answer, Command, Pull, Restart, StepOnce, Train, answer_decoder
+from vgtui.recordings.frames import Event, Frame, Header, encode_line
+from vgtui.training.protocol import LINE_LIMIT, Answer, Command, Pull, Refused, Restart, StepOnce, Train, answer_decoder
 from vgtui.training.settings import RunSettings
 from vgtui.training.source import Abilities
 
@@ -33,6 +33,8 @@ class LiveRun:
         self._wanted.set()
         self._asked = False
         self._step = 0
+        # between a restart and its header, frames still come from the run that was left: nobody wants them
+        self._left = True
 
     @property
     def process_id(self) -> int | None:
@@ -40,28 +42,28 @@ class LiveRun:
         return self._worker.process.pid if self._worker else None
 
     async def next_answer(self, at: int = 0) -> Answer:
-        if self._worker is None:
-            await self._wanted.wait()
-            self._worker = await _Worker.start()
-            # asked before trained, so that the first frame is the network at initialization
-            self._send(Restart(self._settings))
-            self._send(Pull(at))
-            self._send(self._train)
-            self._asked = True
-        if not self._asked:
-            self._send(Pull(at))
-            self._asked = True
-        line = await self._worker.read_line()
-        if not line.endswith(b"\n"):
-            return await self._fault(self._worker)
-        answer = answer_decoder.decode(line)
-        if isinstance(answer, Frame):
-            self._asked = False
-            self._step = answer.step
-        return answer
+        worker = await self._running_worker(at)
+        while True:
+            if not self._asked:
+                self._send(Pull(at))
+                self._asked = True
+            line = await worker.read_line()
+            if not line.endswith(b"\n"):
+                return await self._fault(worker)
+            answer = answer_decoder.decode(line)
+            if isinstance(answer, Frame):
+                self._asked = False
+                self._step = answer.step
+                if not self._left:
+                    return answer
+            else:
+                if isinstance(answer, Refused) or _is_header_of(answer, self._settings):
+                    self._left = False
+                return answer
 
     def restart(self, settings: RunSettings) -> None:
         self._settings = settings
+        self._left = True
         self._wanted.set()
         self._send(Restart(settings))
 
@@ -79,6 +81,19 @@ class LiveRun:
         worker, self._worker = self._worker, None
         if worker:
             await worker.end()
+
+    async def _running_worker(self, at: int) -> "_Worker":
+        """The worker; a new one, with its first question asked, where there is none."""
+        if self._worker is None:
+            await self._wanted.wait()
+            self._worker = await _Worker.start()
+            self._left = True
+            # asked before trained, so that the first frame is the network at initialization
+            self._send(Restart(self._settings))
+            self._send(Pull(at))
+            self._send(self._train)
+            self._asked = True
+        return self._worker
 
     def _send(self, command: Command) -> None:
         if self._worker:
@@ -140,6 +155,10 @@ class _Worker:
             return f"the training process was killed by {signal.Signals(-code).name}{hint}"
         reason = words[-1] if words else "it gave no reason"
         return f"the training process ended with code {code}: {reason}"
+
+
+def _is_header_of(answer: Answer, settings: RunSettings) -> bool:
+    return isinstance(answer, Header) and answer.network == settings.network and answer.training == settings.training
 
 
 def _safe_path() -> list[str]:

@@ -26,24 +26,12 @@ class History:
         self.since = np.zeros(layers, np.intp)
         self.low = np.empty((POINTS, layers), np.float32)
         self.high = np.empty((POINTS, layers), np.float32)
-        self.scalars = np.empty((POINTS, 3))
+        self.scalars = np.empty((POINTS, 3))  # loss, accuracy, validation accuracy
         self._frames_in_last = 0
 
     @property
     def layers(self) -> int:
         return len(self.since)
-
-    @property
-    def loss(self) -> NDArray[np.float64]:
-        return self.scalars[: self.length, 0]
-
-    @property
-    def accuracy(self) -> NDArray[np.float64]:
-        return self.scalars[: self.length, 1]
-
-    @property
-    def validation_accuracy(self) -> NDArray[np.float64]:
-        return self.scalars[: self.length, 2]
 
     def append(self, frame: Frame) -> None:
         """Take a frame of `layers` layers into the last point, or begin a new one."""

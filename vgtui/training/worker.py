@@ -46,7 +46,7 @@ class Worker:
     def serve(self) -> None:
         """Obey until the socket closes, which raises DisconnectedError."""
         while True:
-            for command in self._receive():
+            for command in _with_last_restart_alone(self._receive()):
                 self._obey(command)
             if self._run is not None:
                 self._answer(self._run)
@@ -96,6 +96,12 @@ class Worker:
         always_validate = self._pull.at > 0 or not self._may_step(run)
         self._pull = None
         self._channel.send(run.frame(always_validate))
+
+
+def _with_last_restart_alone(commands: list[Command]) -> list[Command]:
+    """Of several restarts that came during one step, only the last is meant."""
+    last = max((place for place, command in enumerate(commands) if isinstance(command, Restart)), default=0)
+    return [command for place, command in enumerate(commands) if place >= last or not isinstance(command, Restart)]
 
 
 class _Run:

@@ -34,6 +34,8 @@ from vgtui.training.source import FrameSource
 
 NUMBERS_SECONDS = 0.25
 """Numbers change four times a second: nobody reads faster."""
+CHARTS_SECONDS = 0.5
+"""The charts of lines cost more, and change less: twice a second."""
 
 
 class MainScreen(Screen[None]):
@@ -54,35 +56,36 @@ class MainScreen(Screen[None]):
         self._paused_by_fault = False
         self._numbers_at = 0.0
         self._numbers_stale = False
+        self._charts_stale = False
         self.state = RunState(settings)
         self._palette = palette
         self._panel = LayerPanel(self.state, palette)
         self._state_line = StateLine(self.state, palette)
-        self._readouts = (
-            GradientByLayer(self.state, palette),
-            LossChart(self.state, palette),
-            VerdictPanel(self.state, palette),
-        )
+        self._gradient_chart = GradientByLayer(self.state, palette)
+        self._loss_chart = LossChart(self.state, palette)
+        self._verdict = VerdictPanel(self.state, palette)
 
     def compose(self) -> ComposeResult:
         yield self._state_line
         with Horizontal(id="body"):
             yield self._panel
             with Vertical(id="charts"):
-                yield from self._readouts
+                yield from (self._gradient_chart, self._loss_chart, self._verdict)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self.set_interval(NUMBERS_SECONDS, self._draw_stale_numbers)
+        self.set_interval(CHARTS_SECONDS, self._draw_stale_charts)
         self._follow()
 
     def set_palette(self, palette: Palette) -> None:
         """Draw everything in these colours."""
         self._palette = palette
         self._panel.set_palette(palette)
-        for widget in (self._state_line, *self._readouts):
+        for widget in (self._state_line, self._gradient_chart, self._loss_chart, self._verdict):
             widget.palette = palette
-            widget.refresh()
+        self._draw_numbers()
+        self._draw_stale_charts()
 
     @work
     async def _follow(self) -> None:
@@ -137,12 +140,21 @@ class MainScreen(Screen[None]):
         if self._numbers_stale:
             self._draw_numbers()
 
+    def _draw_stale_charts(self) -> None:
+        if self._charts_stale:
+            self._charts_stale = False
+            self._gradient_chart.redraw()
+            self._loss_chart.redraw()
+
     def _draw_numbers(self, begins: bool = False) -> None:
         self._numbers_at = time.monotonic()
         self._numbers_stale = False
+        self._charts_stale = True
         self._panel.draw_numbers(begins)
-        for widget in (self._state_line, *self._readouts):
-            widget.refresh()
+        self._verdict.refresh()
+        self._state_line.refresh()
+        if begins:
+            self._draw_stale_charts()
 
     # changes
 
@@ -228,8 +240,9 @@ class MainScreen(Screen[None]):
     def _select(self, layer: int) -> None:
         self.state.selected = layer
         self._panel.advance()
-        for widget in (*self._panel.rows, *self._readouts):
-            widget.refresh()
+        for part in self._panel.rows:
+            part.redraw()
+        self._verdict.refresh()
 
     def action_next_theme(self) -> None:
         self.app.action_next_theme()  # type: ignore[attr-defined]

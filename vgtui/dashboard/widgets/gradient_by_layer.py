@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.text import Text
+from rich.segment import Segment
+from textual.strip import Strip
 
 from vgtui.charts.line_chart import Cell, Line, decade_ticks, draw_lines
 from vgtui.charts.strip_chart import INFINITE, NAN, ZERO
@@ -20,7 +21,7 @@ class GradientByLayer(Chart):
 
     BORDER_TITLE = "Gradient by layer"
 
-    def picture(self, columns: int, rows: int) -> list[Text]:
+    def picture(self, columns: int, rows: int) -> list[Strip]:
         assert self.state.frame
         norms, ghost = self.state.frame.layers.grad_norm, self.state.ghost
         series = self.palette.series
@@ -45,7 +46,7 @@ class GradientByLayer(Chart):
             if sign:
                 bottom[_column(layer, most, len(bottom))] = Cell(sign, self.palette.health["vanished"])
 
-    def _layer_ticks(self, layers: int, width: int) -> Text:
+    def _layer_ticks(self, layers: int, width: int) -> Strip:
         line = [" "] * width
         end = width
         for layer, words in reversed(_labels(layers)):
@@ -53,7 +54,7 @@ class GradientByLayer(Chart):
             if start + len(words) < end or end == width:
                 line[start : start + len(words)] = words
                 end = start
-        return Text("layer ".rjust(LEFT_GUTTER) + "".join(line), self.palette.muted, no_wrap=True)
+        return Strip([Segment("layer ".rjust(LEFT_GUTTER) + "".join(line), self.style(self.palette.muted))])
 
 
 def _line(norms: NDArray[np.float64], colour: str, *, joined: bool) -> Line:

@@ -24,6 +24,7 @@ class LayerPanel(Horizontal):
         self.border_title = "Gradient norm per layer, log10 ‖∂E/∂W‖"
         self.state = state
         self._room = 1
+        self._fitted_width = 0
         self.numbers = LayerNumbers(state, palette)
         self.sparklines = Sparklines(state, palette)
         self.words = LayerWords(state, palette)
@@ -40,7 +41,7 @@ class LayerPanel(Horizontal):
     def set_palette(self, palette: Palette) -> None:
         for part in self.rows:
             part.palette = palette
-            part.refresh()
+            part.redraw()
 
     def advance(self) -> None:
         """Draw what the newest frame adds to the sparklines."""
@@ -49,23 +50,22 @@ class LayerPanel(Horizontal):
         scale = self.sparklines.decades_per_cell
         hidden = max(0, self.state.layers - self._room)
         more = f"{hidden} more: ↑ ↓ · " if hidden else ""
-        self.border_subtitle = f"{more}sparklines: {scale:g} {'decade' if scale == 1 else 'decades'} a cell"
+        subtitle = f"{more}sparklines: {scale:g} {'decade' if scale == 1 else 'decades'} a cell"
+        if subtitle != self.border_subtitle:  # setting it repaints the whole panel
+            self.border_subtitle = subtitle
 
     def draw_numbers(self, begins: bool) -> None:
         """Draw the newest frame's numbers; `begins`: it is the first of a run."""
         self.numbers.fit_axis(begins)
-        self.numbers.refresh()
-        self.words.refresh()
+        self.numbers.redraw()
+        self.words.redraw()
 
     def fit_rows(self) -> None:
         """Fit the parts into the width, the rows into the height, and keep the chosen layer in sight."""
         width, lines = self.content_size.width, self.content_size.height - 1
         if lines < 1:
             return
-        self.numbers.with_bar = width >= BAR_FROM
-        self.words.with_delta = width >= DELTA_FROM
-        self.numbers.styles.width = self.numbers.columns
-        self.words.styles.width = self.words.columns
+        self._show_columns(width)
         layers = self.state.layers
         height = max(1, min(MOST_LINES, lines // layers))
         self._room = room = lines // height
@@ -74,7 +74,15 @@ class LayerPanel(Horizontal):
         if (top, height) != (self.numbers.top, self.numbers.row_height):
             for part in self.rows:
                 part.top, part.row_height = top, height
-                part.refresh()
+                part.redraw()
+
+    def _show_columns(self, width: int) -> None:
+        if width != self._fitted_width:
+            self._fitted_width = width
+            with_bar, with_delta = width >= BAR_FROM, width >= DELTA_FROM
+            self.numbers.with_bar, self.words.with_delta = with_bar, with_delta
+            self.numbers.styles.width = self.numbers.columns
+            self.words.styles.width = self.words.columns
 
     def on_resize(self) -> None:
         self.advance()

@@ -3,13 +3,12 @@
 import math
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.strip import Strip
-from textual.widget import Widget
 
 from engine.diagnosis import layer_health
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.text import norm_text
+from vgtui.dashboard.widgets.lines import Lines
 from vgtui.themes import Palette
 
 LABEL, VALUE, BAR, DELTA, WORD = 4, 7, 12, 7, 9
@@ -28,15 +27,13 @@ def level_colour(palette: Palette, level: float) -> str:
     return palette.levels[int(min(max(share, 0.0), 1.0) * (len(palette.levels) - 1))]
 
 
-class LayerRows(Widget):
+class LayerRows(Lines):
     """`height` lines a layer, the output layer on top, from layer `top` downwards. The first line is a heading."""
 
     heading = ""
 
     def __init__(self, state: RunState, palette: Palette) -> None:
-        super().__init__()
-        self.state = state
-        self.palette = palette
+        super().__init__(state, palette)
         self.top = 0
         self.row_height = 1
 
@@ -46,24 +43,20 @@ class LayerRows(Widget):
         layer = self.top - row
         return (layer, part) if line >= 1 and layer >= 0 else None
 
-    def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        if y == 0:
-            return Strip([Segment(f"{self.heading:<{width}}"[:width], self.style(self.palette.muted))], width)
+    def draw(self, width: int, height: int) -> list[Strip]:
+        heading = Strip([Segment(f"{self.heading:<{width}}"[:width], self.style(self.palette.muted))], width)
+        return [heading, *(self._line(y, width) for y in range(1, height))]
+
+    def _line(self, y: int, width: int) -> Strip:
         place = self.layer_at(y)
         if place is None or not self.state.frame:
             return Strip.blank(width, self.style(self.palette.text))
-        layer, part = place
-        return Strip(self.segments(layer, part, layer == self.state.selected)).adjust_cell_length(
-            width, self.style(self.palette.text, layer == self.state.selected)
-        )
+        selected = place[0] == self.state.selected
+        return Strip(self.segments(*place, selected)).adjust_cell_length(width, self.style(self.palette.text, selected))
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
         """What stands on line `part` of a layer's row."""
         raise NotImplementedError
-
-    def style(self, colour: str, selected: bool = False) -> Style:
-        return Style.parse(f"{colour} on {self.palette.selection if selected else self.palette.background}")
 
 
 class LayerNumbers(LayerRows):

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.text import Text
+from textual.strip import Strip
 
 from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines
-from vgtui.charts.strip_chart import MARK
+from vgtui.charts.strip_chart import MARK, points_per_dot
 from vgtui.dashboard.text import short_number
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
 
@@ -20,30 +20,24 @@ class LossChart(Chart):
 
     BORDER_TITLE = "Loss and accuracy"
 
-    def picture(self, columns: int, rows: int) -> list[Text]:
+    def picture(self, columns: int, rows: int) -> list[Strip]:
         assert self.state.frame
         frame, history, series = self.state.frame, self.state.history, self.palette.series
         width, height = columns - LEFT_GUTTER - RIGHT_GUTTER, rows - 1
         if width < 2:
-            return [Text("")]
-        ends = (0.0, float(max(history.length - 1, 1)))
-        xs = np.linspace(0, history.length - 1, min(history.length, width * DOTS_ACROSS)).astype(int)
-        loss = _log10(history.loss[xs])
+            return []
+        per_dot = points_per_dot(history.length, width)
+        means = _means(history.scalars[: history.length], per_dot)
+        xs, ends = range(len(means)), (0, width * DOTS_ACROSS - 1)
+        loss, accuracy, validation = _log10(means[:, 0]), means[:, 1], means[:, 2]
         span = _loss_span(loss)
-        picture = draw_lines([Line(series.loss, xs.tolist(), loss.tolist())], ends, span, width, height)
-        shares = [
-            Line(colour, xs.tolist(), values[xs].tolist())
-            for colour, values in (
-                (series.validation, history.validation_accuracy),
-                (series.accuracy, history.accuracy),
-            )
-        ]
+        shares = [Line(series.validation, xs, validation.tolist()), Line(series.accuracy, xs, accuracy.tolist())]
+        picture = draw_lines([Line(series.loss, xs, loss.tolist())], ends, span, width, height)
         for row, over in zip(picture, draw_lines(shares, ends, (0.0, 1.0), width, height), strict=True):
             row[:] = [upper if upper.style else lower for lower, upper in zip(row, over, strict=True)]
-        for mark in history.marks:
-            column = min(round(mark / ends[1] * (width - 1)), width - 1)
+        for column in {mark // per_dot // DOTS_ACROSS for mark in history.marks}:
             for row in picture:
-                if not row[column].style:
+                if column < width and not row[column].style:
                     row[column] = Cell(MARK, self.palette.border)
         left = {0: short_number(10 ** span[1]), height - 1: short_number(10 ** span[0])}
         right = {0: " 100%", height // 2: "  50%", height - 1: "   0%"}
@@ -54,6 +48,14 @@ class LossChart(Chart):
         ]
         body = [self.row(left.get(number, ""), cells, right.get(number, "")) for number, cells in enumerate(picture)]
         return [self.legend(legend, columns), *body]
+
+
+def _means(values: NDArray[np.float64], per_dot: int) -> NDArray[np.float64]:
+    """The mean of every `per_dot` rows; the last may have fewer."""
+    starts = np.arange(0, len(values), per_dot)
+    counts = np.diff(np.append(starts, len(values)))
+    means: NDArray[np.float64] = np.add.reduceat(values, starts) / counts[:, None]
+    return means
 
 
 def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:

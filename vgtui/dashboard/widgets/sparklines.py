@@ -5,6 +5,7 @@ from itertools import groupby
 import numpy as np
 from rich.segment import Segment
 from textual.geometry import Region
+from textual.strip import Strip
 
 from vgtui.charts.strip_chart import StripChart
 from vgtui.dashboard.state import RunState
@@ -26,18 +27,29 @@ class Sparklines(LayerRows):
     def decades_per_cell(self) -> float:
         return self._chart.decades_per_cell
 
+    def draw(self, width: int, height: int) -> list[Strip]:
+        self._bring_up(width, height)
+        return super().draw(width, height)
+
     def advance(self) -> None:
-        """Take the history's newest frames."""
-        shown_rows = (self.size.height - 1) // self.row_height
-        if not self.state.history.length or shown_rows < 1 or self.size.width < 1:
-            return
-        self._bottom = max(0, self.top + 1 - shown_rows)
-        shown = slice(self._bottom, min(self.top + 1, self.state.history.layers))
-        changed = self._chart.update(self.state.history, shown, self.size.width, self.row_height)
+        """Take the history's newest frames, and have the cells repainted that changed."""
+        width, height = self.size
+        changed = self._bring_up(width, height)
         if changed is None:
-            self.refresh()
-        else:
-            self.refresh(*(Region(first, 1 + row, self.size.width - first, 1) for row, first in changed.items()))
+            self.redraw()
+            return
+        for row, (first, last) in changed.items():
+            self._lines[1 + row] = self._line(1 + row, width)
+            self.refresh(Region(first, 1 + row, last - first + 1, 1))
+
+    def _bring_up(self, width: int, height: int) -> dict[int, tuple[int, int]] | None:
+        """Bring the chart up to the history. Returns the rows with the columns that changed, None when all may have."""
+        room = (height - 1) // self.row_height
+        if not self.state.history.length or room < 1 or width < 1:
+            return {}
+        self._bottom = max(0, self.top + 1 - room)
+        shown = slice(self._bottom, min(self.top + 1, self.state.history.layers))
+        return self._chart.update(self.state.history, shown, width, self.row_height)
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
         place = layer - self._bottom

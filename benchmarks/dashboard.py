@@ -1,0 +1,153 @@
+"""What the dashboard costs: `make bench` drives it in a pseudo-terminal of 120×40.
+
+Training speed with the dashboard open, against `vgtui run`, alternating and as a ratio in one run; and while it is
+open, the dashboard's share of a core, its bytes a second and its memory. First paint, first frame and the time from a
+key to the changed screen come from the same terminal.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from tests.terminal.terminal import Terminal
+
+SIZES = {
+    "20×64, batch 128": ["--hidden-layers", "20", "--width", "64"],
+    "30×64, batch 128": ["--hidden-layers", "30", "--width", "64"],
+    "20×256, batch 256": ["--hidden-layers", "20", "--width", "256", "--batch-size", "256"],
+}
+WIDTHS = (8, 8, 6, 6, 6, 5)
+SETTLE_SECONDS = 3.0
+KEYS_PRESSED = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One sitting with the dashboard open."""
+
+    steps_per_second: float
+    cpu_share: float
+    bytes_per_second: float
+    megabytes: float
+
+
+def measure_live(options: list[str], fps: float, seconds: float) -> Live:
+    """Let the dashboard run, and watch it from outside once it has settled."""
+    with Terminal([*options, "--fps", str(fps)]) as terminal:
+        terminal.wait_for(lambda: terminal.step)
+        _read_for(terminal, WIDTHS = (8, 8, 6, 6, 6, 5)
+SETTLE_SECONDS)
+        assert terminal.step is not None
+        bytes_before, cpu_before, begin = terminal.bytes_received, _cpu(terminal.process.pid), time.monotonic()
+        _read_for(terminal, seconds)
+        elapsed = time.monotonic() - begin
+        cpu_share = (_cpu(terminal.process.pid) - cpu_before) / elapsed
+        seen = [(when, step) for when, step in terminal.replay() if step is not None]
+        changes = [now for before, now in pairwise(seen) if before[1] != now[1]]
+        (first_time, first_step), (last_time, last_step) = changes[0], changes[-1]
+        return Live(
+            (last_step - first_step) / (last_time - first_time),
+            cpu_share,
+            (terminal.bytes_received - bytes_before) / elapsed,
+            _resident_megabytes(terminal.process.pid),
+        )
+
+
+def measure_headless(options: list[str], steps: int) -> float:
+    """Steps a second of `vgtui run`, from a frame after a warm-up to the last; the clock is this process's."""
+    arguments = [sys.executable, "-m", "vgtui", "run", *options, "--format", "jsonl"]
+    arguments += ["--steps", str(2 * steps), "--every", str(steps)]
+    times = []
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if json.loads(line)["type"] == "frame":
+                times.append(time.monotonic())
+    return steps / (times[-1] - times[-2])
+
+
+def measure_start() -> tuple[float, float]:
+    """Seconds from the start to the first paint and to the first frame."""
+    begin = time.monotonic()
+    with Terminal() as terminal:
+        terminal.wait_for(lambda: "sigmoid" in terminal.text)
+        paint = time.monotonic() - begin
+        terminal.wait_for(lambda: "‖∂E/∂W‖" in terminal.text and terminal.step is not None)
+        return paint, time.monotonic() - begin
+
+
+def measure_keys(options: list[str]) -> list[float]:
+    """Seconds from a key to the state line that shows what it changed."""
+    delays = []
+    with Terminal(options) as terminal:
+        terminal.wait_for(lambda: terminal.step)
+        _read_for(terminal, 1)
+        for number in range(KEYS_PRESSED):
+            expected = "BatchNorm on" if number % 2 == 0 else "BatchNorm off"
+            assert expected not in terminal.line  # and so all that came before the key has been interpreted
+            terminal.press("b")
+            delays.append(terminal.wait_for(lambda words=expected: words in terminal.line))  # type: ignore[misc]
+            _read_for(terminal, 0.3 + 0.013 * number)
+    return sorted(delays)
+
+
+def _read_for(terminal: Terminal, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        terminal.read(left)
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _resident_megabytes(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often live and headless alternate (default: 3)")
+    parser.add_argument("--seconds", type=float, default=8, help="seconds a round (default: 8)")
+    parser.add_argument("--fps", type=float, default=10, help="pictures a second (default: 10)")
+    chosen = parser.parse_args()
+
+    names = ("run", "live", "ratio", "cpu", "kB/s", "MB")
+    headings = " ".join(f"{name:>{width}}" for name, width in zip(names, WIDTHS, strict=True))
+    print(f"{'network':<20} {headings}   steps a second, best of")
+    for name, options in SIZES.items():
+        guess = measure_headless(options, 100)
+        live, headless = [], []
+        for _ in range(chosen.rounds):
+            headless.append(measure_headless(options, max(10, round(guess * chosen.seconds / 2))))
+            live.append(measure_live(options, chosen.fps, chosen.seconds))
+        best = max(entry.steps_per_second for entry in live)
+        print(
+            f"{name:<20} {max(headless):>8.1f} {best:>8.1f} {best / max(headless):>6.2f} "
+            f"{statistics.median(entry.cpu_share for entry in live):>6.1%} "
+            f"{statistics.median(entry.bytes_per_second for entry in live) / 1e3:>6.1f} "
+            f"{max(entry.megabytes for entry in live):>5.0f}   {chosen.rounds} rounds",
+            flush=True,
+        )
+    starts = [measure_start() for _ in range(5)]
+    paint, frame = (min(times) for times in zip(*starts, strict=True))
+    print(f"first paint {paint:.2f} s, first frame {frame:.2f} s, best of {len(starts)}")
+    for words, options in (("small steps", []), ("large steps", ["--width", "1024", "--batch-size", "256"])):
+        delays = measure_keys(options)
+        print(
+            f"key to screen, {words}: median {statistics.median(delays) * 1e3:.0f} ms, "
+            f"95th percentile {delays[round(0.95 * (len(delays) - 1))] * 1e3:.0f} ms, {len(delays)} keys"
+        )
+
+
+if __name__ == "__main__":
+    main()

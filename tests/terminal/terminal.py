@@ -1,0 +1,121 @@
+"""A real pseudo-terminal with a program in it, and what its screen says."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pyte
+
+TIMEOUT = 20.0
+
+
+class Terminal:
+    """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`."""
+
+    def __init__(self, arguments: Sequence[str] = (), columns: int = 120, lines: int = 40) -> None:
+        self._screen = pyte.Screen(columns, lines)
+        self._stream = pyte.ByteStream(self._screen)
+        self._unread: list[tuple[float, bytes]] = []
+        self.bytes_received = 0
+        self._master, slave = pty.openpty()
+        self._resize(columns, lines)
+        self.attributes = termios.tcgetattr(slave)
+        self._slave = slave
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "vgtui", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"},
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._slave)
+        os.close(self._master)
+
+    @property
+    def text(self) -> str:
+        """The screen, its lines separated by newlines."""
+        self._interpret()
+        return "\n".join(self._screen.display)
+
+    @property
+    def line(self) -> str:
+        """The first line: the line of state."""
+        self._interpret()
+        return str(self._screen.display[0])
+
+    @property
+    def step(self) -> int | None:
+        """The step that the line of state shows."""
+        return self.step_on(self.line)
+
+    @staticmethod
+    def step_on(line: str) -> int | None:
+        found = re.search(r"step ([\d ]+?)  ", line + "  ")
+        return int(found.group(1).replace(" ", "")) if found else None
+
+    def press(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def resize(self, columns: int, lines: int) -> None:
+        self._screen.resize(lines, columns)
+        self._resize(columns, lines)
+        self.process.send_signal(signal.SIGWINCH)
+
+    def read(self, seconds: float) -> None:
+        """Take what comes within this time at most, and return after the first of it."""
+        if select.select([self._master], [], [], seconds)[0]:
+            try:
+                data = os.read(self._master, 1 << 16)
+            except OSError:
+                return
+            self._unread.append((time.monotonic(), data))
+            self.bytes_received += len(data)
+
+    def replay(self) -> Iterator[tuple[float, int | None]]:
+        """Interpret what was read and not looked at yet: when each piece came, and the step after it."""
+        while self._unread:
+            when, data = self._unread.pop(0)
+            self._stream.feed(data)
+            yield when, self.step_on(str(self._screen.display[0]))
+
+    def _interpret(self) -> None:
+        """Emulating a terminal is slow, so it waits until somebody looks."""
+        for _ in self.replay():
+            pass
+
+    def wait_for(self, condition: Callable[[], object], seconds: float = TIMEOUT) -> float:
+        """Read until the condition holds; returns the seconds that it took, or fails with the screen."""
+        begin = time.monotonic()
+        while not condition():
+            if time.monotonic() - begin > seconds:
+                raise AssertionError(f"not on the screen after {seconds} s:\n{self.text}")
+            self.read(0.01)
+        return time.monotonic() - begin
+
+    def wait_for_exit(self, seconds: float = TIMEOUT) -> int:
+        """Read until the program has gone; its exit code, negative for a signal that killed it."""
+        self.wait_for(lambda: self.process.poll() is not None, seconds)
+        self.read(0)
+        return self.process.returncode
+
+    def _resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))

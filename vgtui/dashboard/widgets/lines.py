@@ -1,0 +1,51 @@
+"""A widget of lines, of which only those that differ from the last picture are sent to the terminal."""
+
+from functools import lru_cache
+from itertools import zip_longest
+
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from vgtui.dashboard.state import RunState
+from vgtui.themes import Palette
+
+
+class Lines(Widget):
+    """Draws from the state when told to, in the colours of a palette."""
+
+    def __init__(self, state: RunState, palette: Palette) -> None:
+        super().__init__()
+        self.state = state
+        self.palette = palette
+        self._lines: list[Strip] = []
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        """At most `height` lines of at most `width` cells."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw the state as it is now, and have the lines repainted that changed."""
+        width, height = self.size
+        old, self._lines = self._lines, self.draw(width, height) if width and height else []
+        pairs = enumerate(zip_longest(old, self._lines))
+        if regions := [Region(0, y, width, 1) for y, (before, now) in pairs if before != now]:
+            self.refresh(*regions)
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        ground = self.style(self.palette.text)
+        return self._lines[y].adjust_cell_length(width, ground) if y < len(self._lines) else Strip.blank(width, ground)
+
+    def style(self, colour: str, selected: bool = False) -> Style:
+        """This colour on the screen's background, or on that of the chosen row."""
+        return _style(colour, self.palette.selection if selected else self.palette.background)
+
+
+@lru_cache(maxsize=256)
+def _style(colour: str, background: str) -> Style:
+    return Style(color=colour, bgcolor=background)

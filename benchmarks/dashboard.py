@@ -42,8 +42,7 @@ def measure_live(options: list[str], fps: float, seconds: float) -> Live:
     """Let the dashboard run, and watch it from outside once it has settled."""
     with Terminal([*options, "--fps", str(fps)]) as terminal:
         terminal.wait_for(lambda: terminal.step)
-        _read_for(terminal, WIDTHS = (8, 8, 6, 6, 6, 5)
-SETTLE_SECONDS)
+        _read_for(terminal, SETTLE_SECONDS)
         assert terminal.step is not None
         bytes_before, cpu_before, begin = terminal.bytes_received, _cpu(terminal.process.pid), time.monotonic()
         _read_for(terminal, seconds)

@@ -87,7 +87,7 @@ def _selu(xp: Any, z: Array, out: Array) -> None:
     xp.minimum(z, 0, out=out)
     xp.expm1(out, out=out)
     xp.multiply(out, SELU_ALPHA, out=out)
-    xp.maximum(z, out, out=out)
+    xp.copyto(out, z, where=z > 0)  # no maximum as for elu: below zero α(eᶻ − 1) is the smaller of the two
     xp.multiply(out, SELU_SCALE, out=out)
 
 

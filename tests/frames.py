@@ -1,0 +1,59 @@
+"""Headers and frames made up for tests, with the norms that a test wants to see."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from engine.datasets import load_dataset
+from engine.diagnosis import diagnose
+from engine.network import layer_shapes
+from engine.telemetry import LayerMeasurements
+from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
+from vgtui.training.settings import RunSettings
+
+
+def make_header(settings: RunSettings, fallback_reason: str | None = None) -> Header:
+    """The header of a run with these settings on digits."""
+    data = load_dataset("digits")
+    return Header(
+        backend=BackendInfo("numpy", "cpu", settings.network.dtype, fallback_reason),
+        network=settings.network,
+        training=settings.training,
+        dataset=DatasetInfo("digits", data.samples, data.features, data.classes),
+        layers=tuple(
+            LayerInfo(shape.name, shape.fan_in, shape.fan_out)
+            for shape in layer_shapes(settings.network, data.features, data.classes)
+        ),
+    )
+
+
+def make_layers(norms: Sequence[float]) -> LayerMeasurements:
+    """Measurements whose gradient norms are these; every other field is a plausible constant."""
+    count = len(norms)
+    values: dict[str, Any] = {}
+    for field in fields(LayerMeasurements):
+        values[field.name] = np.full(count, 0.25)
+    for name in ("grad_norm", "grad_norm_min", "grad_norm_max"):
+        values[name] = np.array(norms, dtype=np.float64)
+    hidden = np.arange(count) < count - 1
+    values["saturated"] = np.ma.MaskedArray(np.full(count, 0.5), mask=~hidden)
+    values["dead"] = np.ma.MaskedArray(np.full(count, np.nan), mask=True)
+    values["update_ratio"] = np.ma.MaskedArray(np.full(count, 1e-3), mask=False)
+    return LayerMeasurements(**values)
+
+
+def make_frame(settings: RunSettings, norms: Sequence[float], step: int = 0, loss: float = 2.3) -> Frame:
+    """A frame with these gradient norms and the verdict on them."""
+    layers = make_layers(norms)
+    return Frame(
+        step=step,
+        epoch=step // 11,
+        loss=Number(loss),
+        accuracy=Number(0.125),
+        validation_accuracy=Number(0.1),
+        steps_per_second=800.0,
+        layers=layers,
+        verdict=diagnose(settings.network, layers),
+    )

@@ -1,0 +1,73 @@
+"""A frame source that says what a test tells it to, and remembers what it was told."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from tests.frames import make_frame, make_header
+from vgtui.recordings.frames import Event
+from vgtui.training.protocol import Answer, Refused
+from vgtui.training.settings import RunSettings
+from vgtui.training.source import Abilities
+
+Norms = Callable[[RunSettings, int], Sequence[float]]
+
+
+def vanishing(settings: RunSettings, step: int) -> list[float]:
+    """Norms that fall by a factor of ten a layer, and breathe a little with time."""
+    depth = settings.network.hidden_layers
+    return [10.0 ** (layer - depth) * (1 + 0.5 * (step % 3)) for layer in range(depth + 1)]
+
+
+class ScriptedRun:
+    """`frames` frames a run, ten steps apart, with the norms of a function; then it waits for a restart."""
+
+    abilities = Abilities(change=True, pause=True)
+
+    def __init__(self, settings: RunSettings, frames: int = 30, norms: Norms = vanishing) -> None:
+        self.settings = settings
+        self.told: list[str] = []
+        self._frames = frames
+        self._norms = norms
+        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
+        self._begin(settings)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything that there is to say has been taken."""
+        return self._answers.empty()
+
+    def say(self, answer: Answer) -> None:
+        """Let this be the next answer after those that wait already."""
+        self._answers.put_nowait(answer)
+
+    def fail(self, message: str) -> None:
+        self.say(Event(step=0, kind="fault", message=message))
+
+    def refuse(self, setting: str, problem: str) -> None:
+        self.say(Refused(setting, problem))
+
+    async def next_answer(self, at: int = 0) -> Answer:
+        return await self._answers.get()
+
+    def restart(self, settings: RunSettings) -> None:
+        self.told.append("restart")
+        self.settings = settings
+        self._begin(settings)
+
+    def train(self, until: int | None = None) -> None:
+        self.told.append("train")
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def step_once(self) -> None:
+        self.told.append("step")
+
+    async def close(self) -> None:
+        self.told.append("close")
+
+    def _begin(self, settings: RunSettings) -> None:
+        self._answers = asyncio.Queue()
+        self._answers.put_nowait(make_header(settings))
+        for number in range(self._frames):
+            self._answers.put_nowait(make_frame(settings, self._norms(settings, number), 10 * number))

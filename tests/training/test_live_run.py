@@ -1,0 +1,171 @@
+"""The live frame source with its real worker process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from engine.backend import select_backend
+from engine.config import NetworkConfig, TrainingConfig
+from engine.datasets import load_dataset
+from engine.threads import threads_for
+from engine.trainer import Trainer
+from vgtui.recordings.frames import Event, Frame, Header
+from vgtui.training.client import LiveRun
+from vgtui.training.protocol import Refused
+from vgtui.training.settings import RunSettings
+
+SMALL = RunSettings(NetworkConfig(hidden_layers=3, width=8), TrainingConfig(batch_size=16))
+StartRun = Callable[[RunSettings], LiveRun]
+
+
+@pytest.fixture
+async def start_run() -> AsyncIterator[StartRun]:
+    runs: list[LiveRun] = []
+
+    def start(settings: RunSettings) -> LiveRun:
+        runs.append(LiveRun(settings))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        await run.close()
+
+
+async def next_frame(run: LiveRun, at: int = 0) -> Frame:
+    while not isinstance(answer := await asyncio.wait_for(run.next_answer(at), 10), Frame):
+        assert isinstance(answer, Header)
+    return answer
+
+
+async def test_a_run_begins_with_its_header_and_the_frame_at_initialization(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    header = await run.next_answer()
+    assert isinstance(header, Header)
+    assert header.network == SMALL.network
+    assert [layer.name for layer in header.layers] == ["layers.0", "layers.1", "layers.2", "layers.3"]
+    frame = await next_frame(run)
+    assert frame.step == 0
+    assert frame.layers.update_ratio.tolist() == [None] * 4
+
+
+async def test_frames_are_those_of_the_engine_bit_for_bit(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    trainer = Trainer(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy"))
+    for target in (0, 7, 20):
+        run.train(until=target)
+        frame = await next_frame(run, at=target)
+        while trainer.step_count < target:
+            trainer.step()
+        measurement = trainer.measure()
+        assert frame.step == target
+        assert (frame.loss, frame.accuracy) == (measurement.loss, measurement.accuracy)
+        assert frame.validation_accuracy == measurement.validation_accuracy
+        assert frame.layers.grad_norm.tolist() == measurement.layers.grad_norm.tolist()
+
+
+async def test_training_goes_on_between_frames_that_nobody_asks_for(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    steps = [(await next_frame(run)).step for _ in range(5)]
+    assert steps == sorted(set(steps))
+    later = await next_frame(run, at=steps[-1] + 500)
+    assert later.step == steps[-1] + 500
+
+
+async def test_a_paused_run_shows_its_step_once_and_single_steps_one_by_one(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    run.pause()
+    assert (await next_frame(run)).step == 0
+    question = asyncio.create_task(next_frame(run))
+    done, _ = await asyncio.wait([question], timeout=0.2)
+    assert not done
+    for expected in (1, 2):
+        run.step_once()
+        assert (await question).step == expected
+        question = asyncio.create_task(next_frame(run))
+    run.train()
+    assert (await question).step >= 3
+
+
+async def test_a_change_gives_a_new_header_and_no_frame_of_the_old_run_after_it(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run, at=50)
+    changed = RunSettings(NetworkConfig(hidden_layers=5, width=8), SMALL.training)
+    run.restart(changed)
+    header = await run.next_answer()
+    assert isinstance(header, Header)
+    assert header.network == changed.network
+    frame = await next_frame(run)
+    assert frame.step == 0
+    assert len(frame.layers.grad_norm) == 6
+
+
+async def test_of_changes_in_a_row_the_last_one_holds(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    for depth in (4, 5, 6, 7):
+        run.restart(RunSettings(NetworkConfig(hidden_layers=depth, width=8), SMALL.training))
+    assert len((await next_frame(run)).layers.grad_norm) == 8
+
+
+async def test_a_refused_change_names_the_setting_and_the_old_run_goes_on(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    run.restart(RunSettings(NetworkConfig(hidden_layers=10_000, width=65_536)))
+    refused = await run.next_answer()
+    assert isinstance(refused, Refused)
+    assert refused.setting == "hidden_layers"
+    assert "GiB" in refused.problem
+    assert len((await next_frame(run, at=10)).layers.grad_norm) == 4
+
+
+async def test_a_killed_worker_is_a_fault_and_restart_begins_anew(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run, at=20)
+    assert run.process_id
+    os.kill(run.process_id, signal.SIGKILL)
+    answer = await run.next_answer()
+    while isinstance(answer, Frame):  # what the socket still held
+        answer = await run.next_answer()
+    assert isinstance(answer, Event)
+    assert answer.kind == "fault"
+    assert "killed by SIGKILL" in answer.message
+    run.restart(SMALL)
+    assert (await next_frame(run)).step == 0
+
+
+async def test_the_last_words_of_a_worker_explain_its_end(start_run: StartRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/nonexistent")
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    answer = await start_run(SMALL).next_answer()
+    assert isinstance(answer, Event)
+    assert "ended with code 1: " in answer.message
+    assert "\n" not in answer.message
+
+
+async def test_closing_ends_the_worker(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    pid = run.process_id
+    assert pid
+    await run.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_the_worker_imports_no_screen() -> None:
+    script = "import sys, vgtui.training.worker; print(sorted({'textual', 'plotext', 'rich'} & set(sys.modules)))"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("width", "batch", "one"), [(64, 128, True), (128, 256, True), (256, 256, False), (1024, 256, False)]
+)
+def test_small_products_get_one_thread(width: int, batch: int, one: bool) -> None:
+    threads = threads_for(NetworkConfig(width=width), TrainingConfig(batch_size=batch))
+    assert threads == (1 if one else len(os.sched_getaffinity(0)))

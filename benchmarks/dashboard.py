@@ -44,7 +44,7 @@ def measure_live(options: list[str], fps: float, seconds: float) -> Live:
         terminal.wait_for(lambda: terminal.step)
         _read_for(terminal, SETTLE_SECONDS)
         assert terminal.step is not None
-        bytes_before, cpu_before, begin = terminal.bytes_received, _cpu(terminal.process.pid), time.monotonic()
+        bytes_before, cpu_before, begin = len(terminal.received), _cpu(terminal.process.pid), time.monotonic()
         _read_for(terminal, seconds)
         elapsed = time.monotonic() - begin
         cpu_share = (_cpu(terminal.process.pid) - cpu_before) / elapsed
@@ -54,7 +54,7 @@ def measure_live(options: list[str], fps: float, seconds: float) -> Live:
         return Live(
             (last_step - first_step) / (last_time - first_time),
             cpu_share,
-            (terminal.bytes_received - bytes_before) / elapsed,
+            (len(terminal.received) - bytes_before) / elapsed,
             _resident_megabytes(terminal.process.pid),
         )
 

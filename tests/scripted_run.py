@@ -23,10 +23,11 @@ class ScriptedRun:
 
     abilities = Abilities(change=True, pause=True)
 
-    def __init__(self, settings: RunSettings, frames: int = 30, norms: Norms = vanishing) -> None:
+    def __init__(self, settings: RunSettings, frames: int = 12, norms: Norms = vanishing) -> None:
         self.settings = settings
         self.told: list[str] = []
-        self._frames = frames
+        self.refusal: Refused | None = None
+        self.frames = frames
         self._norms = norms
         self._answers: asyncio.Queue[Answer] = asyncio.Queue()
         self._begin(settings)
@@ -43,16 +44,16 @@ class ScriptedRun:
     def fail(self, message: str) -> None:
         self.say(Event(step=0, kind="fault", message=message))
 
-    def refuse(self, setting: str, problem: str) -> None:
-        self.say(Refused(setting, problem))
-
     async def next_answer(self, at: int = 0) -> Answer:
         return await self._answers.get()
 
     def restart(self, settings: RunSettings) -> None:
         self.told.append("restart")
-        self.settings = settings
-        self._begin(settings)
+        if self.refusal:
+            self.say(self.refusal)
+        else:
+            self.settings = settings
+            self._begin(settings)
 
     def train(self, until: int | None = None) -> None:
         self.told.append("train")
@@ -67,7 +68,8 @@ class ScriptedRun:
         self.told.append("close")
 
     def _begin(self, settings: RunSettings) -> None:
-        self._answers = asyncio.Queue()
+        while not self._answers.empty():
+            self._answers.get_nowait()
         self._answers.put_nowait(make_header(settings))
-        for number in range(self._frames):
+        for number in range(self.frames):
             self._answers.put_nowait(make_frame(settings, self._norms(settings, number), 10 * number))

@@ -25,11 +25,11 @@ class Terminal:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._unread: list[tuple[float, bytes]] = []
-        self.bytes_received = 0
+        self.received = bytearray()
         self._master, slave = pty.openpty()
         self._resize(columns, lines)
         self.attributes = termios.tcgetattr(slave)
-        self._slave = slave
+        self.slave = slave
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vgtui", *arguments],
             stdin=slave,
@@ -47,7 +47,7 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        os.close(self._slave)
+        os.close(self.slave)
         os.close(self._master)
 
     @property
@@ -88,7 +88,7 @@ class Terminal:
             except OSError:
                 return
             self._unread.append((time.monotonic(), data))
-            self.bytes_received += len(data)
+            self.received += data
 
     def replay(self) -> Iterator[tuple[float, int | None]]:
         """Interpret what was read and not looked at yet: when each piece came, and the step after it."""

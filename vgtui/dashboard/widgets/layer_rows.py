@@ -107,7 +107,7 @@ class LayerNumbers(LayerRows):
         if not 0 < norm < math.inf:
             return ""
         share = (math.log10(norm) - self._floor) / (BAR_CEILING - self._floor)
-        halves = round(min(max(share, 0.0), 1.0) * 2 * BAR)
+        halves = max(1, round(min(share, 1.0) * 2 * BAR))
         return "━" * (halves // 2) + "╸" * (halves % 2)
 
 

@@ -1,0 +1,72 @@
+"""The dashboard on a scripted source."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from textual.pilot import Pilot
+
+from engine.errors import UsageError
+from tests.scripted_run import ScriptedRun
+from vgtui.dashboard.app import Dashboard
+from vgtui.themes import load_palettes
+from vgtui.training.settings import RunSettings
+
+
+@dataclass
+class Sitting:
+    """An open dashboard, the hand at its keys, and the source behind it."""
+
+    app: Dashboard
+    pilot: Pilot[UsageError]
+    source: ScriptedRun
+
+    @property
+    def text(self) -> str:
+        """The screen as text, its lines separated by newlines."""
+        return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
+
+    @property
+    def line(self) -> str:
+        """The line of state."""
+        return self.text.split("\n")[0]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Let the app run until this holds; fail with the screen."""
+        async with asyncio.timeout(5):
+            try:
+                while not condition():
+                    await self.pilot.pause(0.01)
+            except asyncio.CancelledError:
+                print(self.text)
+                raise
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until all that the source had to say is on the screen."""
+        await self.until(lambda: self.source.exhausted)
+        await self.pilot.pause()
+        self.app.main._draw_numbers()
+        self.app.main._draw_stale_charts()
+        await self.pilot.pause()
+
+
+def make_dashboard(source: ScriptedRun, theme: str = "dark") -> Dashboard:
+    return Dashboard(source, source.settings, load_palettes(), theme, fps=1000)
+
+
+@asynccontextmanager
+async def open_dashboard(
+    source: ScriptedRun | None = None, size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[Sitting]:
+    """The dashboard after the source's first frames."""
+    source = source or ScriptedRun(RunSettings())
+    app = make_dashboard(source)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        sitting = Sitting(app, pilot, source)
+        await sitting.settle()
+        yield sitting

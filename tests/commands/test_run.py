@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -175,49 +177,29 @@ def test_a_reader_that_leaves_early_is_no_fault() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_run_with_its_code_and_whole_lines(tmp_path: Path, number: signal.Signals) -> None:
-    arguments = [
-        sys.executable,
-        "-m",
-        "vgtui",
-        "run",
-        "--steps",
-        "1000000",
-        "--every",
-        "5",
-        "--format",
-        "jsonl",
-        *SMALL,
-    ]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+@contextmanager
+def endless_run() -> Iterator[subprocess.Popen[str]]:
+    """A run whose first frames have come."""
+    arguments = [*SMALL, "--steps", "1000000", "--every", "5", "--format", "jsonl"]
+    command = [sys.executable, "-m", "vgtui", "run", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         for _ in range(5):
             process.stdout.readline()
+        yield process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_its_code_and_whole_lines(number: signal.Signals) -> None:
+    with endless_run() as process:
         process.send_signal(number)
         rest, errors = process.communicate(timeout=10)
-    assert process.returncode == 128 + number
-    assert errors == ""
+    assert (process.returncode, errors) == (128 + number, "")
     lines_of(rest)
 
 
 def test_a_killed_worker_is_a_fault_with_exit_code_1() -> None:
-    arguments = [
-        sys.executable,
-        "-m",
-        "vgtui",
-        "run",
-        "--steps",
-        "1000000",
-        "--every",
-        "5",
-        "--format",
-        "jsonl",
-        *SMALL,
-    ]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        process.stdout.readline()
+    with endless_run() as process:
         for worker in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
             os.kill(int(worker), signal.SIGKILL)
         _, errors = process.communicate(timeout=10)

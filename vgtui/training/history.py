@@ -56,12 +56,10 @@ class History:
 
         Hidden layers keep their number, counted from the input, and the output layer stays the output layer.
         """
-        if not self.length:
-            self.__init__(layers)  # type: ignore[misc]
-            return
-        self._frames_in_last = self.frames_per_point
-        if not self.marks or self.marks[-1] != self.length:
-            self.marks.append(self.length)
+        if self.length:
+            self._frames_in_last = self.frames_per_point
+            if self.length not in self.marks:
+                self.marks.append(self.length)
         if layers != self.layers:
             self._adopt(layers)
 

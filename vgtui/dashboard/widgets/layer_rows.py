@@ -30,12 +30,15 @@ def level_colour(palette: Palette, level: float) -> str:
 class LayerRows(Lines):
     """`height` lines a layer, the output layer on top, from layer `top` downwards. The first line is a heading."""
 
-    heading = ""
-
     def __init__(self, state: RunState, palette: Palette) -> None:
         super().__init__(state, palette)
         self.top = 0
         self.row_height = 1
+
+    @property
+    def heading(self) -> str:
+        """What stands above the column."""
+        raise NotImplementedError
 
     def layer_at(self, line: int) -> tuple[int, int] | None:
         """The layer on a line of the widget, and which of its lines it is."""
@@ -72,7 +75,7 @@ class LayerNumbers(LayerRows):
         return LABEL + 1 + VALUE + 1 + (BAR + 1 if self.with_bar else 0)
 
     @property
-    def heading(self) -> str:  # type: ignore[override]
+    def heading(self) -> str:
         label = f"{'':>{LABEL}} {'‖∂E/∂W‖':>{VALUE}} "
         return label + f"{f'1e{self._floor}':<{BAR // 2}}{'1e' + str(BAR_CEILING):>{BAR - BAR // 2}}" * self.with_bar
 
@@ -123,7 +126,7 @@ class LayerWords(LayerRows):
         return 1 + (DELTA + 1 if self.with_delta else 0) + WORD + 1
 
     @property
-    def heading(self) -> str:  # type: ignore[override]
+    def heading(self) -> str:
         return f" {'‖∂E/∂z‖':>{DELTA}} " * self.with_delta + " " * (not self.with_delta) + "health"
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:

@@ -16,12 +16,14 @@ from vgtui.themes import Palette
 class Sparklines(LayerRows):
     """One sparkline a layer; only what a frame has changed is repainted."""
 
-    heading = "since the start →"
-
     def __init__(self, state: RunState, palette: Palette) -> None:
         super().__init__(state, palette)
         self._chart = StripChart()
         self._bottom = 0
+
+    @property
+    def heading(self) -> str:
+        return "since the start →"
 
     @property
     def decades_per_cell(self) -> float:

@@ -4,13 +4,14 @@ import numpy as np
 from rich.text import Text
 from textual.widget import Widget
 
+from engine.diagnosis import Health, VerdictKind
 from vgtui.dashboard.keymap import CURE_KEYS
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.text import count_text, norm_text, plain, share_text, short_number
 from vgtui.recordings.frames import Frame
 from vgtui.themes import Palette
 
-COLOUR_OF = {
+COLOUR_OF: dict[VerdictKind, Health] = {
     "healthy": "learning",
     "vanishing": "vanished",
     "vanished": "zero",
@@ -50,7 +51,7 @@ class VerdictPanel(Widget):
 
     def _sentence(self, frame: Frame) -> Text:
         verdict = frame.verdict
-        text = Text(verdict.message, self.palette.health[COLOUR_OF[verdict.kind]])  # type: ignore[index]
+        text = Text(verdict.message, self.palette.health[COLOUR_OF[verdict.kind]])
         if verdict.kind == "non-finite":
             text.append(f", found at step {count_text(frame.step)}; training is paused")
         keys = [CURE_KEYS[cure.setting] for cure in verdict.cures]

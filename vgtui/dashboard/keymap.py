@@ -37,7 +37,7 @@ KEYS = (
     Key("R", "R", "reseed", "Time", "new seed", "Restart from a new seed."),
     Key("up", "↑", "select(1)", "Look", "layer above", "Choose the layer above."),
     Key("down", "↓", "select(-1)", "Look", "layer below", "Choose the layer below."),
-    Key("T", "T", "next_theme", "Look", "theme", "The next theme."),
+    Key("T", "T", "app.next_theme", "Look", "theme", "The next theme."),
     Key("question_mark", "?", "help", "Look", "help", "This page.", footer=2),
     Key("q", "q", "app.exit_cleanly", "Look", "quit", "Quit.", footer=1),
 )

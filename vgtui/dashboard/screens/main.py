@@ -244,9 +244,6 @@ class MainScreen(Screen[None]):
             part.redraw()
         self._verdict.refresh()
 
-    def action_next_theme(self) -> None:
-        self.app.action_next_theme()  # type: ignore[attr-defined]
-
     def action_help(self) -> None:
         header = self.state.header
         notes = []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.activations import Array
+from engine.arrays import Array
 from engine.errors import UsageError, unknown_name
 
 BACKEND_NAMES = ("auto", "numpy", "cupy")
@@ -51,6 +51,15 @@ def select_backend(name: str) -> Backend:
         if name == "cupy":
             raise UsageError("backend", f"cupy cannot be used: {reason}") from reason
         return _numpy_backend(str(reason))
+
+
+def error_function(xp: Any) -> Any:
+    """erf(x, out) of an array module, which neither NumPy nor CuPy has at its top."""
+    if xp is np:
+        from scipy.special import erf
+    else:
+        from cupyx.scipy.special import erf  # type: ignore[import-not-found, no-redef, unused-ignore]
+    return erf
 
 
 class _NoDeviceError(Exception):

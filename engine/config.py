@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.errors import UsageError, unknown_name
 
-ACTIVATION_NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu", "softplus", "linear")
+ACTIVATION_NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "linear")
 INITIALIZATION_NAMES = (
     "xavier_normal",
     "xavier_uniform",
@@ -23,7 +23,7 @@ INITIALIZATION_NAMES = (
     "small_normal",
     "standard_normal",
 )
-OPTIMIZER_NAMES = ("sgd", "momentum")
+OPTIMIZER_NAMES = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop")
 DTYPE_NAMES = ("float32", "float64")
 
 MOST_HIDDEN_LAYERS = 10_000

@@ -19,7 +19,7 @@ EXPLODING_RATIO = 1e3
 EXPLODING_NORM = 1e3
 """A matrix of 64×64 with Xavier's weights has the norm 8: an update of 0.1 × this norm replaces it ten times over."""
 
-FAR_REACHING = ("relu", "leaky_relu", "elu", "selu", "silu", "linear")
+FAR_REACHING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
 """Activations whose derivative is about 1 over a half line or more."""
 
 VerdictKind = Literal["healthy", "vanishing", "vanished", "exploding", "non-finite"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.activations import Array
+from engine.arrays import Array
 
 
 def softmax_cross_entropy_delta(xp: Any, logits: Array, targets: Array, out: Array) -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.activations import ACTIVATIONS, Array
+from engine.activations import ACTIVATIONS
+from engine.arrays import Array
 from engine.backend import Backend
 from engine.config import NetworkConfig
 from engine.initializers import INITIALIZERS
@@ -164,7 +165,8 @@ class Network:
         columns = inputs.T
         self._forward(columns)
         softmax_cross_entropy_delta(self._xp, self.logits, targets.T, self.output_delta)
-        self._activation.derivative(self._xp, self.pre_activations, self.activated, self.derivatives)
+        # the error signals come later, so that their place is free
+        self._activation.derivative(self._xp, self.pre_activations, self.activated, self.derivatives, self.deltas)
         self._backward()
         self._weight_gradients(columns)
 
@@ -172,6 +174,7 @@ class Network:
         xp, config = self._xp, self.config
         features = self.shapes[0].fan_in
         below = columns[:features] if config.batch_norm else columns
+        scratch = self._upstream[0]
         for layer in range(config.hidden_layers):
             z = self.pre_activations[layer]
             if config.batch_norm:
@@ -187,7 +190,7 @@ class Network:
             else:
                 xp.matmul(self._transposed[layer], below, out=z)
             activated, output = self.activated[layer], self.outputs[layer]
-            self._activation.value(xp, z, activated)
+            self._activation.value(xp, z, activated, scratch)
             if self._skips[layer]:
                 xp.add(activated, below[: config.width], out=output)
             elif config.skip_connections:
@@ -238,7 +241,7 @@ class Network:
         xp, config = self._xp, self.config
         columns = inputs.T
         output = xp.ones((config.width + 1, columns.shape[1]), inputs.dtype)
-        z = xp.empty((config.width, columns.shape[1]), inputs.dtype)
+        z, activated, scratch = xp.empty((3, config.width, columns.shape[1]), inputs.dtype)
         for layer in range(config.hidden_layers):
             matrix = self._transposed[layer]
             below = columns if layer == 0 else output
@@ -247,12 +250,11 @@ class Network:
                 batch_norm_evaluate(
                     xp, z, self.parameters.gain[layer], self.parameters.shift[layer], *self._running[:, layer]
                 )
+            self._activation.value(xp, z, activated, scratch)
             if self._skips[layer]:
-                activated = xp.empty_like(z)
-                self._activation.value(xp, z, activated)
                 xp.add(activated, below[: config.width], out=output[:-1])
             else:
-                self._activation.value(xp, z, output[:-1])
+                xp.copyto(output[:-1], activated)
         return xp.matmul(self._transposed[-1], output)
 
     def weight_rows(self, vectors: _Vectors) -> list[Array]:

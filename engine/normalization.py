@@ -6,7 +6,7 @@ Arrays are units × batch, as everywhere in the engine: a unit's samples lie sid
 from dataclasses import dataclass
 from typing import Any
 
-from engine.activations import Array
+from engine.arrays import Array
 
 EPSILON = 1e-5
 RUNNING_MOMENTUM = 0.1

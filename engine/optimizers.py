@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.activations import Array
+from engine.arrays import Array
 from engine.config import TrainingConfig
 
 
@@ -15,7 +15,7 @@ class Optimizer(Protocol):
     """Keeps its own state between updates."""
 
     def update(self, gradient: Array, out: Array) -> None:
-        """Write Δ for this gradient into out."""
+        """Write Δ for this gradient into out. The gradient may be overwritten."""
 
 
 class Sgd:
@@ -44,16 +44,88 @@ class Momentum:
         self._xp.multiply(self._velocity, -self._rate, out=out)
 
 
+class Nesterov(Momentum):
+    """v ← μ v + g, Δ = −η (g + μ v)."""
+
+    def update(self, gradient: Array, out: Array) -> None:
+        super().update(gradient, out)
+        self._xp.multiply(out, self._momentum, out=out)
+        self._xp.multiply(gradient, self._rate, out=gradient)
+        self._xp.subtract(out, gradient, out=out)
+
+
+class Adam:
+    """m and v are running means of g and g², corrected for their start at 0; Δ = −η m̂ / (√v̂ + ε)."""
+
+    MEAN_DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8
+
+    def __init__(self, xp: Any, training: TrainingConfig, parameters: Array) -> None:
+        self._xp = xp
+        self._rate = training.learning_rate
+        self._mean = xp.zeros_like(parameters)
+        self._square = xp.zeros_like(parameters)
+        self._updates = 0
+
+    def update(self, gradient: Array, out: Array) -> None:
+        xp = self._xp
+        self._updates += 1
+        _move(xp, self._mean, gradient, self.MEAN_DECAY, out)
+        xp.multiply(gradient, gradient, out=gradient)
+        _move(xp, self._square, gradient, self.SQUARE_DECAY, out)
+        xp.sqrt(self._square, out=out)
+        xp.divide(out, (1 - self.SQUARE_DECAY**self._updates) ** 0.5, out=out)
+        xp.add(out, self.EPSILON, out=out)
+        xp.divide(self._mean, out, out=out)
+        xp.multiply(out, -self._rate / (1 - self.MEAN_DECAY**self._updates), out=out)
+
+
+class RmsProp:
+    """v is a running mean of g²; Δ = −η g / (√v + ε)."""
+
+    SQUARE_DECAY, EPSILON = 0.99, 1e-8
+
+    def __init__(self, xp: Any, training: TrainingConfig, parameters: Array) -> None:
+        self._xp = xp
+        self._rate = training.learning_rate
+        self._square = xp.zeros_like(parameters)
+        self._scratch = xp.empty_like(parameters)
+
+    def update(self, gradient: Array, out: Array) -> None:
+        xp = self._xp
+        xp.multiply(gradient, gradient, out=self._scratch)
+        _move(xp, self._square, self._scratch, self.SQUARE_DECAY, out)
+        xp.sqrt(self._square, out=out)
+        xp.add(out, self.EPSILON, out=out)
+        xp.divide(gradient, out, out=out)
+        xp.multiply(out, -self._rate, out=out)
+
+
+def _move(xp: Any, mean: Array, value: Array, decay: float, scratch: Array) -> None:
+    """mean ← decay · mean + (1 − decay) · value."""
+    xp.multiply(mean, decay, out=mean)
+    xp.multiply(value, 1 - decay, out=scratch)
+    xp.add(mean, scratch, out=mean)
+
+
 @dataclass(frozen=True, slots=True)
 class OptimizerKind:
-    """An optimizer's class and the most vectors of the parameters' size that it keeps."""
+    """An optimizer's class, how many vectors of the parameters' size it keeps, and where it comes from.
+
+    decoupled_decay: weight decay is subtracted from the parameters, −η λ θ, rather than added to the gradient, λ θ.
+    """
 
     create: Callable[[Any, TrainingConfig, Array], Optimizer]
     state_vectors: int
     source: str
+    decoupled_decay: bool = False
 
 
 OPTIMIZERS: dict[str, OptimizerKind] = {
     "sgd": OptimizerKind(Sgd, 0, "stochastic gradient descent"),
     "momentum": OptimizerKind(Momentum, 1, "SGD with momentum, Polyak 1964"),
+    "nesterov": OptimizerKind(Nesterov, 1, "SGD with Nesterov's momentum, Sutskever et al. 2013"),
+    "adam": OptimizerKind(Adam, 2, "Kingma & Ba 2015, algorithm 1"),
+    "adamw": OptimizerKind(Adam, 2, "Adam with decoupled weight decay, Loshchilov & Hutter 2019", decoupled_decay=True),
+    "rmsprop": OptimizerKind(RmsProp, 2, "Tieleman & Hinton 2012"),
 }
+"""PyTorch's formulas and defaults; the learning rate, the momentum and the weight decay are the configuration's."""

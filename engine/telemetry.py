@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.activations import ACTIVATIONS, Array
+from engine.activations import ACTIVATIONS
+from engine.arrays import Array
 from engine.backend import Backend
 from engine.network import Network
 

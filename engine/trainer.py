@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.activations import Array
+from engine.arrays import Array
 from engine.backend import Backend
 from engine.config import NetworkConfig, TrainingConfig, check_together
 from engine.datasets import Dataset, split
@@ -52,7 +52,9 @@ class Trainer:
 
         with backend.quiet():
             self.network = Network(network, dataset.features, dataset.classes, training.batch_size, backend, weight_rng)
-            self._optimizer = OPTIMIZERS[training.optimizer].create(xp, training, self.network.parameters.flat)
+            self._optimizer_kind = OPTIMIZERS[training.optimizer]
+            self._optimizer = self._optimizer_kind.create(xp, training, self.network.parameters.flat)
+            self._scratch = xp.empty_like(self.network.parameters.flat) if training.weight_decay else None
             self._telemetry = Telemetry(self.network, backend)
         self._pass_made = False
         self._measurement: Measurement | None = None
@@ -68,8 +70,13 @@ class Trainer:
             self._make_pass()
             gradient = self.network.gradients.flat
             self._clip(gradient)
-            self._decay(gradient)
+            if not self._optimizer_kind.decoupled_decay:
+                self._add_parameters(gradient, self.training.weight_decay)
             self._optimizer.update(gradient, out=self.network.updates.flat)
+            if self._optimizer_kind.decoupled_decay:
+                self._add_parameters(
+                    self.network.updates.flat, -self.training.learning_rate * self.training.weight_decay
+                )
             self.network.apply_updates()
         self.step_count += 1
         self._pass_made = False
@@ -118,11 +125,11 @@ class Trainer:
             factor = self._xp.minimum(1, self.training.gradient_clip / (norm + CLIP_EPSILON))
             gradient *= factor.astype(gradient.dtype)
 
-    def _decay(self, gradient: Array) -> None:
-        if self.training.weight_decay:
-            scratch = self.network.updates.flat
-            self._xp.multiply(self.network.parameters.flat, self.training.weight_decay, out=scratch)
-            self._xp.add(gradient, scratch, out=gradient)
+    def _add_parameters(self, vector: Array, factor: float) -> None:
+        """vector ← vector + factor · parameters."""
+        if factor:
+            self._xp.multiply(self.network.parameters.flat, factor, out=self._scratch)
+            self._xp.add(vector, self._scratch, out=vector)
 
     def _shuffle_and_take(self) -> None:
         """Gather the coming batch. Each epoch is a new order; samples beyond its last whole batch are left out."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erf
 
 from engine.config import NetworkConfig
 
@@ -22,6 +23,14 @@ def _where_positive(positive: Callable[[Array], Array], other: Callable[[Array],
 
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+def _normal_cdf(z: Array) -> Array:
+    """Φ for complex numbers; scipy.special.erf takes them."""
+    result: Array = (1 + erf(z / np.sqrt(2))) / 2
+    return result
+
+
 PHI: dict[str, Callable[[Array], Array]] = {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
     "tanh": np.tanh,
@@ -31,6 +40,7 @@ PHI: dict[str, Callable[[Array], Array]] = {
     "selu": _where_positive(lambda z: SELU_SCALE * z, lambda z: SELU_SCALE * SELU_ALPHA * (np.exp(z) - 1)),
     "silu": lambda z: z / (1 + np.exp(-z)),
     "softplus": lambda z: np.log(1 + np.exp(z)),
+    "gelu": lambda z: z * _normal_cdf(z),
     "linear": lambda z: z,
 }
 

@@ -12,10 +12,10 @@ POINTS = np.array([-800.0, -30.0, -1.3, -1e-9, 1e-9, 0.4, 2.0, 30.0])
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_value_and_derivative_match_the_complex_step(name: str) -> None:
     activation = ACTIVATIONS[name]
-    h, slope = np.empty_like(POINTS), np.empty_like(POINTS)
+    h, slope, scratch = np.empty((3, len(POINTS)))
     with np.errstate(over="ignore", invalid="ignore"):
-        activation.value(np, POINTS, h)
-        activation.derivative(np, POINTS, h, slope)
+        activation.value(np, POINTS, h, scratch)
+        activation.derivative(np, POINTS, h, slope, scratch)
         expected = PHI[name](POINTS + 1j * STEP)
     near = np.isfinite(expected)  # the plain formulas overflow at −800; the engine's do not
     assert near.sum() >= 7
@@ -28,15 +28,15 @@ def test_value_and_derivative_match_the_complex_step(name: str) -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_no_derivative_exceeds_its_bound_and_the_bound_is_reached(name: str) -> None:
     z = np.linspace(-12, 12, 100_001)
-    h, slope = np.empty_like(z), np.empty_like(z)
-    ACTIVATIONS[name].value(np, z, h)
-    ACTIVATIONS[name].derivative(np, z, h, slope)
+    h, slope, scratch = np.empty((3, len(z)))
+    ACTIVATIONS[name].value(np, z, h, scratch)
+    ACTIVATIONS[name].derivative(np, z, h, slope, scratch)
     assert np.abs(slope).max() == pytest.approx(ACTIVATIONS[name].largest_derivative, rel=1e-4)
 
 
 @pytest.mark.parametrize(("name", "slope"), [("relu", 0.0), ("leaky_relu", 0.01), ("elu", 1.0)])
 def test_the_derivative_at_the_kink_is_pytorchs(name: str, slope: float) -> None:
-    zero, h, out = np.zeros(1), np.empty(1), np.empty(1)
-    ACTIVATIONS[name].value(np, zero, h)
-    ACTIVATIONS[name].derivative(np, zero, h, out)
+    zero, h, out, scratch = np.zeros((4, 1))
+    ACTIVATIONS[name].value(np, zero, h, scratch)
+    ACTIVATIONS[name].derivative(np, zero, h, out, scratch)
     assert out[0] == slope

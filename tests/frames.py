@@ -16,12 +16,12 @@ from vgtui.training.settings import RunSettings
 
 def make_header(settings: RunSettings, fallback_reason: str | None = None) -> Header:
     """The header of a run with these settings on digits."""
-    data = load_dataset("digits")
+    data = load_dataset(settings.dataset)
     return Header(
         backend=BackendInfo("numpy", "cpu", settings.network.dtype, fallback_reason),
         network=settings.network,
         training=settings.training,
-        dataset=DatasetInfo("digits", data.samples, data.features, data.classes),
+        dataset=DatasetInfo(data.name, data.samples, data.features, data.classes),
         layers=tuple(
             LayerInfo(shape.name, shape.fan_in, shape.fan_out)
             for shape in layer_shapes(settings.network, data.features, data.classes)

@@ -85,7 +85,7 @@ OPTIONS = (
     Option("--clip", "gradient_clip", _number, "largest global norm of the gradient; none: no limit"),
     Option("--batch-size", "batch_size", _whole, "samples a step"),
     Option("--seed", "seed", _whole, "of the split, the weights and the batches"),
-    Option("--dataset", "dataset", str, "data set", DATASET_NAMES),
+    Option("--dataset", "dataset", str, "data set, or the path of a .csv, .npz or IDX file", DATASET_NAMES),
     Option("--backend", "backend", str, "where to compute; auto takes a GPU where one answers", BACKEND_NAMES),
     Option("--threads", "threads", _whole, "threads of BLAS; by default one for small layers, all cores for large"),
 )

@@ -59,6 +59,8 @@ async def test_bars_share_one_axis_that_reaches_the_smallest_norm() -> None:
         ("equals_sign", "25×64"),
         ("minus", "15×64"),
         ("l", "sgd 0.2"),
+        ("o", "momentum 0.1"),
+        ("d", "spirals"),
         ("L", "sgd 0.05"),
     ],
 )

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from engine.datasets import Dataset, load_dataset, split
-from engine.errors import UsageError
 
 
 def test_digits_are_the_1797_images_of_uci() -> None:
@@ -24,6 +23,9 @@ def test_the_split_is_80_to_20_without_overlap_and_standardised_by_the_training_
     assert not parts.training_inputs[:, 1].any()
 
 
-def test_an_unknown_data_set_is_refused() -> None:
-    with pytest.raises(UsageError, match='no data set "digit"; did you mean "digits"'):
-        load_dataset("digit")
+@pytest.mark.parametrize(("name", "classes"), [("spirals", 3), ("moons", 2), ("blobs", 4)])
+def test_points_in_the_plane_are_always_the_same(name: str, classes: int) -> None:
+    points = load_dataset(name)
+    assert (points.features, points.classes) == (2, classes)
+    assert np.bincount(points.labels).tolist() == [points.samples // classes] * classes
+    assert np.array_equal(points.inputs, load_dataset(name).inputs)

@@ -29,6 +29,8 @@ KEYS = (
     Key("I", "I", "next_initialization(-1)", "Change the network", "previous init", "The previous initialization."),
     Key("plus,equals_sign", "+", "deepen(1)", "Change the network", "deeper", "More hidden layers.", footer=9),
     Key("minus", "-", "deepen(-1)", "Change the network", "shallower", "Fewer hidden layers.", footer=10),
+    Key("o", "o", "next_optimizer", "Change the training", "optimizer", "The next optimizer."),
+    Key("d", "d", "next_dataset", "Change the training", "data set", "The next data set."),
     Key("l", "l", "scale_rate(1)", "Change the training", "rate up", "A larger learning rate.", footer=11),
     Key("L", "L", "scale_rate(-1)", "Change the training", "rate down", "A smaller learning rate."),
     Key("space", "space", "pause", "Time", "pause", "Pause or go on.", footer=7),

@@ -1,10 +1,12 @@
 """What the dashboard knows of its run: everything that the widgets draw, and nothing that draws."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vgtui.dashboard.text import plain
 from vgtui.recordings.frames import Frame, Header
 from vgtui.training.history import History
 from vgtui.training.settings import RunSettings
@@ -63,13 +65,13 @@ class RunState:
         self.selected = min(self.selected, self.layers - 1)
 
     def is_pending(self, name: str) -> bool:
-        """Whether this field of the network or the training still waits for the first frame that has it."""
+        """Whether this field of the settings still waits for the first frame that has it."""
         if self._shown is None:
             return True
         for shown, wanted in ((self._shown.network, self.wanted.network), (self._shown.training, self.wanted.training)):
             if hasattr(wanted, name):
                 return bool(getattr(shown, name) != getattr(wanted, name))
-        return False
+        return self._shown.dataset.name != Path(self.wanted.dataset).name
 
 
 def _difference(shown: Header, wanted: RunSettings) -> str:
@@ -86,6 +88,10 @@ def _difference(shown: Header, wanted: RunSettings) -> str:
         words.append(switch_text("skip", old.skip_connections))
     if old.hidden_layers != new.hidden_layers:
         words.append(f"{old.hidden_layers} layers")
+    if shown.training.optimizer != wanted.training.optimizer:
+        words.append(shown.training.optimizer)
+    if shown.dataset.name != Path(wanted.dataset).name:
+        words.append(plain(shown.dataset.name))
     if shown.training.learning_rate != wanted.training.learning_rate:
         words.append(f"rate {shown.training.learning_rate:g}")
     if shown.training.seed != wanted.training.seed:

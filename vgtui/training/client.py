@@ -158,7 +158,11 @@ class _Worker:
 
 
 def _is_header_of(answer: Answer, settings: RunSettings) -> bool:
-    return isinstance(answer, Header) and answer.network == settings.network and answer.training == settings.training
+    return (
+        isinstance(answer, Header)
+        and (answer.network, answer.training) == (settings.network, settings.training)
+        and answer.dataset.name == Path(settings.dataset).name
+    )
 
 
 def _safe_path() -> list[str]:

@@ -1,18 +1,27 @@
 """Everything that defines a run: what the command line, a key and the worker all speak of."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from engine.config import NetworkConfig, TrainingConfig, check_together
 from engine.errors import UsageError, unknown_name
 
 BACKEND_NAMES = ("auto", "numpy", "cupy")
-DATASET_NAMES = ("digits",)
+DATASET_NAMES = ("digits", "spirals", "moons", "blobs")
 MOST_THREADS = 1024
+
+
+def looks_like_a_file(dataset: str) -> bool:
+    """Whether a user who wrote this means a file rather than a built-in name."""
+    return any(sign in dataset for sign in ("/", ".", "ubyte")) or Path(dataset).exists()
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """A run: network, training, data set, backend, and BLAS threads (None: by the rule). Raises UsageError."""
+    """A run: network, training, data set, backend, and BLAS threads (None: by the rule). Raises UsageError.
+
+    dataset is a name or a path; what is in it, the worker finds out.
+    """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -24,7 +33,7 @@ class RunSettings:
         check_together(self.network, self.training)
         if self.backend not in BACKEND_NAMES:
             raise unknown_name("backend", "backend", self.backend, BACKEND_NAMES)
-        if self.dataset not in DATASET_NAMES:
+        if self.dataset not in DATASET_NAMES and not looks_like_a_file(self.dataset):
             raise unknown_name("dataset", "data set", self.dataset, DATASET_NAMES)
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
             raise UsageError(

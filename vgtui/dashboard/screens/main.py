@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES
+from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES, OPTIMIZER_NAMES
 from engine.errors import UsageError
 from vgtui.dashboard.keymap import KEYS
 from vgtui.dashboard.messages import LayerChosen
@@ -29,7 +29,7 @@ from vgtui.dashboard.widgets.verdict_panel import VerdictPanel
 from vgtui.recordings.frames import Frame, Header
 from vgtui.themes import Palette
 from vgtui.training.protocol import Answer, Refused
-from vgtui.training.settings import RunSettings
+from vgtui.training.settings import DATASET_NAMES, RunSettings
 from vgtui.training.source import FrameSource
 
 NUMBERS_SECONDS = 0.25
@@ -133,7 +133,10 @@ class MainScreen(Screen[None]):
             return
         self.notify(plain(f"{refused.setting}: {refused.problem}"), severity="error", markup=False)
         header = self.state.header
-        self.state.wanted = replace(self.state.wanted, network=header.network, training=header.training)
+        dataset = header.dataset.name if header.dataset.name in DATASET_NAMES else self.state.wanted.dataset
+        self.state.wanted = replace(
+            self.state.wanted, network=header.network, training=header.training, dataset=dataset
+        )
         self._draw_numbers()
 
     def _draw_stale_numbers(self) -> None:
@@ -158,7 +161,9 @@ class MainScreen(Screen[None]):
 
     # changes
 
-    def _change(self, network: dict[str, Any] | None = None, training: dict[str, Any] | None = None) -> None:
+    def _change(
+        self, network: dict[str, Any] | None = None, training: dict[str, Any] | None = None, dataset: str | None = None
+    ) -> None:
         """Restart with these fields changed; the screen shows them at once, marked until their first frame."""
         if not self._source.abilities.change:
             self.notify("this source cannot be changed", severity="warning")
@@ -169,6 +174,7 @@ class MainScreen(Screen[None]):
                 wanted,
                 network=replace(wanted.network, **network or {}),
                 training=replace(wanted.training, **training or {}),
+                dataset=dataset or wanted.dataset,
             )
         except UsageError as error:
             self.notify(plain(str(error)), severity="error", markup=False)
@@ -199,6 +205,14 @@ class MainScreen(Screen[None]):
     def action_scale_rate(self, step: int) -> None:
         rate = self.state.wanted.training.learning_rate
         self._change(training={"learning_rate": rung(LEARNING_RATES, rate, step)})
+
+    def action_next_optimizer(self) -> None:
+        self._change(training={"optimizer": neighbour(OPTIMIZER_NAMES, self.state.wanted.training.optimizer, 1)})
+
+    def action_next_dataset(self) -> None:
+        present = self.state.wanted.dataset
+        names = DATASET_NAMES if present in DATASET_NAMES else (*DATASET_NAMES, present)
+        self._change(dataset=neighbour(names, present, 1))
 
     def action_restart(self) -> None:
         self._change()

@@ -1,5 +1,7 @@
 """The first line: what is trained on the left, where it computes and how far it is on the right."""
 
+from pathlib import Path
+
 from rich.text import Text
 from textual.widget import Widget
 
@@ -20,7 +22,9 @@ class StateLine(Widget):
         self.palette = palette
 
     def render(self) -> Text:
-        left, right = self._settings(), self._progress()
+        left, right = self._settings(), self._progress(with_backend=True)
+        if left.cell_len + 2 + right.cell_len > self.size.width:
+            right = self._progress(with_backend=False)
         room = self.size.width - right.cell_len - 2
         left.truncate(max(room, 0), overflow="ellipsis", pad=True)
         return Text.assemble(left, "  ", right, no_wrap=True)
@@ -35,6 +39,8 @@ class StateLine(Widget):
         if wide or network.skip_connections:
             parts["skip_connections"] = switch_text("skip", network.skip_connections)
         parts["learning_rate"] = f"{training.optimizer} {training.learning_rate:g}"
+        if self.state.wanted.dataset != "digits":
+            parts["dataset"] = plain(Path(self.state.wanted.dataset).name)
         line = Text(" vgtui  " if wide else " ", self.palette.accent)
         for place, (name, words) in enumerate(parts.items()):
             if place:
@@ -45,9 +51,9 @@ class StateLine(Widget):
                 line.append(words, self.palette.text)
         return line
 
-    def _progress(self) -> Text:
+    def _progress(self, with_backend: bool) -> Text:
         state, line = self.state, Text()
-        if state.header and self.size.width >= FULL_WIDTH:
+        if state.header and with_backend:
             line.append(f"{plain(state.header.backend.name)} {state.header.backend.dtype}   ", self.palette.muted)
         if state.frame:
             line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)

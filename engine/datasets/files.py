@@ -1,0 +1,45 @@
+"""A user's own data: by the ending of the file, gzip or not, read with bounded memory and nothing executed."""
+
+import gzip
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from engine.datasets.checks import bad_file
+from engine.datasets.csv_file import read_csv
+from engine.datasets.dataset import Dataset
+from engine.datasets.idx_file import read_idx
+from engine.datasets.npz_file import read_npz
+from engine.errors import UsageError
+
+Reader = Callable[[Path, IO[bytes]], Dataset]
+
+
+def load_file(name: str) -> Dataset:
+    """The data set of a .csv, .npz or IDX file. Raises UsageError, with line and column where there are any."""
+    path = Path(name).expanduser()
+    reader = _reader(path)
+    try:
+        with path.open("rb") as file:
+            if path.suffix == ".gz":
+                with gzip.open(file) as unpacked:
+                    return reader(path, unpacked)  # type: ignore[arg-type]
+            return reader(path, file)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise bad_file(path, f"the compressed file is damaged: {error}") from error
+    except OSError as error:
+        raise UsageError("dataset", f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _reader(path: Path) -> Reader:
+    bare = path.with_suffix("") if path.suffix == ".gz" else path
+    if bare.suffix == ".csv":
+        return read_csv
+    if path.suffix == ".npz":
+        return read_npz
+    if "idx3" in bare.name or "idx1" in bare.name or bare.suffix == ".idx":
+        return read_idx
+    raise bad_file(
+        path, "not a kind of file that is known; it may be .csv, .npz or IDX (…-idx3-ubyte), and .gz of .csv and IDX"
+    )

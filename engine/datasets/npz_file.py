@@ -1,0 +1,62 @@
+"""NumPy archives with x (samples, …) and y (samples,). Pickles are refused, and sizes looked at before reading."""
+
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from engine.datasets.checks import as_dataset, bad_file, refuse_size
+from engine.datasets.dataset import Dataset
+from engine.errors import UsageError
+
+NAMES = {"inputs": ("x", "X", "images"), "labels": ("y", "Y", "labels")}
+
+
+def read_npz(path: Path, file: IO[bytes]) -> Dataset:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            inputs = _member(path, archive, "inputs")
+            labels = _member(path, archive, "labels")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise bad_file(path, f"not a .npz archive, or a damaged one: {error}") from error
+    if inputs.ndim < 2:
+        raise bad_file(path, f"x has the shape {inputs.shape}; it takes (samples, features)")
+    if labels.shape != inputs.shape[:1]:
+        raise bad_file(path, f"y has the shape {labels.shape}, and x has {len(inputs)} samples")
+    if inputs.dtype.kind not in "fiub":
+        raise bad_file(path, f"x has the type {inputs.dtype}; it takes real numbers")
+    if labels.dtype.kind not in "iubUS" and not (labels.dtype.kind == "f" and np.all(labels == np.round(labels))):
+        raise bad_file(path, f"y has the type {labels.dtype} or fractions; it takes whole numbers or words")
+    if not len(inputs):
+        raise bad_file(path, "x has no samples")
+    flat = inputs.reshape(len(inputs), -1).astype(np.float64)
+    if not np.isfinite(flat).all():
+        sample, feature = (int(place) for place in np.argwhere(~np.isfinite(flat))[0])
+        raise bad_file(path, f"x[{sample}], feature {feature} is not finite")
+    return as_dataset(path, flat, labels)
+
+
+def _member(path: Path, archive: zipfile.ZipFile, role: str) -> NDArray[Any]:
+    """One array; its header is read first, and no more than it announces after it."""
+    present = [name.removesuffix(".npy") for name in archive.namelist()]
+    name = next((candidate for candidate in NAMES[role] if candidate in present), None)
+    if name is None:
+        raise bad_file(path, f'there is no array "{NAMES[role][0]}"; there are: {", ".join(present[:8]) or "none"}')
+    try:
+        with archive.open(f"{name}.npy") as member:
+            version = npy.read_magic(member)
+            read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, _, dtype = read_header(member)
+        if dtype.hasobject:
+            raise bad_file(path, f"{name} holds Python objects, which are never loaded; save numbers instead")
+        samples = shape[0] if shape else 0
+        refuse_size(path, samples, int(np.prod(shape[1:], dtype=object)))
+        with archive.open(f"{name}.npy") as member:
+            return np.asarray(npy.read_array(member, allow_pickle=False))
+    except UsageError:
+        raise
+    except (ValueError, EOFError, OSError, MemoryError) as error:
+        raise bad_file(path, f"{name} cannot be read: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,128 @@
+"""What mean-field theory predicts for a configuration at initialization, layer by layer, for wide layers.
+
+With weights N(0, σ_w²/fan_in), biases N(0, σ_b²) and z standard normal (Poole et al. 2016, eq. 3; Schoenholz et al.
+2017, eq. 9): the variance of a pre-activation goes from a layer to the next as q ← σ_w² E[φ(√q z)²] + σ_b², and a
+squared error signal is multiplied by χ = σ_w² E[φ′(√q z)²] on its way from a layer to the one before it. With BatchNorm and a
+large batch, χ = E[φ′(z)²] / Var[φ(z)], whatever σ_w (Yang et al. 2019). With skip connections there is no such simple
+form, as the means do not vanish: no curve is better than a wrong one.
+
+The gradient profile is that of one sample. In a batch, samples that have become alike in the upper layers add up
+there: 20 layers of ReLU with He's weights, flat in theory, then fall by half a decade towards the input (measured).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activations import ACTIVATIONS
+from engine.config import NetworkConfig
+from engine.network import layer_shapes
+
+Vector = NDArray[np.float64]
+
+NODES = 200
+"""Of the Gauss-Legendre rule on each side of 0, where the kinks are."""
+REACH = 12.0
+"""Standard deviations: beyond, a normal density is below 1e-32."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """For the N hidden layers: pre_activation_variance q (1 with BatchNorm) and factor χ, both (N,).
+
+    χ of a layer is with the weights above it: ‖δ_l‖² = χ_l ‖δ_{l+1}‖². gradient_profile: every weight layer's gradient
+    norm relative to the output layer's, (N + 1,). depth_scale: the number of layers over which a gradient norm changes
+    by e, by the χ of the last hidden layer that has a hidden layer above it; ∞ where χ is 1.
+    """
+
+    pre_activation_variance: Vector
+    factor: Vector
+    gradient_profile: Vector
+    depth_scale: float
+
+
+def predict(network: NetworkConfig, features: int, classes: int, input_mean_square: float = 1.0) -> Prediction | str:
+    """The prediction, or in words why theory has none.
+
+    input_mean_square: the mean square of the standardised input, below 1 where features never change.
+    """
+    if network.skip_connections:
+        return "no theory: with skip connections the means do not vanish, and the simple form does not hold"
+    shapes = layer_shapes(network, features, classes)
+    drawn = [weight_and_bias_variance(network, shape.fan_in, shape.fan_out) for shape in shapes]
+    variances, factors = np.ones(network.hidden_layers), np.empty(network.hidden_layers)
+    # how much of its input's size, and of its error signal's, a layer's weight gradient gets
+    shares = np.empty(len(shapes))
+    mean_square = input_mean_square
+    for layer, (weight, bias) in enumerate(drawn[:-1]):
+        if not network.batch_norm:
+            variances[layer] = weight * mean_square + bias
+        # the normalization divides by √(σ_w²·Var[h]), and takes the mean out of what reaches the weights
+        shares[layer] = shapes[layer].fan_in * (1 / weight if network.batch_norm else mean_square)
+        mean, mean_square, slope = moments(network.activation, float(variances[layer]))
+        normalized_above = network.batch_norm and layer < network.hidden_layers - 1
+        factors[layer] = slope / (mean_square - mean**2) if normalized_above else drawn[layer + 1][0] * slope
+    shares[-1] = shapes[-1].fan_in * mean_square
+    signals = np.append(np.cumprod(factors[::-1])[::-1], 1.0)
+    profile = np.sqrt(signals * shares / shares[-1])
+    deepest = factors[-2] if network.hidden_layers > 1 else factors[-1]
+    return Prediction(variances, factors, profile, depth_scale(float(deepest)))
+
+
+def weight_and_bias_variance(network: NetworkConfig, fan_in: int, fan_out: int) -> tuple[float, float]:
+    """σ_w² and σ_b²: fan_in times the variance of a weight, and the variance of a bias."""
+    weight = {
+        "xavier_normal": 2 * fan_in / (fan_in + fan_out),
+        "xavier_uniform": 2 * fan_in / (fan_in + fan_out),
+        "he_normal": 2.0,
+        "he_uniform": 2.0,
+        "lecun_normal": 1.0,
+        "orthogonal": min(1.0, fan_in / fan_out),
+        "pytorch_default": 1 / 3,
+        "gaussian": network.weight_variance,
+        "small_normal": 1e-4 * fan_in,
+        "standard_normal": float(fan_in),
+    }[network.initialization]
+    bias = {"pytorch_default": 1 / (3 * fan_in), "gaussian": network.bias_variance}.get(network.initialization, 0.0)
+    return weight, bias
+
+
+def moments(activation: str, variance: float) -> tuple[float, float, float]:
+    """E[φ(√q z)], E[φ(√q z)²] and E[φ′(√q z)²] for z standard normal, by quadrature on each side of 0."""
+    z = math.sqrt(variance) * _ABSCISSAE
+    h, slope, scratch = np.empty((3, len(z)))
+    with np.errstate(all="ignore"):
+        ACTIVATIONS[activation].value(np, z, h, scratch)
+        ACTIVATIONS[activation].derivative(np, z, h, slope, scratch)
+    return float(_WEIGHTS @ h), float(_WEIGHTS @ h**2), float(_WEIGHTS @ slope**2)
+
+
+def depth_scale(factor: float) -> float:
+    """Layers over which a gradient norm changes by e: 2/|ln χ|."""
+    return math.inf if factor == 1 else 2 / abs(math.log(factor)) if factor > 0 else 0.0
+
+
+def fixed_point(
+    activation: str, weight_variance: float, bias_variance: float, start: float = 1.0
+) -> tuple[float, float]:
+    """q* and χ there, by iteration from `start`."""
+    q = start
+    for _ in range(100_000):
+        following = weight_variance * moments(activation, q)[1] + bias_variance
+        if abs(following - q) <= 1e-15 * max(q, 1e-300):
+            break
+        q = following
+    return q, weight_variance * moments(activation, q)[2]
+
+
+def _gaussian_rule() -> tuple[Vector, Vector]:
+    """Abscissae and weights of an integral over the standard normal density, with 0 as the end of two intervals."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    right = (nodes + 1) * (REACH / 2)
+    density = weights * (REACH / 2) * np.exp(-(right**2) / 2) / math.sqrt(2 * math.pi)
+    return np.concatenate([-right[::-1], right]), np.concatenate([density[::-1], density])
+
+
+_ABSCISSAE, _WEIGHTS = _gaussian_rule()

@@ -1,0 +1,125 @@
+"""The engine against PyTorch in float64, where torch is installed: loss, gradients, and parameters after 50 updates."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.config import ACTIVATION_NAMES, OPTIMIZER_NAMES, TrainingConfig
+from engine.trainer import Trainer
+from tests.engine.conftest import MakeTrainer
+
+torch = pytest.importorskip("torch", reason="torch is an oracle, and no dependency: pip install torch")
+
+TOLERANCE = 1e-10
+"""Of the layer's largest gradient, or parameter."""
+UPDATES = 50
+RATE = 0.01
+
+PHI: dict[str, Any] = {
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "leaky_relu": torch.nn.functional.leaky_relu,
+    "elu": torch.nn.functional.elu,
+    "selu": torch.nn.functional.selu,
+    "gelu": torch.nn.functional.gelu,
+    "silu": torch.nn.functional.silu,
+    "softplus": torch.nn.functional.softplus,
+    "linear": lambda z: z,
+}
+
+
+def make_optimizer(training: TrainingConfig, parameters: list[Any]) -> Any:
+    """The optimizer of PyTorch that has our name."""
+    rate, decay = training.learning_rate, training.weight_decay
+    sgd = {"lr": rate, "weight_decay": decay}
+    return {
+        "sgd": lambda: torch.optim.SGD(parameters, **sgd),
+        "momentum": lambda: torch.optim.SGD(parameters, **sgd, momentum=training.momentum),
+        "nesterov": lambda: torch.optim.SGD(parameters, **sgd, momentum=training.momentum, nesterov=True),
+        "adam": lambda: torch.optim.Adam(parameters, lr=rate, weight_decay=decay),
+        "adamw": lambda: torch.optim.AdamW(parameters, lr=rate, weight_decay=decay),
+        "rmsprop": lambda: torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay),
+    }[training.optimizer]()
+
+
+class Twin:
+    """The same network in PyTorch, begun with the engine's parameters."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.config, self.training = trainer.network.config, trainer.training
+        copies = {name: torch.tensor(values) for name, values in trainer.network.named_parameters().items()}
+        self.running = {name: value for name, value in copies.items() if ".running_" in name}
+        self.parameters = {name: value.requires_grad_() for name, value in copies.items() if name not in self.running}
+        self.optimizer = make_optimizer(self.training, list(self.parameters.values()))
+
+    def loss_and_gradients(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
+        self.optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(self._logits(torch.tensor(inputs)), torch.tensor(labels))
+        loss.backward()
+        return loss.item(), {name: value.grad.numpy().copy() for name, value in self.parameters.items()}
+
+    def update(self) -> None:
+        if self.training.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.training.gradient_clip)
+        self.optimizer.step()
+
+    def _logits(self, h: Any) -> Any:
+        for layer in range(self.config.hidden_layers):
+            name = f"layers.{layer}"
+            z = h @ self.parameters[f"{name}.weight"]
+            if self.config.batch_norm:
+                running = (self.running[f"{name}.norm.running_mean"], self.running[f"{name}.norm.running_var"])
+                gain, bias = self.parameters[f"{name}.norm.gain"], self.parameters[f"{name}.norm.bias"]
+                z = torch.nn.functional.batch_norm(z, *running, gain, bias, training=True)
+            else:
+                z = z + self.parameters[f"{name}.bias"]
+            activated = PHI[self.config.activation](z)
+            h = h + activated if self.config.skip_connections and h.shape == activated.shape else activated
+        last = f"layers.{self.config.hidden_layers}"
+        return h @ self.parameters[f"{last}.weight"] + self.parameters[f"{last}.bias"]
+
+
+def assert_close_by_layer(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Every difference against the largest number in its layer: some gradients in front of a BatchNorm are 0."""
+    for name, values in theirs.items():
+        layer = ".".join(name.split(".")[:2])
+        largest = max(np.abs(other).max() for key, other in theirs.items() if key.startswith(f"{layer}."))
+        assert np.abs(ours[name] - values).max() <= TOLERANCE * largest, name
+
+
+@pytest.mark.parametrize("skip_connections", [False, True], ids=["plain", "skip"])
+@pytest.mark.parametrize("batch_norm", [False, True], ids=["bias", "batch_norm"])
+@pytest.mark.parametrize("optimizer", OPTIMIZER_NAMES)
+@pytest.mark.parametrize("activation", ACTIVATION_NAMES)
+def test_training_is_that_of_pytorch(
+    small_trainer: MakeTrainer, activation: str, optimizer: str, batch_norm: bool, skip_connections: bool
+) -> None:
+    decay, clip = (0.01, 1.0) if skip_connections else (0.0, None)
+    training = TrainingConfig(
+        batch_size=8, optimizer=optimizer, learning_rate=RATE, weight_decay=decay, gradient_clip=clip
+    )
+    trainer = small_trainer(
+        training, activation=activation, batch_norm=batch_norm, skip_connections=skip_connections, hidden_layers=2
+    )
+    twin = Twin(trainer)
+    for update in range(UPDATES):
+        if update in (0, 1, UPDATES - 1):
+            ours = trainer.measure().loss
+            theirs, gradients = twin.loss_and_gradients(*trainer.current_batch())
+            assert ours == pytest.approx(theirs, rel=1e-10)
+            assert_close_by_layer(trainer.network.named_gradients(), gradients)
+        else:
+            twin.loss_and_gradients(*trainer.current_batch())
+        trainer.step()
+        twin.update()
+    parameters = trainer.network.named_parameters()
+    expected = {name: value.detach().numpy() for name, value in twin.parameters.items()}
+    if activation == "linear" and batch_norm and not skip_connections:
+        # the next BatchNorm takes this shift out again: its gradient is 0 but for rounding, which Adam and RMSprop
+        # divide by 1e-8, so that two right programs differ in it, and in the mean that it moves
+        del expected["layers.0.norm.bias"], twin.running["layers.1.norm.running_mean"]
+    assert_close_by_layer(parameters, expected)
+    for name, running in twin.running.items():
+        assert parameters[name] == pytest.approx(running.numpy(), rel=1e-9, abs=1e-12)

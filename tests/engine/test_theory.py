@@ -1,0 +1,116 @@
+"""Mean-field theory against an integrator of its own, published values, and the engine's measurements."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from engine.backend import select_backend
+from engine.config import ACTIVATION_NAMES, NetworkConfig, TrainingConfig
+from engine.datasets import Dataset, load_dataset
+from engine.theory import Prediction, depth_scale, fixed_point, moments, predict
+from engine.trainer import Trainer
+from tests.engine.reference import PHI, STEP
+
+
+def normal(z: float) -> float:
+    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+@pytest.mark.parametrize("variance", [0.01, 0.5555, 1.0, 9.0, 64.0])
+@pytest.mark.parametrize("activation", ACTIVATION_NAMES)
+def test_moments_match_adaptive_quadrature(activation: str, variance: float) -> None:
+    def integrate(power: int, derivative: bool) -> float:
+        def integrand(z: float) -> float:
+            h = PHI[activation](np.array(math.sqrt(variance) * z + 1j * STEP))
+            return float((h.imag / STEP if derivative else h.real) ** power) * normal(z)
+
+        options = {"epsabs": 1e-13, "epsrel": 1e-12, "limit": 400}
+        return float(quad(integrand, -10, 0, **options)[0] + quad(integrand, 0, 10, **options)[0])
+
+    mean, mean_square, slope = moments(activation, variance)
+    assert mean == pytest.approx(integrate(1, derivative=False), rel=1e-9, abs=1e-11)
+    assert mean_square == pytest.approx(integrate(2, derivative=False), rel=1e-9)
+    assert slope == pytest.approx(integrate(2, derivative=True), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("activation", "weight_variance", "variance", "factor"),
+    [
+        ("sigmoid", 1.0, 0.2647, 0.0557),
+        ("sigmoid", 2.0, 0.5553, 0.1010),
+        ("tanh", 2.0, 0.6180, 1.1055),
+        ("relu", 2.0, 1.0, 1.0),
+        ("selu", 1.0, 1.0, 1.0716),
+        ("gelu", 1.0, 0.0, 0.25),
+    ],
+)
+def test_fixed_points_are_those_that_were_checked(
+    activation: str, weight_variance: float, variance: float, factor: float
+) -> None:
+    q, chi = fixed_point(activation, weight_variance, 0.0)
+    assert q == pytest.approx(variance, abs=5e-5)
+    assert chi == pytest.approx(factor, abs=5e-5)
+    # and it is a fixed point to more digits than the table has
+    assert weight_variance * moments(activation, q)[1] == pytest.approx(q, rel=1e-6, abs=1e-12)
+
+
+def test_closed_forms_of_relu() -> None:
+    assert moments("relu", 4.0) == pytest.approx((2 / math.sqrt(2 * math.pi), 2.0, 0.5), rel=1e-12)
+    mean, mean_square, slope = moments("relu", 1.0)
+    assert slope / (mean_square - mean**2) == pytest.approx(math.pi / (math.pi - 1), rel=1e-12)
+
+
+def test_the_depth_scale_is_where_a_norm_falls_by_e() -> None:
+    assert depth_scale(math.exp(-0.5)) == pytest.approx(4)
+    assert depth_scale(math.exp(0.5)) == pytest.approx(4)
+    assert depth_scale(1.0) == math.inf
+    assert depth_scale(0.0) == 0.0
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits")
+
+
+def measured_profile(network: NetworkConfig, data: Dataset, seeds: int) -> np.ndarray:
+    """log10 of every weight gradient's norm relative to the output layer's, of one sample, the mean over seeds."""
+    logs = []
+    for seed in range(seeds):
+        trainer = Trainer(network, TrainingConfig(batch_size=1, seed=seed), data, select_backend("numpy"))
+        norms = trainer.measure().layers.grad_norm
+        logs.append(np.log10(norms / norms[-1]))
+    return np.asarray(np.mean(logs, axis=0))
+
+
+@pytest.mark.parametrize("initialization", ["xavier_normal", "he_normal", "lecun_normal"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "selu"])
+def test_the_measured_profile_is_the_predicted_one(digits: Dataset, activation: str, initialization: str) -> None:
+    network = NetworkConfig(20, 512, activation=activation, initialization=initialization, dtype="float64")
+    prediction = predict(network, digits.features, digits.classes, input_mean_square=61 / 64)
+    assert isinstance(prediction, Prediction)
+    expected = np.log10(prediction.gradient_profile)
+    measured = measured_profile(network, digits, seeds=10)
+    # 15 % of the decades between a layer and the output; where there are next to none, 15 % of one
+    assert np.all(np.abs(measured - expected) <= 0.15 * np.maximum(np.abs(expected), 1))
+
+
+def test_batch_norm_with_relu_explodes_by_1_467_a_layer(digits: Dataset) -> None:
+    network = NetworkConfig(30, 512, activation="relu", initialization="he_normal", batch_norm=True)
+    prediction = predict(network, digits.features, digits.classes)
+    assert isinstance(prediction, Prediction)
+    assert prediction.factor[:-1] == pytest.approx(math.pi / (math.pi - 1), rel=1e-9)
+    growth = []
+    for seed in range(3):
+        trainer = Trainer(network, TrainingConfig(batch_size=128, seed=seed), digits, select_backend("numpy"))
+        signals = trainer.measure().layers.delta_norm
+        growth.append((signals[3] / signals[27]) ** (2 / 24))
+    assert np.mean(growth) == pytest.approx(1.467, abs=0.03)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_with_skip_connections_there_is_no_curve(batch_norm: bool) -> None:
+    words = predict(NetworkConfig(skip_connections=True, batch_norm=batch_norm), 64, 10)
+    assert isinstance(words, str)
+    assert words.startswith("no theory: ")

@@ -269,6 +269,13 @@ class Network:
             )
         ]
 
+    def update_ratio(self, layer: int) -> float:
+        """‖ΔW‖ / ‖W‖ of a layer in the last update; waits for the device."""
+        fan_in = self.shapes[layer].fan_in
+        rows = [vectors.matrices()[layer][:fan_in].reshape(1, -1) for vectors in (self.updates, self.parameters)]
+        moved, size = (float(self._backend.to_host(self._backend.row_norms(row))[0]) for row in rows)
+        return moved / size
+
     def named_parameters(self) -> dict[str, NDArray[np.float64]]:
         """Host copies by name: `layers.0.weight` (fan_in, fan_out), `layers.0.bias`, `layers.0.norm.gain` and so on."""
         named = self._named(self.parameters)

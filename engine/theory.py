@@ -2,9 +2,9 @@
 
 With weights N(0, σ_w²/fan_in), biases N(0, σ_b²) and z standard normal (Poole et al. 2016, eq. 3; Schoenholz et al.
 2017, eq. 9): the variance of a pre-activation goes from a layer to the next as q ← σ_w² E[φ(√q z)²] + σ_b², and a
-squared error signal is multiplied by χ = σ_w² E[φ′(√q z)²] on its way from a layer to the one before it. With BatchNorm and a
-large batch, χ = E[φ′(z)²] / Var[φ(z)], whatever σ_w (Yang et al. 2019). With skip connections there is no such simple
-form, as the means do not vanish: no curve is better than a wrong one.
+squared error signal is multiplied by χ = σ_w² E[φ′(√q z)²] on its way from a layer to the one before it. With
+BatchNorm and a large batch, χ = E[φ′(z)²] / Var[φ(z)], whatever σ_w (Yang et al. 2019). With skip connections there is
+no such simple form, as the means do not vanish: no curve is better than a wrong one.
 
 The gradient profile is that of one sample. In a batch, samples that have become alike in the upper layers add up
 there: 20 layers of ReLU with He's weights, flat in theory, then fall by half a decade towards the input (measured).

@@ -55,5 +55,5 @@ def make_frame(settings: RunSettings, norms: Sequence[float], step: int = 0, los
         validation_accuracy=Number(0.1),
         steps_per_second=800.0,
         layers=layers,
-        verdict=diagnose(settings.network, layers),
+        verdict=diagnose(settings.network, settings.training, [layers]),
     )

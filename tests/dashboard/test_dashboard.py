@@ -147,7 +147,7 @@ async def test_zero_is_shown_as_zero() -> None:
     async with open_dashboard(ScriptedRun(RunSettings(), norms=lose)) as sitting:
         assert row_of(sitting.text, "1").split()[2] == "0"
         assert row_of(sitting.text, "1").split()[-1] == "zero"
-        assert "vanished: 2 layers, layer 1 among them, get a" in sitting.text
+        assert "vanished: 2 layers, layer 1 the first, get a" in sitting.text
 
 
 async def test_a_fault_is_explained_and_r_starts_again() -> None:

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.config import NetworkConfig
-from engine.diagnosis import diagnose, layer_health
+from engine.config import NetworkConfig, TrainingConfig
+from engine.diagnosis import BOUNDS, PERSISTENCE, diagnose, layer_health
 from engine.telemetry import LayerMeasurements
 from tests.engine.conftest import MakeTrainer
 
 SIGMOID = NetworkConfig(hidden_layers=3, width=6)
+TRAINING = TrainingConfig()
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def with_norms(layers: LayerMeasurements, norms: list[float]) -> LayerMeasuremen
             "healthy: every layer learns; layer 2 gets the least, 0.4 of what the output layer gets",
         ),
         ([3e-14, 1e-9, 1e-4, 1.0], "vanishing: layer 1 gets 3e-14 of what the output layer gets"),
-        ([0.0, 0.0, 1e-4, 1.0], "vanished: 2 layers, layer 1 among them, get a gradient of exactly 0"),
+        ([0.0, 0.0, 1e-4, 1.0], "vanished: 2 layers, layer 1 the first, get a gradient of exactly 0"),
         ([1e-4, 0.0, 1e-4, 1.0], "vanished: layer 2 gets a gradient of exactly 0"),
         ([0.0, 0.0, 0.0, 0.0], "vanished: not even the output layer gets a gradient"),
         ([20.0, 3.0, 1.0, 0.01], "exploding: layer 1 gets 2e+03 times what the output layer gets"),
@@ -41,29 +42,32 @@ def with_norms(layers: LayerMeasurements, norms: list[float]) -> LayerMeasuremen
     ],
 )
 def test_a_verdict_names_the_layer_and_the_number(layers: LayerMeasurements, norms: list[float], message: str) -> None:
-    verdict = diagnose(SIGMOID, with_norms(layers, norms))
+    verdict = diagnose(SIGMOID, TRAINING, [with_norms(layers, norms)])
     assert verdict.message == message
     assert verdict.message.startswith(verdict.kind)
 
 
 def test_a_nan_between_two_measurements_counts(layers: LayerMeasurements) -> None:
     spiked = replace(with_norms(layers, [1.0] * 4), grad_norm_max=np.array([1.0, np.nan, 1.0, 1.0]))
-    assert diagnose(SIGMOID, spiked).kind == "non-finite"
+    assert diagnose(SIGMOID, TRAINING, [spiked]).kind == "non-finite"
 
 
 def test_cures_are_single_changes_that_are_not_made_yet(layers: LayerMeasurements) -> None:
     starved = with_norms(layers, [1e-9, 1e-6, 1e-4, 1.0])
-    assert [cure.setting for cure in diagnose(SIGMOID, starved).cures] == [
+    assert [cure.setting for cure in diagnose(SIGMOID, TRAINING, [starved]).cures] == [
         "batch_norm",
         "skip_connections",
         "activation",
     ]
     cured = replace(SIGMOID, batch_norm=True, activation="relu")
-    assert [cure.setting for cure in diagnose(cured, starved).cures] == ["skip_connections", "initialization"]
+    assert [cure.setting for cure in diagnose(cured, TRAINING, [starved]).cures] == [
+        "skip_connections",
+        "initialization",
+    ]
 
 
 def test_a_healthy_network_needs_no_cure(layers: LayerMeasurements) -> None:
-    assert diagnose(SIGMOID, with_norms(layers, [1.0] * 4)).cures == ()
+    assert diagnose(SIGMOID, TRAINING, [with_norms(layers, [1.0] * 4)]).cures == ()
 
 
 def test_every_layer_has_a_word() -> None:
@@ -73,6 +77,83 @@ def test_every_layer_has_a_word() -> None:
 
 def test_the_default_network_is_vanishing_and_names_the_keys_cures(digits_trainer: MakeTrainer) -> None:
     trainer = digits_trainer()
-    verdict = diagnose(trainer.network.config, trainer.measure().layers)
+    verdict = diagnose(trainer.network.config, trainer.training, [trainer.measure().layers])
     assert verdict.kind == "vanishing"
     assert [cure.setting for cure in verdict.cures] == ["batch_norm", "skip_connections", "activation"]
+
+
+def with_shares(layers: LayerMeasurements, **fields: list[float]) -> LayerMeasurements:
+    masked = {name: np.ma.MaskedArray(values, mask=np.isnan(values)) for name, values in fields.items()}
+    return replace(with_norms(layers, [1.0] * 4), **masked)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "message", "settings"),
+    [
+        (
+            "saturated",
+            [0.1, 0.8, 0.6, np.nan],
+            "saturated: in layer 2, 80 % of its units are on the flat ends of φ",
+            ["batch_norm", "activation"],
+        ),
+        (
+            "dead",
+            [0.2, 0.95, 0.1, np.nan],
+            "dead: in layer 2, 95 % of its units are 0 for the whole batch",
+            ["batch_norm", "learning_rate"],
+        ),
+        (
+            "update_ratio",
+            [1e-3, 3e-9, 1e-8, 1e-2],
+            "frozen: an update moves the weights of layer 2 by 3e-09 of their size",
+            ["learning_rate", "batch_norm", "skip_connections", "activation"],
+        ),
+    ],
+)
+def test_what_one_batch_may_show_by_chance_must_last(
+    layers: LayerMeasurements, field: str, values: list[float], message: str, settings: list[str]
+) -> None:
+    ill, well = with_shares(layers, **{field: values}), with_norms(layers, [1.0] * 4)
+    for recent in ([ill] * (PERSISTENCE - 1), [ill, well, ill], [ill, ill, well]):
+        assert diagnose(SIGMOID, TRAINING, recent).kind == "healthy"
+    verdict = diagnose(SIGMOID, TRAINING, [well, *[ill] * PERSISTENCE])
+    assert verdict.message == message
+    assert [cure.setting for cure in verdict.cures] == settings
+
+
+def test_the_evidence_names_layers_field_value_and_bound(layers: LayerMeasurements) -> None:
+    (evidence,) = diagnose(SIGMOID, TRAINING, [with_norms(layers, [1e-9, 1e-6, 0.1, 1.0])]).evidence
+    assert (evidence.layers, evidence.field, evidence.bound) == ((0, 1), "grad_norm", BOUNDS["vanishing"].value)
+    assert evidence.value == pytest.approx(1e-9)
+
+
+def test_a_cure_of_the_learning_rate_says_to_what(layers: LayerMeasurements) -> None:
+    large, small = (
+        diagnose(SIGMOID, TRAINING, recent).cures
+        for recent in (
+            [with_norms(layers, [5e4, 1.0, 1.0, 1.0])],
+            [with_shares(layers, update_ratio=[1e-9] * 4)] * PERSISTENCE,
+        )
+    )
+    assert [cure.value for cure in large if cure.setting == "learning_rate"] == [pytest.approx(0.01)]
+    assert [cure.value for cure in small if cure.setting == "learning_rate"] == [pytest.approx(1.0)]
+
+
+def test_every_bound_has_its_source() -> None:
+    assert all(bound.value > 0 and bound.source for bound in BOUNDS.values())
+
+
+def test_units_that_died_are_found_in_a_real_run(digits_trainer: MakeTrainer) -> None:
+    # a rate far too large throws every unit of some layers below 0 for good
+    training = TrainingConfig(optimizer="adam", learning_rate=0.3)
+    trainer = digits_trainer(training, activation="relu", initialization="he_normal", hidden_layers=4)
+    recent = []
+    for _ in range(40):
+        trainer.step()
+        recent.append(trainer.measure().layers)
+    assert diagnose(trainer.network.config, trainer.training, recent).kind == "dead"
+
+
+def test_saturation_is_found_in_a_real_network(digits_trainer: MakeTrainer) -> None:
+    trainer = digits_trainer(activation="tanh", initialization="standard_normal", hidden_layers=1)
+    assert diagnose(trainer.network.config, trainer.training, [trainer.measure().layers] * 3).kind == "saturated"

@@ -45,7 +45,7 @@ def test_a_frame_has_every_field_of_the_contract() -> None:
         "verdict",
     }
     assert set(line["layers"]) == set(LAYER_FIELDS)
-    assert set(line["verdict"]) == {"kind", "message", "cures"}
+    assert set(line["verdict"]) == {"kind", "message", "cures", "evidence"}
     assert line["layers"]["dead"] == [None, None, None]
     assert line["layers"]["saturated"] == [0.5, 0.5, None]
 

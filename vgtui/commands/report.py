@@ -12,7 +12,7 @@ CURE_FLAGS = {
     "skip_connections": "--skip",
     "activation": "--activation {}",
     "initialization": "--init {}",
-    "learning_rate": "--lr {}",
+    "learning_rate": "--lr {:g}",
 }
 """The option that makes the change which a cure names."""
 CHART_SIZE = (64, 12)

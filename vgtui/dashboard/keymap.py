@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from engine.diagnosis import Cure
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -49,7 +51,12 @@ CURE_KEYS = {
     "skip_connections": "s",
     "activation": "a",
     "initialization": "i",
-    "learning_rate": "L",
-    "hidden_layers": "-",
 }
-"""The key that makes the change which a cure names."""
+"""The key that makes the change which a cure names; for the learning rate it depends on the direction."""
+
+
+def cure_key(cure: Cure, learning_rate: float) -> str:
+    """The key for a cure, at the present learning rate."""
+    if cure.setting == "learning_rate":
+        return "l" if float(cure.value) > learning_rate else "L"
+    return CURE_KEYS[cure.setting]

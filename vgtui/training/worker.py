@@ -7,12 +7,13 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 
 from engine.backend import Backend, select_backend
 from engine.datasets import Dataset, load_dataset
-from engine.diagnosis import diagnose
+from engine.diagnosis import PERSISTENCE, diagnose
 from engine.errors import UsageError
-from engine.telemetry import Measurement
+from engine.telemetry import LayerMeasurements, Measurement
 from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer
 from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
@@ -123,6 +124,7 @@ class _Run:
         limit_threads(settings.threads or threads_for(network, training))
         self.trainer = Trainer(network, training, self.dataset, self.backend)
         self.shown_step: int | None = None
+        self._recent: deque[LayerMeasurements] = deque(maxlen=PERSISTENCE)
         self._validation_accuracy = float("nan")
         self._validated_at = float("-inf")
         self.idle_seconds = 0.0
@@ -149,6 +151,7 @@ class _Run:
             self._validated_at = now
             self._validation_accuracy = measurement.validation_accuracy
         self.shown_step = measurement.step
+        self._recent.append(measurement.layers)
         return self._as_frame(measurement)
 
     def _as_frame(self, measurement: Measurement) -> Frame:
@@ -160,7 +163,7 @@ class _Run:
             validation_accuracy=Number(self._validation_accuracy),
             steps_per_second=self._steps_per_second(),
             layers=measurement.layers,
-            verdict=diagnose(self.settings.network, measurement.layers),
+            verdict=diagnose(self.settings.network, self.settings.training, self._recent),
         )
 
     def _steps_per_second(self) -> float:

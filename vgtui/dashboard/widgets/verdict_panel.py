@@ -5,7 +5,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from engine.diagnosis import Health, VerdictKind
-from vgtui.dashboard.keymap import CURE_KEYS
+from vgtui.dashboard.keymap import cure_key
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.text import count_text, norm_text, plain, share_text, short_number
 from vgtui.recordings.frames import Frame
@@ -17,6 +17,9 @@ COLOUR_OF: dict[VerdictKind, Health] = {
     "vanished": "zero",
     "exploding": "exploding",
     "non-finite": "NaN",
+    "saturated": "weak",
+    "dead": "vanished",
+    "frozen": "weak",
 }
 """Which colour of health a verdict has."""
 ROOM_FOR_LAYER = 5
@@ -54,7 +57,8 @@ class VerdictPanel(Widget):
         text = Text(verdict.message, self.palette.health[COLOUR_OF[verdict.kind]])
         if verdict.kind == "non-finite":
             text.append(f", found at step {count_text(frame.step)}; training is paused")
-        keys = [CURE_KEYS[cure.setting] for cure in verdict.cures]
+        rate = self.state.wanted.training.learning_rate
+        keys = [cure_key(cure, rate) for cure in verdict.cures]
         if keys:
             text.append("; try ", self.palette.text)
             for place, key in enumerate(keys):

@@ -24,8 +24,11 @@ format: $(INSTALLED_DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# the peers that the engine is measured against are installed for this alone
 bench: $(INSTALLED_DEV)
-	$(BIN)/python -m benchmarks.dashboard $(ARGS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 'jax[cpu]'
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.dashboard
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -38,7 +38,7 @@ def _sigmoid(xp: Any, z: Array, out: Array, scratch: Array) -> None:
     xp.negative(z, out=out)
     xp.exp(out, out=out)
     xp.add(out, 1, out=out)
-    xp.reciprocal(out, out=out)
+    xp.divide(1, out, out=out)
 
 
 def _sigmoid_derivative(xp: Any, z: Array, h: Array, out: Array, scratch: Array) -> None:
@@ -60,7 +60,7 @@ def _relu(xp: Any, z: Array, out: Array, scratch: Array) -> None:
 
 
 def _relu_derivative(xp: Any, z: Array, h: Array, out: Array, scratch: Array) -> None:
-    xp.sign(h, out=out)
+    xp.greater(h, 0, out=out)
 
 
 def _leaky_relu(xp: Any, z: Array, out: Array, scratch: Array) -> None:
@@ -69,7 +69,7 @@ def _leaky_relu(xp: Any, z: Array, out: Array, scratch: Array) -> None:
 
 
 def _leaky_relu_derivative(xp: Any, z: Array, h: Array, out: Array, scratch: Array) -> None:
-    xp.heaviside(z, 0, out=out)
+    xp.greater(z, 0, out=out)
     xp.maximum(out, LEAKY_SLOPE, out=out)
 
 
@@ -98,7 +98,7 @@ def _selu_derivative(xp: Any, z: Array, h: Array, out: Array, scratch: Array) ->
     # scale·α·eᶻ = h + scale·α below zero, and scale above
     xp.minimum(h, 0, out=out)
     xp.add(out, SELU_SCALE * SELU_ALPHA, out=out)
-    xp.heaviside(z, 0, out=scratch)
+    xp.greater(z, 0, out=scratch)
     xp.multiply(scratch, SELU_SCALE * (SELU_ALPHA - 1), out=scratch)
     xp.subtract(out, scratch, out=out)
 

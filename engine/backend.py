@@ -1,6 +1,6 @@
 """Which array module computes (NumPy or CuPy): the only place that crosses between host and device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,8 @@ class Backend:
     xp: the array module. device: the hardware in words. fallback_reason: why "auto" did not take a GPU, if it did not.
     to_device and to_host copy; to_host waits for the device, and nothing else does.
     gather(source, rows, out): out[i] = source[rows[i]].
-    row_norms(rows): the Euclidean norm of every row, float64, neither lost to underflow nor to overflow.
+    row_norms(groups): the Euclidean norm of every row of every (rows, entries), one float64 vector, neither lost to
+    underflow nor to overflow.
     quiet(): a context in which overflow, underflow and invalid values give ∞, 0 and NaN without a warning.
     """
 
@@ -31,7 +32,7 @@ class Backend:
     to_device: Callable[[NDArray[Any]], Array]
     to_host: Callable[[Array], NDArray[Any]]
     gather: Callable[[Array, Array, Array], None]
-    row_norms: Callable[[Array], Array]
+    row_norms: Callable[[Sequence[Array]], Array]
     quiet: Callable[[], AbstractContextManager[Any]]
     fallback_reason: str | None = None
 
@@ -107,20 +108,53 @@ def _cupy_backend() -> Backend:
         to_device=cupy.asarray,
         to_host=cupy.asnumpy,
         gather=lambda source, rows, out: cupy.take(source, rows, axis=0, out=out),
-        row_norms=lambda rows: scaled_row_norms(cupy, rows),
+        row_norms=lambda groups: cupy.concatenate([scaled_row_norms(cupy, rows) for rows in groups]),
         quiet=nullcontext,
     )
 
 
-def _row_norms_on_host(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Sum squares plainly, and again with scaling where the sum shows that squares may have been lost."""
-    squares = np.vecdot(rows, rows)
-    limits = np.finfo(squares.dtype)
-    # below the first bound, subnormal squares may make up more than a rounding error of the sum
-    lost = ~((squares > rows.shape[1] * limits.tiny / limits.eps) & (squares <= limits.max))
+BLOCK = 2**14
+"""Entries that are widened at a time, so that what is lost in float32 is summed without a large copy."""
+_RANGE = {np.dtype(kind): (float(np.finfo(kind).tiny / np.finfo(kind).eps), float(np.finfo(kind).max)) for kind in "fd"}
+"""Of a sum of squares: times its entries, what subnormal squares may make a rounding error of; and the largest."""
+
+
+def _row_norms_on_host(groups: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    """Sum squares plainly, and again, in float64 or scaled, where the sum shows that squares may have been lost."""
+    squares = np.empty(sum(map(len, groups)), groups[0].dtype)
+    start = 0
+    for rows in groups:
+        np.vecdot(rows, rows, out=squares[start : start + len(rows)])
+        start += len(rows)
+    least, most = _RANGE[squares.dtype]
     norms: NDArray[np.float64] = np.sqrt(squares, dtype=np.float64)
-    if lost.any():
-        norms[lost] = scaled_row_norms(np, rows[lost])
+    kept = (squares > least * max(rows.shape[1] for rows in groups)) & (squares <= most)
+    if not kept.all():
+        start = 0
+        for rows in groups:
+            part = slice(start, start + len(rows))
+            _sum_again(rows, np.flatnonzero(~kept[part]), norms[part])
+            start += len(rows)
+    return norms
+
+
+def _sum_again(rows: NDArray[Any], lost: NDArray[np.intp], norms: NDArray[np.float64]) -> None:
+    again = _widened_row_norms if rows.dtype == np.float32 else _scaled_on_host
+    at_once = max(1, BLOCK // rows.shape[1])
+    for start in range(0, len(lost), at_once):
+        block = lost[start : start + at_once]
+        norms[block] = again(rows[block])
+
+
+def _widened_row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The square of every float32 is a float64 that is neither 0 nor ∞."""
+    wide = rows.astype(np.float64)
+    norms: NDArray[np.float64] = np.sqrt(np.vecdot(wide, wide))
+    return norms
+
+
+def _scaled_on_host(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    norms: NDArray[np.float64] = scaled_row_norms(np, rows)
     return norms
 
 

@@ -83,6 +83,39 @@ class _Vectors:
         return [self.first, *self.hidden, self.output]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _NormViews:
+    """What BatchNorm of one layer reads and writes."""
+
+    gain: Array
+    shift: Array
+    gain_gradient: Array
+    shift_gradient: Array
+    statistics: BatchStatistics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LayerViews:
+    """One hidden layer's part of every array. below, skipped: its input; None for the first, whose input is the batch.
+
+    product: where the matrix product goes, z itself or what BatchNorm takes. product_delta: its error signal.
+    """
+
+    transposed: Array
+    weights: Array
+    below: Array | None
+    skipped: Array | None
+    product: Array
+    pre_activation: Array
+    activated: Array
+    output: Array
+    derivative: Array
+    delta: Array
+    product_delta: Array
+    skips: bool
+    norm: _NormViews | None
+
+
 def parameter_count(config: NetworkConfig, features: int, classes: int) -> int:
     """How many numbers the flat buffer holds."""
     depth, width, bias = config.hidden_layers, config.width, 0 if config.batch_norm else 1
@@ -150,12 +183,42 @@ class Network:
         self._running = xp.zeros((2, normalized, width), dtype)
         self._running[1] = 1
 
-        # views made once: a step then creates no Python objects but the calls themselves
+        # views made once: taking one costs as much as a small ufunc
         self._matrices = self.parameters.matrices()
         self._transposed = [matrix.T for matrix in self._matrices]
         self._weights = [matrix[: shape.fan_in] for matrix, shape in zip(self._matrices, self.shapes, strict=True)]
         self._delta_columns = self._product_deltas.transpose(0, 2, 1)
-        self._skips = [config.skip_connections and shape.fan_in == shape.fan_out for shape in self.shapes[:-1]]
+        self._layers = [self._layer_views(layer) for layer in range(depth)]
+
+    def _layer_views(self, layer: int) -> "_LayerViews":
+        config, shape = self.config, self.shapes[layer]
+        below = None
+        if layer:
+            below = self.outputs[layer - 1] if config.batch_norm else self._outputs_and_ones[layer - 1]
+        return _LayerViews(
+            transposed=self._transposed[layer],
+            weights=self._weights[layer],
+            below=below,
+            skipped=self.outputs[layer - 1] if layer else None,
+            product=self._standardized[layer] if config.batch_norm else self.pre_activations[layer],
+            pre_activation=self.pre_activations[layer],
+            activated=self.activated[layer],
+            output=self.outputs[layer],
+            derivative=self.derivatives[layer],
+            delta=self.deltas[layer],
+            product_delta=self._product_deltas[layer],
+            skips=config.skip_connections and shape.fan_in == shape.fan_out,
+            norm=self._norm_views(layer) if config.batch_norm else None,
+        )
+
+    def _norm_views(self, layer: int) -> "_NormViews":
+        return _NormViews(
+            self.parameters.gain[layer],
+            self.parameters.shift[layer],
+            self.gradients.gain[layer],
+            self.gradients.shift[layer],
+            self._statistics[layer],
+        )
 
     def forward_backward(self, inputs: Array, targets: Array) -> None:
         """One pass over a batch: inputs (B, F+1) with a last column of ones, targets (B, C) one-hot.
@@ -171,54 +234,52 @@ class Network:
         self._weight_gradients(columns)
 
     def _forward(self, columns: Array) -> None:
-        xp, config = self._xp, self.config
+        xp, value = self._xp, self._activation.value
         features = self.shapes[0].fan_in
-        below = columns[:features] if config.batch_norm else columns
         scratch = self._upstream[0]
-        for layer in range(config.hidden_layers):
-            z = self.pre_activations[layer]
-            if config.batch_norm:
-                xp.matmul(self._transposed[layer], below, out=self._standardized[layer])
+        for layer in self._layers:
+            below = layer.below
+            if below is None:
+                below = columns[:features] if layer.norm else columns
+            xp.matmul(layer.transposed, below, out=layer.product)
+            if layer.norm:
                 batch_norm_forward(
                     xp,
-                    self.parameters.gain[layer],
-                    self.parameters.shift[layer],
+                    layer.norm.gain,
+                    layer.norm.shift,
                     self._averaging,
-                    self._statistics[layer],
-                    z,
+                    layer.norm.statistics,
+                    layer.pre_activation,
                 )
-            else:
-                xp.matmul(self._transposed[layer], below, out=z)
-            activated, output = self.activated[layer], self.outputs[layer]
-            self._activation.value(xp, z, activated, scratch)
-            if self._skips[layer]:
-                xp.add(activated, below[: config.width], out=output)
-            elif config.skip_connections:
-                xp.copyto(output, activated)
-            below = output if config.batch_norm else self._outputs_and_ones[layer]
+            value(xp, layer.pre_activation, layer.activated, scratch)
+            if layer.skips:
+                xp.add(
+                    layer.activated, columns[:features] if layer.skipped is None else layer.skipped, out=layer.output
+                )
+            elif self.config.skip_connections:
+                xp.copyto(layer.output, layer.activated)
         xp.matmul(self._transposed[-1], self._outputs_and_ones[-1], out=self.logits)
 
     def _backward(self) -> None:
-        xp, config = self._xp, self.config
+        xp = self._xp
         upstream, spare = self._upstream
         xp.matmul(self._weights[-1], self.output_delta, out=upstream)
-        for layer in reversed(range(config.hidden_layers)):
-            delta = self.deltas[layer]
-            xp.multiply(upstream, self.derivatives[layer], out=delta)
-            if config.batch_norm:
+        for layer in reversed(self._layers):
+            xp.multiply(upstream, layer.derivative, out=layer.delta)
+            if layer.norm:
                 batch_norm_backward(
                     xp,
-                    delta,
-                    self.parameters.gain[layer],
+                    layer.delta,
+                    layer.norm.gain,
                     self._averaging,
-                    self._statistics[layer],
-                    self.gradients.gain[layer],
-                    self.gradients.shift[layer],
-                    self._product_deltas[layer],
+                    layer.norm.statistics,
+                    layer.norm.gain_gradient,
+                    layer.norm.shift_gradient,
+                    layer.product_delta,
                 )
-            if layer:
-                xp.matmul(self._weights[layer], self._product_deltas[layer], out=spare)
-                if self._skips[layer]:
+            if layer.below is not None:
+                xp.matmul(layer.weights, layer.product_delta, out=spare)
+                if layer.skips:
                     xp.add(spare, upstream, out=spare)
                 upstream, spare = spare, upstream
 
@@ -251,16 +312,16 @@ class Network:
                     xp, z, self.parameters.gain[layer], self.parameters.shift[layer], *self._running[:, layer]
                 )
             self._activation.value(xp, z, activated, scratch)
-            if self._skips[layer]:
+            if self._layers[layer].skips:
                 xp.add(activated, below[: config.width], out=output[:-1])
             else:
                 xp.copyto(output[:-1], activated)
         return xp.matmul(self._transposed[-1], output)
 
     def weight_rows(self, vectors: _Vectors) -> list[Array]:
-        """The weights (no biases) as rows: three arrays of (layers, entries), whose layers follow each other."""
+        """The weights (no biases) as rows: arrays of (layers, entries), whose layers follow each other."""
         features, classes, width = self.shapes[0].fan_in, self.shapes[-1].fan_out, self.config.width
-        return [
+        groups = [
             matrices.reshape(len(matrices), matrices.shape[-2] * matrices.shape[-1])[:, :entries]
             for matrices, entries in (
                 (vectors.first[None], features * width),
@@ -268,12 +329,13 @@ class Network:
                 (vectors.output[None], width * classes),
             )
         ]
+        return [rows for rows in groups if len(rows)]
 
     def update_ratio(self, layer: int) -> float:
         """‖ΔW‖ / ‖W‖ of a layer in the last update; waits for the device."""
         fan_in = self.shapes[layer].fan_in
         rows = [vectors.matrices()[layer][:fan_in].reshape(1, -1) for vectors in (self.updates, self.parameters)]
-        moved, size = (float(self._backend.to_host(self._backend.row_norms(row))[0]) for row in rows)
+        moved, size = (float(self._backend.to_host(self._backend.row_norms([row]))[0]) for row in rows)
         return moved / size
 
     def named_parameters(self) -> dict[str, NDArray[np.float64]]:

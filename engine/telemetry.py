@@ -74,7 +74,7 @@ class Telemetry:
     def observe(self) -> None:
         """Take the gradient norms of the pass just made into the extremes. Copies nothing to the host."""
         xp = self._xp
-        self._fill_norms(self._gradient_rows, self._norms)
+        self._norms = self._backend.row_norms(self._gradient_rows)
         if self._begun:
             # both propagate NaN, so that one between two measurements is seen
             xp.minimum(self._extremes[0], self._norms, out=self._extremes[0])
@@ -100,11 +100,11 @@ class Telemetry:
         rows["grad_norm"][:] = self._norms
         rows["grad_norm_min"][:], rows["grad_norm_max"][:] = self._extremes
         self._begun = False
-        rows["delta_norm"][:-1] = self._backend.row_norms(network.deltas.reshape(hidden, count))
-        rows["delta_norm"][-1:] = self._backend.row_norms(network.output_delta.reshape(1, -1))
+        signals = [network.deltas.reshape(hidden, count), network.output_delta.reshape(1, -1)]
+        rows["delta_norm"][:] = self._backend.row_norms(signals)
 
         slopes = network.derivatives.reshape(hidden, count)
-        rows["derivative_rms"][:-1] = self._backend.row_norms(slopes) / count**0.5
+        rows["derivative_rms"][:-1] = self._backend.row_norms([slopes]) / count**0.5
         rows["derivative_rms"][-1] = 1
         if self._activation.saturates:
             bound = SATURATION_SHARE * self._activation.largest_derivative
@@ -116,13 +116,12 @@ class Telemetry:
         xp.subtract(network.outputs, mean.astype(slopes.dtype)[:, None, None], out=network.derivatives)
         rows["activation_mean"][:-1] = mean
         rows["activation_mean"][-1] = xp.mean(network.logits, dtype=xp.float64)
-        rows["activation_std"][:-1] = self._backend.row_norms(slopes) / count**0.5
+        rows["activation_std"][:-1] = self._backend.row_norms([slopes]) / count**0.5
         rows["activation_std"][-1] = xp.std(network.logits, dtype=xp.float64)
 
-        self._fill_norms(self._weight_rows, rows["weight_norm"])
+        rows["weight_norm"][:] = self._backend.row_norms(self._weight_rows)
         if updated:
-            self._fill_norms(self._update_rows, rows["update_ratio"])
-            rows["update_ratio"][:] /= rows["weight_norm"]
+            rows["update_ratio"][:] = self._backend.row_norms(self._update_rows) / rows["weight_norm"]
 
         for place, scalar in enumerate(scalars, start=-len(scalars)):
             packed[place] = scalar
@@ -142,13 +141,6 @@ class Telemetry:
         for field, mask in known.items():
             values[field] = np.ma.MaskedArray(values[field], mask=~mask)
         return LayerMeasurements(**values)
-
-    def _fill_norms(self, row_groups: list[Array], out: Array) -> None:
-        start = 0
-        for rows in row_groups:
-            if len(rows):
-                out[start : start + len(rows)] = self._backend.row_norms(rows)
-            start += len(rows)
 
 
 LAYER_FIELDS = tuple(LayerMeasurements.__dataclass_fields__)

@@ -121,7 +121,7 @@ class Trainer:
 
     def _clip(self, gradient: Array) -> None:
         if self.training.gradient_clip is not None:
-            norm = self._backend.row_norms(gradient[None, :])
+            norm = self._backend.row_norms([gradient[None, :]])
             factor = self._xp.minimum(1, self.training.gradient_clip / (norm + CLIP_EPSILON))
             gradient *= factor.astype(gradient.dtype)
 

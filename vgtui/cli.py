@@ -33,7 +33,7 @@ examples:
   vgtui run --steps 500 --format jsonl        without a screen, for scripts
   vgtui list                                  everything that can be chosen
 
-commands: run, list. `vgtui COMMAND --help` explains each."""
+commands: run, bench, list. `vgtui COMMAND --help` explains each."""
 
 RUN_EXAMPLES = """\
 examples:
@@ -133,7 +133,7 @@ def usage_sentence(error: UsageError) -> str:
 
 
 def _command(name: str, words: Sequence[str]) -> int:
-    commands = {"run": _run, "list": _list}
+    commands = {"run": _run, "bench": _bench, "list": _list}
     if name not in commands:
         raise UsageError("COMMAND", unknown_name("", "command", name, commands).problem)
     return commands[name](words)
@@ -191,6 +191,22 @@ def _run(words: Sequence[str]) -> int:
     if name not in FORMATS:
         raise unknown_name("format", "format", name, FORMATS)
     return run(settings_from(chosen), chosen.steps, every, chosen.output, name)
+
+
+def _bench(words: Sequence[str]) -> int:
+    from vgtui.commands.bench import bench
+
+    parser = _Parser(
+        prog="vgtui bench",
+        description="How fast this machine trains: five sizes, sigmoid and relu.",
+        epilog="examples:\n  vgtui bench\n  vgtui bench --backend numpy --seconds 60",
+    )
+    parser.add_argument("--backend", default="auto", metavar="NAME", help=f"{', '.join(BACKEND_NAMES)} (default: auto)")
+    parser.add_argument("--seconds", type=_number, default=12.0, metavar="X", help="of measuring, in all (default: 12)")
+    chosen = parser.parse_args(words)
+    if not 0.5 <= chosen.seconds <= 3600:
+        raise UsageError("seconds", f"{chosen.seconds:g} is out of range; it takes a number from 0.5 to 3600")
+    return bench(chosen.backend, chosen.seconds)
 
 
 def _list(words: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -33,20 +33,21 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]]) -> Dataset:
     named = [heading.index(name) for name in LABEL_HEADINGS if name in heading]
     label_column = named[0] if named else columns - 1
     has_heading = bool(named) or any(not _is_number(c) for i, c in enumerate(first) if i != label_column)
-    values, labels = array("d"), []
+    values, labels = array("d"), array("q")
+    names: dict[str, int] = {}  # in the order in which they come
     for line, row in rows if has_heading else chain([(number, first)], rows):
         if len(row) != columns:
             raise bad_file(path, f"line {line} has {len(row)} fields, and line {number} has {columns}")
         for column, cell in enumerate(row):
             if column == label_column:
-                labels.append(_label(path, line, column, cell))
+                labels.append(names.setdefault(_label(path, line, column, cell), len(names)))
             else:
                 values.append(_feature(path, line, column, cell))
         refuse_size(path, len(labels), columns)
     if not labels:
         raise bad_file(path, "there is a heading and no sample below it")
     inputs = np.frombuffer(values, dtype=np.float64).reshape(len(labels), columns - 1)
-    return as_dataset(path, inputs, _whole_numbers(labels))
+    return as_dataset(path, inputs, _comparable(list(names))[np.frombuffer(labels, dtype=np.int64)])
 
 
 def _rows(path: Path, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
@@ -105,6 +106,6 @@ def _label(path: Path, line: int, column: int, cell: str) -> str:
     return label
 
 
-def _whole_numbers(labels: list[str]) -> list[str] | np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _comparable(names: list[str]) -> np.ndarray[tuple[int], np.dtype[Any]]:
     """Labels as numbers when all are, so that 10 comes after 9 and 1.0 is 1."""
-    return np.array([float(label) for label in labels]) if all(_is_number(label) for label in labels) else labels
+    return np.array([float(name) for name in names] if all(map(_is_number, names)) else names)

@@ -155,8 +155,35 @@ def test_bad_usage_of_a_command_is_one_sentence_and_exit_code_2(arguments: list[
     assert sentence in done.stderr
 
 
+@pytest.mark.parametrize("command", [[], ["run", "--steps", "5"]], ids=["dashboard", "run"])
+def test_a_bad_data_file_is_one_sentence_with_line_and_column(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "bad.csv").write_text("1,2,a\n3,four,b\n")
+    done = call(*command, "--dataset", "bad.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == 'vgtui: --dataset: bad.csv: line 2, column 2: "four" is no number'
+
+
+def test_a_users_own_file_is_trained_on(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 7},{n % 2},{'even' if n % 2 == 0 else 'odd'}\n" for n in range(100))
+    (tmp_path / "own.csv").write_text(f"size,parity,label\n{rows}")
+    options = ["--activation", "relu", "--steps", "200", "--format", "jsonl", "--dataset", "own.csv"]
+    done = call("run", *SMALL, *options, cwd=tmp_path)
+    header, *frames = lines_of(done.stdout)
+    assert header["dataset"] == {"name": "own.csv", "samples": 100, "features": 2, "classes": 2}
+    assert frames[-1]["validation_accuracy"] == 1.0
+
+
+def test_bench_prints_a_row_a_case() -> None:
+    done = call("bench", "--seconds", "0.5", "--backend", "numpy")
+    assert (done.returncode, done.stderr) == (0, "")
+    heading, *rows = done.stdout.splitlines()
+    assert "ms a step" in heading
+    assert len(rows) == 12
+    assert all(float(row.split()[-2]) > 0 for row in rows)
+
+
 def test_help_has_examples_and_version_is_the_packages() -> None:
-    for command in ([], ["run"], ["list"]):
+    for command in ([], ["run"], ["bench"], ["list"]):
         done = call(*command, "--help")
         assert done.returncode == 0
         assert "example" in done.stdout

@@ -142,7 +142,7 @@ def strict_backend() -> tuple[Backend, DeviceModule, list[str]]:
         to_device=to_device,
         to_host=to_host,
         gather=gather,
-        row_norms=lambda rows: scaled_row_norms(module, rows),
+        row_norms=lambda groups: module.concatenate([scaled_row_norms(module, rows) for rows in groups]),
         quiet=lambda: np.errstate(all="ignore"),
     )
     return backend, module, transfers

@@ -103,18 +103,18 @@ def test_float32_norms_survive_underflow_and_overflow(size: float) -> None:
     backend = select_backend("numpy")
     rows = (np.random.default_rng(0).standard_normal((3, 4096)) * size).astype(np.float32)
     with backend.quiet():
-        norms = backend.row_norms(rows)
+        norms = backend.row_norms([rows])
     assert norms == pytest.approx(np.sqrt((rows.astype(np.longdouble) ** 2).sum(axis=1)).astype(float), rel=1e-5)
 
 
 def test_float64_norms_survive_underflow() -> None:
     with np.errstate(under="ignore"):
-        assert select_backend("numpy").row_norms(np.full((1, 4), 1e-300)) == pytest.approx([2e-300], rel=1e-12)
+        assert select_backend("numpy").row_norms([np.full((1, 4), 1e-300)]) == pytest.approx([2e-300], rel=1e-12)
 
 
 def test_zero_nan_and_infinity_are_reported_as_such() -> None:
     rows = np.array([[0, 0], [1, np.nan], [1, np.inf], [3, 4]], dtype=np.float32)
-    for norms in (select_backend("numpy").row_norms(rows), scaled_row_norms(np, rows)):
+    for norms in (select_backend("numpy").row_norms([rows]), scaled_row_norms(np, rows)):
         assert norms[0] == 0
         assert np.isnan(norms[1])
         assert norms[2] == np.inf

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import IO
 
 from engine.errors import UsageError
+from vgtui.commands.progress import Advance, showing_progress
 from vgtui.commands.report import ReportWriter, TableWriter
 from vgtui.commands.writers import CsvWriter, FrameWriter, JsonLinesWriter
 from vgtui.recordings.frames import Event, Frame, Header
@@ -32,11 +33,14 @@ def run(settings: RunSettings, steps: int, every: int, output: str, format_name:
 
     Raises UsageError for an output that cannot be written or settings that cannot be had.
     """
-    with _opened(output) as file, _progress(steps, quiet=output == "-" and sys.stdout.isatty()) as advance:
+    with (
+        _opened(output) as file,
+        showing_progress(steps, "steps", quiet=output == "-" and sys.stdout.isatty()) as advance,
+    ):
         return asyncio.run(_run(settings, steps, every, _WRITERS[format_name](file), advance))
 
 
-async def _run(settings: RunSettings, steps: int, every: int, writer: FrameWriter, advance: "_Advance") -> int:
+async def _run(settings: RunSettings, steps: int, every: int, writer: FrameWriter, advance: Advance) -> int:
     source = LiveRun(settings)
     received = _cancel_on_signals()
     try:
@@ -88,30 +92,3 @@ def _opened(output: str) -> Iterator[IO[str]]:
         except OSError as error:
             raise UsageError("output", f"{output} cannot be written: {error.strerror}") from error
         yield file
-
-
-class _Advance:
-    """Told the step that is reached; shows nothing by itself."""
-
-    def __call__(self, step: int) -> None:
-        """The run has reached this step."""
-
-
-@contextmanager
-def _progress(steps: int, quiet: bool) -> Iterator[_Advance]:
-    """A progress bar on stderr, where that is a terminal and the frames do not scroll by there anyway."""
-    if quiet or not sys.stderr.isatty():
-        yield _Advance()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("training", total=steps)
-
-        class Bar(_Advance):
-            def __call__(self, step: int) -> None:
-                progress.update(bar, completed=step)
-
-        yield Bar()

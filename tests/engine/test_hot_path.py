@@ -1,0 +1,116 @@
+"""A step allocates nothing that matters, and random configurations train without a surprise."""
+
+import time
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.backend import select_backend
+from engine.config import (
+    ACTIVATION_NAMES,
+    INITIALIZATION_NAMES,
+    OPTIMIZER_NAMES,
+    NetworkConfig,
+    TrainingConfig,
+    check_together,
+)
+from engine.datasets import Dataset, load_dataset
+from engine.trainer import Trainer
+from tests.engine.conftest import CLASSES, FEATURES, MakeTrainer
+from tests.engine.reference import complex_step_gradient
+
+LARGEST_BLOCK = 300_000
+"""Bytes. One array of rank 3 of the network below takes 327 680."""
+GROWTH = 20_000
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"activation": "sigmoid"},  # whose lost squares are summed again
+        {"activation": "selu", "initialization": "lecun_normal"},
+        {"activation": "gelu", "batch_norm": True, "skip_connections": True},
+    ],
+    ids=["sigmoid", "selu", "gelu with everything"],
+)
+def test_a_thousand_steps_allocate_no_large_block_and_keep_nothing(
+    digits_trainer: MakeTrainer, network: dict[str, Any]
+) -> None:
+    training = TrainingConfig(optimizer="adam", learning_rate=1e-4, gradient_clip=1.0, weight_decay=1e-4)
+    trainer = digits_trainer(training, hidden_layers=10, **network)
+    for _ in range(30):
+        trainer.step()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        for _ in range(1000):
+            trainer.step()
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < LARGEST_BLOCK
+    assert after - before < GROWTH
+
+
+def test_a_thousand_layers_start_within_three_seconds_and_run() -> None:
+    begin = time.perf_counter()
+    trainer = Trainer(NetworkConfig(1000, 64), TrainingConfig(), load_dataset("digits"), select_backend("numpy"))
+    assert len(trainer.measure().layers.grad_norm) == 1001
+    assert time.perf_counter() - begin < 3
+    trainer.step()
+
+
+def configurations() -> st.SearchStrategy[tuple[NetworkConfig, TrainingConfig]]:
+    """Any small network and training that the configuration accepts, in float64."""
+    networks = st.builds(
+        NetworkConfig,
+        hidden_layers=st.integers(1, 4),
+        width=st.sampled_from([1, 3, FEATURES]),
+        activation=st.sampled_from(ACTIVATION_NAMES),
+        batch_norm=st.booleans(),
+        skip_connections=st.booleans(),
+        initialization=st.sampled_from(INITIALIZATION_NAMES),
+        weight_variance=st.floats(0.01, 4),
+        bias_variance=st.floats(0, 1),
+        dtype=st.just("float64"),
+    )
+    trainings = st.builds(
+        TrainingConfig,
+        batch_size=st.sampled_from([2, 7, 16]),
+        optimizer=st.sampled_from(OPTIMIZER_NAMES),
+        learning_rate=st.floats(1e-4, 0.05),
+        momentum=st.floats(0, 0.95),
+        weight_decay=st.floats(0, 0.1),
+        gradient_clip=st.none() | st.floats(0.1, 10),
+        seed=st.integers(0, 2**32),
+    )
+    return st.tuples(networks, trainings)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(configurations())
+def test_any_configuration_trains_with_the_gradients_of_the_complex_step(
+    small_data: Dataset, configuration: tuple[NetworkConfig, TrainingConfig]
+) -> None:
+    network, training = configuration
+    check_together(network, training)
+    trainer = Trainer(network, training, small_data, select_backend("numpy"))
+    for _ in range(20):
+        trainer.step()
+    measurement = trainer.measure()
+    if not np.isfinite(measurement.layers.grad_norm).all() or measurement.layers.grad_norm.max() > 1e6:
+        return  # it exploded, which a network may
+    inputs, labels = trainer.current_batch()
+    parameters, gradients = trainer.network.named_parameters(), trainer.network.named_gradients()
+    assert inputs.shape == (training.batch_size, FEATURES)
+    assert set(labels) <= set(range(CLASSES))
+    expected = {name: complex_step_gradient(network, parameters, name, inputs, labels) for name in gradients}
+    largest = max(np.abs(values).max() for values in expected.values())
+    for name, gradient in gradients.items():
+        # with a batch of two, BatchNorm's variance may be next to nothing, and its rounding is multiplied accordingly
+        assert np.abs(gradient - expected[name]).max() <= 1e-7 * largest, name

@@ -81,7 +81,7 @@ def layer_label(layer: int, layers: int) -> str:
 
 
 def layer_health(grad_norm: NDArray[np.float64]) -> list[Health]:
-    """A word for every layer, by its gradient norm relative to the output layer's."""
+    """A word for every layer, by its gradient norm relative to the output layer's; far too large is so by itself too."""
     reference = float(grad_norm[-1])
     return [_health(norm, reference) for norm in grad_norm.tolist()]
 
@@ -97,7 +97,9 @@ def _health(norm: float, reference: float) -> Health:
         return "vanished"
     if norm < BOUNDS["vanishing"].value * reference:
         return "weak"
-    return "exploding" if norm > BOUNDS["exploding"].value * reference else "learning"
+    if norm > BOUNDS["exploding"].value * reference or norm > BOUNDS["exploding norm"].value:
+        return "exploding"
+    return "learning"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

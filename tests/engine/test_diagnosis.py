@@ -72,6 +72,7 @@ def test_a_healthy_network_needs_no_cure(layers: LayerMeasurements) -> None:
 
 def test_every_layer_has_a_word() -> None:
     norms = np.array([0.0, 1e-12, 1e-5, 0.5, 1e5, np.nan, np.inf, 1.0])
+    assert layer_health(np.array([999.0, 2e3, 1e4])) == ["learning", "exploding", "exploding"]
     assert layer_health(norms) == ["zero", "vanished", "weak", "learning", "exploding", "NaN", "infinite", "learning"]
 
 

@@ -113,7 +113,7 @@ def _cupy_backend() -> Backend:
     )
 
 
-BLOCK = 2**14
+BLOCK = 2**15
 """Entries that are widened at a time, so that what is lost in float32 is summed without a large copy."""
 _RANGE = {np.dtype(kind): (float(np.finfo(kind).tiny / np.finfo(kind).eps), float(np.finfo(kind).max)) for kind in "fd"}
 """Of a sum of squares: times its entries, what subnormal squares may make a rounding error of; and the largest."""
@@ -143,7 +143,10 @@ def _sum_again(rows: NDArray[Any], lost: NDArray[np.intp], norms: NDArray[np.flo
     at_once = max(1, BLOCK // rows.shape[1])
     for start in range(0, len(lost), at_once):
         block = lost[start : start + at_once]
-        norms[block] = again(rows[block])
+        # mostly the layers next to the input, whose rows follow each other and need no copy
+        run = slice(block[0], block[-1] + 1)
+        chosen = run if run.stop - run.start == len(block) else block
+        norms[chosen] = again(rows[chosen])
 
 
 def _widened_row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:

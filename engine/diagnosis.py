@@ -81,7 +81,7 @@ def layer_label(layer: int, layers: int) -> str:
 
 
 def layer_health(grad_norm: NDArray[np.float64]) -> list[Health]:
-    """A word for every layer, by its gradient norm relative to the output layer's; far too large is so by itself too."""
+    """A word for every layer, by its gradient norm relative to the output layer's; too large is so by itself too."""
     reference = float(grad_norm[-1])
     return [_health(norm, reference) for norm in grad_norm.tolist()]
 

@@ -349,7 +349,7 @@ class Network:
         return named
 
     def named_gradients(self) -> dict[str, NDArray[np.float64]]:
-        """Host copies by name, of the last forward_backward; the running statistics have none."""
+        """Host copies by name, of the last forward_backward: those of measure(). A step may overwrite them."""
         return self._named(self.gradients)
 
     def _named(self, vectors: _Vectors) -> dict[str, NDArray[np.float64]]:

@@ -34,6 +34,8 @@ from vgtui.training.source import FrameSource
 
 NUMBERS_SECONDS = 0.25
 """Numbers change four times a second: nobody reads faster."""
+PAINT_SECONDS = 0.02
+"""Before a run's first frame, which redraws much, so that what the key changed is painted first."""
 CHARTS_SECONDS = 0.5
 """The charts of lines cost more, and change less: twice a second."""
 
@@ -92,6 +94,8 @@ class MainScreen(Screen[None]):
         """Ask for a frame, show it, and wait until the next picture is due or a key wants it now."""
         while True:
             answer = await self._source.next_answer()
+            if isinstance(answer, Frame) and self.state.begins_run:
+                await asyncio.sleep(PAINT_SECONDS)
             begin = time.monotonic()
             self._take(answer)
             if isinstance(answer, Frame):
@@ -157,7 +161,7 @@ class MainScreen(Screen[None]):
         self._verdict.refresh()
         self._state_line.refresh()
         if begins:
-            self._draw_stale_charts()
+            self.call_after_refresh(self._draw_stale_charts)
 
     # changes
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.arrays import Array
+from engine.config import BACKEND_NAMES
 from engine.errors import UsageError, unknown_name
-
-BACKEND_NAMES = ("auto", "numpy", "cupy")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,6 +24,8 @@ INITIALIZATION_NAMES = (
     "standard_normal",
 )
 OPTIMIZER_NAMES = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop")
+DATASET_NAMES = ("digits", "spirals", "moons", "blobs")
+BACKEND_NAMES = ("auto", "numpy", "cupy")
 DTYPE_NAMES = ("float32", "float64")
 
 MOST_HIDDEN_LAYERS = 10_000

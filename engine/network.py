@@ -10,6 +10,7 @@ Layout, for N hidden layers of W units, F features, C classes and a batch of B:
   product and the bias are one call, and so are their gradients. With BatchNorm the bias is not there.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,18 +63,9 @@ class _Vectors:
 
     @classmethod
     def over(cls, flat: Array, config: NetworkConfig, features: int, classes: int) -> "_Vectors":
-        depth, width, bias = config.hidden_layers, config.width, 0 if config.batch_norm else 1
-        normalized = depth if config.batch_norm else 0
-        shapes = {
-            "first": (features + bias, width),
-            "hidden": (depth - 1, width + bias, width),
-            "output": (width + 1, classes),
-            "gain": (normalized, width),
-            "shift": (normalized, width),
-        }
         views, start = {}, 0
-        for name, shape in shapes.items():
-            size = int(np.prod(shape))
+        for name, shape in _vector_shapes(config, features, classes).items():
+            size = math.prod(shape)
             views[name] = flat[start : start + size].reshape(shape)
             start += size
         return cls(flat, **views)
@@ -116,11 +108,22 @@ class _LayerViews:
     norm: _NormViews | None
 
 
+def _vector_shapes(config: NetworkConfig, features: int, classes: int) -> dict[str, tuple[int, ...]]:
+    """The parts of the flat buffer in their order, as _Vectors names them."""
+    depth, width, bias = config.hidden_layers, config.width, 0 if config.batch_norm else 1
+    normalized = depth if config.batch_norm else 0
+    return {
+        "first": (features + bias, width),
+        "hidden": (depth - 1, width + bias, width),
+        "output": (width + 1, classes),
+        "gain": (normalized, width),
+        "shift": (normalized, width),
+    }
+
+
 def parameter_count(config: NetworkConfig, features: int, classes: int) -> int:
     """How many numbers the flat buffer holds."""
-    depth, width, bias = config.hidden_layers, config.width, 0 if config.batch_norm else 1
-    normalization = 2 * depth * width if config.batch_norm else 0
-    return (features + bias) * width + (depth - 1) * (width + bias) * width + (width + 1) * classes + normalization
+    return sum(map(math.prod, _vector_shapes(config, features, classes).values()))
 
 
 def working_memory(config: NetworkConfig, features: int, classes: int, batch: int, optimizer_vectors: int) -> int:

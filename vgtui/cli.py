@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 import vgtui
 from engine.config import (
     ACTIVATION_NAMES,
+    BACKEND_NAMES,
+    DATASET_NAMES,
     DTYPE_NAMES,
     INITIALIZATION_NAMES,
     OPTIMIZER_NAMES,
@@ -21,7 +23,7 @@ from engine.config import (
     TrainingConfig,
 )
 from engine.errors import UsageError, unknown_name
-from vgtui.training.settings import BACKEND_NAMES, DATASET_NAMES, RunSettings
+from vgtui.training.settings import RunSettings
 
 USAGE_EXIT = 2
 

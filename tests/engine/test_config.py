@@ -7,12 +7,14 @@ import pytest
 from engine.activations import ACTIVATIONS
 from engine.config import (
     ACTIVATION_NAMES,
+    DATASET_NAMES,
     INITIALIZATION_NAMES,
     OPTIMIZER_NAMES,
     NetworkConfig,
     TrainingConfig,
     check_together,
 )
+from engine.datasets import BUILT_IN
 from engine.errors import UsageError
 from engine.initializers import INITIALIZERS
 from engine.optimizers import OPTIMIZERS
@@ -70,3 +72,4 @@ def test_the_names_are_those_of_the_tables() -> None:
     assert tuple(ACTIVATIONS) == ACTIVATION_NAMES
     assert tuple(INITIALIZERS) == INITIALIZATION_NAMES
     assert tuple(OPTIMIZERS) == OPTIMIZER_NAMES
+    assert tuple(BUILT_IN) == DATASET_NAMES

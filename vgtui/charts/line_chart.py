@@ -7,6 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vgtui.charts.canvas import DOTS_ACROSS, DOTS_DOWN, draw
 
 BLANK = "\u2800"
@@ -53,6 +56,17 @@ def _place(value: float, span: tuple[float, float], dots: int) -> float:
     low, high = span
     share = (value - low) / (high - low) if high > low else 0.5
     return min(max(share, 0.0), 1.0) * (dots - 1)
+
+
+def logarithms(norms: NDArray[np.float64]) -> list[float]:
+    """log10 of every norm; a gap, NaN, where there is none that is finite."""
+    return [math.log10(norm) if 0 < norm < math.inf else math.nan for norm in norms.tolist()]
+
+
+def tick_rows(span: tuple[float, float], rows: int, most: int) -> dict[int, str]:
+    """Rows of a picture whose span is in decades, 0 on top, with the power of ten that lies in them; at most `most`."""
+    low, high = span
+    return {round((high - power) / (high - low) * (rows - 1)): f"1e{power}" for power in decade_ticks(low, high, most)}
 
 
 def decade_ticks(low: float, high: float, most: int) -> list[int]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from engine.activations import ACTIVATIONS
-from engine.backend import BACKEND_NAMES, select_backend
+from engine.backend import select_backend
+from engine.config import BACKEND_NAMES
 from engine.datasets import BUILT_IN, load_dataset
 from engine.initializers import INITIALIZERS
 from engine.optimizers import OPTIMIZERS

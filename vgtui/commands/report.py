@@ -4,7 +4,7 @@ import math
 from typing import IO
 
 from engine.diagnosis import layer_health
-from vgtui.charts.line_chart import Line, decade_ticks, draw_lines
+from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.recordings.frames import Frame, Header
 
 CURE_FLAGS = {
@@ -98,14 +98,14 @@ def _norm(value: float) -> str:
 
 def _chart(frame: Frame) -> list[str]:
     """The profile of the gradient with ticks at the left; no escape codes."""
-    logs = [math.log10(norm) if 0 < norm < math.inf else math.nan for norm in frame.layers.grad_norm.tolist()]
+    logs = logarithms(frame.layers.grad_norm)
     finite = [log for log in logs if math.isfinite(log)]
     if not finite:
         return ["(no layer has a finite gradient above 0)"]
     low, high = math.floor(min(finite)), math.ceil(max(finite) + 1e-9)
     columns, rows = CHART_SIZE
     picture = draw_lines([Line("line", range(len(logs)), logs)], (0, max(len(logs) - 1, 1)), (low, high), columns, rows)
-    ticks = {round((high - power) / (high - low) * (rows - 1)): f"1e{power}" for power in decade_ticks(low, high, 4)}
+    ticks = tick_rows((low, high), rows, most=4)
     return [
         f"{ticks.get(number, ''):>6} {''.join(cell.character for cell in cells)}".rstrip()
         for number, cells in enumerate(picture)

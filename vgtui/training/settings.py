@@ -3,11 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.config import NetworkConfig, TrainingConfig, check_together
+from engine.config import BACKEND_NAMES, DATASET_NAMES, NetworkConfig, TrainingConfig, check_together
 from engine.errors import UsageError, unknown_name
 
-BACKEND_NAMES = ("auto", "numpy", "cupy")
-DATASET_NAMES = ("digits", "spirals", "moons", "blobs")
 MOST_THREADS = 1024
 
 

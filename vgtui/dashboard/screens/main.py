@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES, OPTIMIZER_NAMES
+from engine.config import ACTIVATION_NAMES, DATASET_NAMES, INITIALIZATION_NAMES, OPTIMIZER_NAMES
 from engine.errors import UsageError
 from vgtui.dashboard.keymap import KEYS
 from vgtui.dashboard.messages import LayerChosen
@@ -29,7 +29,7 @@ from vgtui.dashboard.widgets.verdict_panel import VerdictPanel
 from vgtui.recordings.frames import Frame, Header
 from vgtui.themes import Palette
 from vgtui.training.protocol import Answer, Refused
-from vgtui.training.settings import DATASET_NAMES, RunSettings
+from vgtui.training.settings import RunSettings
 from vgtui.training.source import FrameSource
 
 NUMBERS_SECONDS = 0.25

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from rich.segment import Segment
 from textual.strip import Strip
 
-from vgtui.charts.line_chart import Cell, Line, decade_ticks, draw_lines
+from vgtui.charts.line_chart import Cell, Line, draw_lines, logarithms, tick_rows
 from vgtui.charts.strip_chart import INFINITE, NAN, ZERO
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
 
@@ -35,7 +35,7 @@ class GradientByLayer(Chart):
         most = max(len(line.xs) for line in lines)
         picture = draw_lines(lines, (0, max(most - 1, 1)), span, width, height)
         self._add_signs(norms, picture[-1], most)
-        ticks = _tick_rows(span, height)
+        ticks = tick_rows(span, height, most=max(2, height // TICK_EVERY))
         body = [self.row(ticks.get(number, ""), cells) for number, cells in enumerate(picture)]
         return [self.legend(legend, columns), *body, self._layer_ticks(most, width)]
 
@@ -58,8 +58,7 @@ class GradientByLayer(Chart):
 
 
 def _line(norms: NDArray[np.float64], colour: str, *, joined: bool) -> Line:
-    logs = [math.log10(norm) if 0 < norm < math.inf else math.nan for norm in norms.tolist()]
-    return Line(colour, range(len(logs)), logs, joined)
+    return Line(colour, range(len(norms)), logarithms(norms), joined)
 
 
 def _decades(lines: list[Line]) -> tuple[float, float]:
@@ -67,13 +66,6 @@ def _decades(lines: list[Line]) -> tuple[float, float]:
     finite = [y for line in lines for y in line.ys if math.isfinite(y)] or [0.0]
     low, high = math.floor(min(finite)), math.ceil(max(finite))
     return min(low, high - LEAST_DECADES), high
-
-
-def _tick_rows(span: tuple[float, float], rows: int) -> dict[int, str]:
-    """Rows of the picture, 0 on top, with the power of ten that lies in them."""
-    low, high = span
-    powers = decade_ticks(low, high, max(2, rows // TICK_EVERY))
-    return {round((high - power) / (high - low) * (rows - 1)): f"1e{power}" for power in powers}
 
 
 def _column(layer: int, layers: int, width: int) -> int:

@@ -91,6 +91,38 @@ async def test_a_paused_run_shows_its_step_once_and_single_steps_one_by_one(star
     assert (await question).step >= 3
 
 
+async def test_a_restart_while_paused_waits_at_step_0(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    run.pause()
+    assert (await next_frame(run)).step == 0
+    for expected in (1, 2, 3):
+        run.step_once()
+        assert (await next_frame(run)).step == expected
+    run.restart(SMALL)
+    assert (await next_frame(run)).step == 0
+    question = asyncio.create_task(next_frame(run))
+    done, _ = await asyncio.wait([question], timeout=0.2)
+    assert not done
+    question.cancel()
+
+
+async def test_a_single_step_pauses_also_beyond_the_death_of_the_worker(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    run.step_once()
+    await next_frame(run)
+    assert run.process_id
+    os.kill(run.process_id, signal.SIGKILL)
+    while not isinstance(await run.next_answer(), Event):
+        pass
+    run.restart(SMALL)
+    assert (await next_frame(run)).step == 0
+    question = asyncio.create_task(next_frame(run))
+    done, _ = await asyncio.wait([question], timeout=0.2)
+    assert not done
+    question.cancel()
+
+
 async def test_a_change_gives_a_new_header_and_no_frame_of_the_old_run_after_it(start_run: StartRun) -> None:
     run = start_run(SMALL)
     await next_frame(run, at=50)

@@ -75,6 +75,7 @@ class LiveRun:
         self.train(until=0)
 
     def step_once(self) -> None:
+        self._train = Train(until=0)  # for a worker that takes over: it waits too
         self._send(StepOnce())
 
     async def close(self) -> None:

@@ -88,6 +88,8 @@ class Worker:
         except MemoryError as error:
             self._channel.send(Refused("hidden_layers", f"{settings.network.hidden_layers} do not fit: {error}"))
         else:
+            # a bound belongs to the run that was left; what it says of the new one is that it waits
+            self._until = None if self._until is None else 0
             self._channel.send(self._run.header())
 
     def _answer(self, run: "_Run") -> None:

@@ -136,6 +136,14 @@ async def test_a_change_gives_a_new_header_and_no_frame_of_the_old_run_after_it(
     assert len(frame.layers.grad_norm) == 6
 
 
+async def test_every_restart_shows_the_initialization_first(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    for _ in range(40):
+        assert (await next_frame(run)).step == 0
+        await next_frame(run, at=3)
+        run.restart(SMALL)
+
+
 async def test_of_changes_in_a_row_the_last_one_holds(start_run: StartRun) -> None:
     run = start_run(SMALL)
     await next_frame(run)

@@ -67,6 +67,8 @@ class Worker:
         return commands
 
     def _may_step(self, run: "_Run") -> bool:
+        if run.shown_step is None and self._pull is None:
+            return False  # its first frame is its initialization, so it waits until somebody asks
         return self._until is None or run.trainer.step_count < self._until
 
     def _obey(self, command: Command) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.frames import make_frame
 from vgtui.charts.strip_chart import DECADES_PER_CELL, INFINITE, MARK, NAN, ZERO, StripChart
 from vgtui.training.history import History
+from vgtui.training.quantities import GRADIENT
 from vgtui.training.settings import RunSettings
 
 SETTINGS = RunSettings()
@@ -22,7 +23,7 @@ def history_of(*frames: list[float]) -> History:
 
 def rows_of(history: History, columns: int = 20, height: int = 1) -> list[str]:
     chart = StripChart()
-    chart.update(history, slice(0, history.layers), columns, height)
+    chart.update(history, GRADIENT, slice(0, history.layers), columns, height)
     return ["".join(row) for row in chart.cells]
 
 
@@ -37,9 +38,9 @@ def test_drawing_column_by_column_equals_drawing_whole(height: int) -> None:
         history.append(make_frame(SETTINGS, norms))
         if number == 60:
             history.mark(3)
-        growing.update(history, slice(0, 3), 20, height)
+        growing.update(history, GRADIENT, slice(0, 3), 20, height)
     whole = StripChart()
-    whole.update(history, slice(0, 3), 20, height)
+    whole.update(history, GRADIENT, slice(0, 3), 20, height)
     assert growing.decades_per_cell == whole.decades_per_cell
     assert growing.cells == whole.cells
     assert np.array_equal(growing.levels, whole.levels, equal_nan=True)
@@ -56,7 +57,7 @@ def test_all_rows_have_the_smallest_scale_that_holds_them() -> None:
     chart = StripChart()
     for span, expected in ((0.3, 0.5), (0.8, 1.0), (4.0, 5.0), (15.0, 20.0), (200.0, 20.0)):
         chart = StripChart()
-        chart.update(history_of([1.0, 1.0], [1.0, 10.0**-span]), slice(0, 2), 20, 1)
+        chart.update(history_of([1.0, 1.0], [1.0, 10.0**-span]), GRADIENT, slice(0, 2), 20, 1)
         assert chart.decades_per_cell == expected
         assert chart.decades_per_cell in DECADES_PER_CELL
 
@@ -104,7 +105,7 @@ def test_a_spike_between_two_frames_is_drawn() -> None:
 def test_only_what_is_visible_of_many_layers_is_drawn() -> None:
     history = history_of(*([[float(10.0**-layer) for layer in range(50)]] * 4))
     chart = StripChart()
-    chart.update(history, slice(10, 20), 20, 1)
+    chart.update(history, GRADIENT, slice(10, 20), 20, 1)
     assert len(chart.cells) == 10
     assert chart.levels[0, 0] == pytest.approx(-10)
 
@@ -112,7 +113,7 @@ def test_only_what_is_visible_of_many_layers_is_drawn() -> None:
 def test_an_unchanged_picture_reports_nothing_to_repaint() -> None:
     history = history_of(*([[1.0, 0.5]] * 3))
     chart = StripChart()
-    assert chart.update(history, slice(0, 2), 20, 1) is None
-    assert chart.update(history, slice(0, 2), 20, 1) == {}
+    assert chart.update(history, GRADIENT, slice(0, 2), 20, 1) is None
+    assert chart.update(history, GRADIENT, slice(0, 2), 20, 1) == {}
     history.append(make_frame(SETTINGS, [1.0, 0.5]))
-    assert chart.update(history, slice(0, 2), 20, 1) == {0: (1, 1), 1: (1, 1)}
+    assert chart.update(history, GRADIENT, slice(0, 2), 20, 1) == {0: (1, 1), 1: (1, 1)}

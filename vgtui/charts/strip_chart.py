@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vgtui.charts.canvas import DOTS_ACROSS, DOTS_DOWN, draw
 from vgtui.training.history import History
+from vgtui.training.quantities import Quantity
 
 DECADES_PER_CELL = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 ZERO, NAN, INFINITE, MARK = "0", "!", "∞", "╎"
@@ -27,20 +28,18 @@ Changes: TypeAlias = dict[int, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class _Dots:
-    """The history as columns of dots: (points, layers) arrays, and the first point that each layer has."""
+    """The history of a quantity as columns of dots: (points, layers) arrays, and the points with a mark."""
 
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-    since: NDArray[np.intp]
     marks: frozenset[int]
 
     @classmethod
-    def of(cls, history: History, shown: slice, per_dot: int) -> "_Dots":
+    def of(cls, history: History, quantity: Quantity, shown: slice, per_dot: int) -> "_Dots":
         starts = np.arange(0, history.length, per_dot)
         return cls(
-            np.minimum.reduceat(history.low[: history.length, shown], starts),
-            np.maximum.reduceat(history.high[: history.length, shown], starts),
-            -(-history.since[shown] // per_dot),
+            np.minimum.reduceat(history.least(quantity)[:, shown], starts),
+            np.maximum.reduceat(history.greatest(quantity)[:, shown], starts),
             frozenset(mark // per_dot for mark in history.marks),
         )
 
@@ -71,12 +70,13 @@ class StripChart:
         self._centres: NDArray[np.float64] = np.empty(0)
         self._drawn = 0
 
-    def update(self, history: History, shown: slice, columns: int, height: int) -> Changes | None:
+    def update(self, history: History, quantity: Quantity, shown: slice, columns: int, height: int) -> Changes | None:
         """Bring the cells up to the history, for the layers in `shown`. Returns what looks different, None for all."""
-        per_dot = points_per_dot(history.length, columns)
-        dots = _Dots.of(history, shown, per_dot)
-        layers = len(dots.since)
-        layout = (id(history.since), shown.start, shown.stop, columns, height, per_dot * history.frames_per_point)
+        per_dot = points_per_dot(history.length, columns * DOTS_ACROSS)
+        dots = _Dots.of(history, quantity, shown, per_dot)
+        layers = dots.low.shape[1]
+        time = per_dot * history.frames_per_point
+        layout = (history, history.revision, quantity, shown.start, shown.stop, columns, height, time)
         fresh = layout != self._layout
         moved: Sequence[int] = self._fit(dots, height, fresh)
         if fresh:
@@ -141,22 +141,22 @@ class StripChart:
     def _add_signs(self, dots: _Dots, layer: int, first: int, last: int, row: list[str]) -> None:
         """Set the levels, and put signs into row, which begins at column first: for no logarithm, for a change."""
         for column in range(first, last + 1):
-            begin = max(column * DOTS_ACROSS, int(dots.since[layer]))
-            end = min((column + 1) * DOTS_ACROSS, len(dots))
-            if begin >= end:
+            points = slice(column * DOTS_ACROSS, (column + 1) * DOTS_ACROSS)
+            lows, highs = dots.low[points, layer], dots.high[points, layer]
+            known = ~(lows > highs)
+            if not known.any():
                 continue
-            highs = dots.high[begin:end, layer]
-            self.levels[layer, column] = highs[-1]
-            if sign := _sign(dots.low[begin:end, layer], highs):
+            self.levels[layer, column] = highs[known][-1]
+            if sign := _sign(lows[known], highs[known]):
                 row[column - first] = sign
             elif not dots.marks.isdisjoint(range(column * DOTS_ACROSS, (column + 1) * DOTS_ACROSS)):
                 row[column - first] = MARK
 
 
-def points_per_dot(points: int, columns: int) -> int:
-    """How many points of the history share a column of dots: a power of two, so that pairs merge and nothing shifts."""
+def points_per_dot(points: int, dots: int) -> int:
+    """How many points of the history share a dot of a row: a power of two, so that pairs merge and nothing shifts."""
     merged = 1
-    while math.ceil(points / merged) > columns * DOTS_ACROSS:
+    while math.ceil(points / merged) > dots:
         merged *= 2
     return merged
 

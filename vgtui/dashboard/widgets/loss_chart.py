@@ -11,6 +11,7 @@ from vgtui.charts.line_chart import Cell, Line, draw_lines
 from vgtui.charts.strip_chart import MARK, points_per_dot
 from vgtui.dashboard.text import short_number
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
+from vgtui.training.history import ACCURACY, LOSS, VALIDATION, means
 
 RIGHT_GUTTER = 5
 
@@ -26,10 +27,10 @@ class LossChart(Chart):
         width, height = columns - LEFT_GUTTER - RIGHT_GUTTER, rows - 1
         if width < 2:
             return []
-        per_dot = points_per_dot(history.length, width)
-        means = _means(history.scalars[: history.length], per_dot)
-        xs, ends = range(len(means)), (0, width * DOTS_ACROSS - 1)
-        loss, accuracy, validation = _log10(means[:, 0]), means[:, 1], means[:, 2]
+        per_dot = points_per_dot(history.length, width * DOTS_ACROSS)
+        averaged = means(history.scalars[: history.length], per_dot)
+        xs, ends = range(len(averaged)), (0, width * DOTS_ACROSS - 1)
+        loss, accuracy, validation = _log10(averaged[:, LOSS]), averaged[:, ACCURACY], averaged[:, VALIDATION]
         span = _loss_span(loss)
         shares = [Line(series.validation, xs, validation.tolist()), Line(series.accuracy, xs, accuracy.tolist())]
         picture = draw_lines([Line(series.loss, xs, loss.tolist())], ends, span, width, height)
@@ -48,14 +49,6 @@ class LossChart(Chart):
         ]
         body = [self.row(left.get(number, ""), cells, right.get(number, "")) for number, cells in enumerate(picture)]
         return [self.legend(legend, columns), *body]
-
-
-def _means(values: NDArray[np.float64], per_dot: int) -> NDArray[np.float64]:
-    """The mean of every `per_dot` rows; the last may have fewer."""
-    starts = np.arange(0, len(values), per_dot)
-    counts = np.diff(np.append(starts, len(values)))
-    means: NDArray[np.float64] = np.add.reduceat(values, starts) / counts[:, None]
-    return means
 
 
 def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:

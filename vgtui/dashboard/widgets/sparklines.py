@@ -11,6 +11,7 @@ from vgtui.charts.strip_chart import StripChart
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.widgets.layer_rows import LayerRows, level_colour
 from vgtui.themes import Palette
+from vgtui.training.quantities import GRADIENT
 
 
 class Sparklines(LayerRows):
@@ -51,7 +52,7 @@ class Sparklines(LayerRows):
             return {}
         self._bottom = max(0, self.top + 1 - room)
         shown = slice(self._bottom, min(self.top + 1, self.state.history.layers))
-        return self._chart.update(self.state.history, shown, width, self.row_height)
+        return self._chart.update(self.state.history, GRADIENT, shown, width, self.row_height)
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
         place = layer - self._bottom

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from engine.backend import Backend
 from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES, NetworkConfig, TrainingConfig
 from engine.datasets import Dataset
@@ -21,8 +23,8 @@ class Probe:
 
     setting: str
     value: bool | str
-    gradient_ratio: float
-    update_ratio: float
+    gradient_ratio: np.float64
+    update_ratio: np.float64
 
 
 def single_changes(network: NetworkConfig) -> Iterator[tuple[str, bool | str]]:
@@ -40,7 +42,8 @@ def probe(network: NetworkConfig, training: TrainingConfig, dataset: Dataset, ba
     """
     for setting, value in single_changes(network):
         changed = replace(network, **{setting: value})  # type: ignore[arg-type]
-        yield Probe(setting, value, *_ratios(changed, training, dataset, backend))
+        first, update = _ratios(changed, training, dataset, backend)
+        yield Probe(setting, value, np.float64(first), np.float64(update))
 
 
 def _ratios(
@@ -48,7 +51,7 @@ def _ratios(
 ) -> tuple[float, float]:
     try:
         trainer = Trainer(network, training, dataset, backend)
-    except UsageError:
+    except (UsageError, MemoryError):
         return math.nan, math.nan
     norms = trainer.measure(validate=False).layers.grad_norm
     trainer.step()

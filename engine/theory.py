@@ -34,12 +34,16 @@ class Prediction:
 
     χ of a layer is with the weights above it: ‖δ_l‖² = χ_l ‖δ_{l+1}‖². gradient_profile: every weight layer's gradient
     norm relative to the output layer's, (N + 1,). depth_scale: the number of layers over which a gradient norm changes
-    by e, by the χ of the last hidden layer that has a hidden layer above it; ∞ where χ is 1.
+    by e, by the χ of the last hidden layer that has a hidden layer above it; ∞ where χ is 1. signal_profile: every
+    weight layer's error signal relative to the output layer's, in a batch of any size. activation_spread: the standard
+    deviation of every weight layer's output, the logits at the last.
     """
 
     pre_activation_variance: Vector
     factor: Vector
     gradient_profile: Vector
+    signal_profile: Vector
+    activation_spread: Vector
     depth_scale: float
 
 
@@ -55,6 +59,7 @@ def predict(network: NetworkConfig, features: int, classes: int, input_mean_squa
     variances, factors = np.ones(network.hidden_layers), np.empty(network.hidden_layers)
     # how much of its input's size, and of its error signal's, a layer's weight gradient gets
     shares = np.empty(len(shapes))
+    spreads = np.empty(len(shapes))
     mean_square = input_mean_square
     for layer, (weight, bias) in enumerate(drawn[:-1]):
         if not network.batch_norm:
@@ -62,13 +67,15 @@ def predict(network: NetworkConfig, features: int, classes: int, input_mean_squa
         # the normalization divides by √(σ_w²·Var[h]), and takes the mean out of what reaches the weights
         shares[layer] = shapes[layer].fan_in * (1 / weight if network.batch_norm else mean_square)
         mean, mean_square, slope = moments(network.activation, float(variances[layer]))
+        spreads[layer] = math.sqrt(max(mean_square - mean**2, 0.0))
         normalized_above = network.batch_norm and layer < network.hidden_layers - 1
         factors[layer] = slope / (mean_square - mean**2) if normalized_above else drawn[layer + 1][0] * slope
     shares[-1] = shapes[-1].fan_in * mean_square
+    spreads[-1] = math.sqrt(drawn[-1][0] * mean_square + drawn[-1][1])
     signals = np.append(np.cumprod(factors[::-1])[::-1], 1.0)
     profile = np.sqrt(signals * shares / shares[-1])
     deepest = factors[-2] if network.hidden_layers > 1 else factors[-1]
-    return Prediction(variances, factors, profile, depth_scale(float(deepest)))
+    return Prediction(variances, factors, profile, np.sqrt(signals), spreads, depth_scale(float(deepest)))
 
 
 def weight_and_bias_variance(network: NetworkConfig, fan_in: int, fan_out: int) -> tuple[float, float]:

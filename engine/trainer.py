@@ -10,6 +10,7 @@ from engine.backend import Backend
 from engine.config import NetworkConfig, TrainingConfig, check_together
 from engine.datasets import Dataset, split
 from engine.errors import UsageError
+from engine.inspection import Histogram, Inspection
 from engine.losses import softmax_cross_entropy
 from engine.memory import refuse_what_does_not_fit
 from engine.network import Network
@@ -92,6 +93,20 @@ class Trainer:
             with self._backend.quiet():
                 self._measurement = self._measure(validate)
         return self._measurement
+
+    def inspect(self, layer: int) -> Inspection:
+        """How weight layer `layer` is distributed, at this step and on the batch that measure() describes."""
+        network, to_host = self.network, self._backend.to_host
+        with self._backend.quiet():
+            self._make_pass()
+        fan_in = network.shapes[layer].fan_in
+        outputs = network.outputs[layer] if layer < network.config.hidden_layers else network.logits
+        return Inspection(
+            layer,
+            Histogram.of(to_host(outputs)),
+            Histogram.of(to_host(network.parameters.matrices()[layer][:fan_in])),
+            Histogram.of(to_host(network.gradients.matrices()[layer][:fan_in])),
+        )
 
     def current_batch(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Host copies of the batch that measure() describes: inputs (batch, features), labels (batch,)."""

@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from engine.inspection import Histogram, Inspection
+from engine.probe import Probe, single_changes
 from tests.frames import make_frame, make_header
 from vgtui.recordings.frames import Event
-from vgtui.training.protocol import Answer, Refused
+from vgtui.training.protocol import Answer, Inspected, Refused, Tried
 from vgtui.training.settings import RunSettings
 from vgtui.training.source import Abilities
 
@@ -21,7 +25,7 @@ def vanishing(settings: RunSettings, step: int) -> list[float]:
 class ScriptedRun:
     """`frames` frames a run, ten steps apart, with the norms of a function; then it waits for a restart."""
 
-    abilities = Abilities(change=True, pause=True)
+    abilities = Abilities(change=True, pause=True, examine=True)
 
     def __init__(self, settings: RunSettings, frames: int = 12, norms: Norms = vanishing) -> None:
         self.settings = settings
@@ -63,6 +67,18 @@ class ScriptedRun:
 
     def step_once(self) -> None:
         self.told.append("step")
+
+    def inspect(self, layer: int) -> None:
+        self.told.append(f"inspect {layer}")
+        ramp = Histogram(-1.0, 2.0, tuple(range(48)), 1, 0)
+        self.say(Inspected(110, Inspection(layer, ramp, ramp, ramp)))
+
+    def try_changes(self) -> None:
+        self.told.append("try changes")
+        changes = list(single_changes(self.settings.network))
+        for number, (setting, value) in enumerate(changes, start=1):
+            ratio = np.float64(10.0 ** -abs(number - 2))
+            self.say(Tried(number, len(changes), Probe(setting, value, ratio, ratio)))
 
     async def close(self) -> None:
         self.told.append("close")

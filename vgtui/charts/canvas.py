@@ -12,10 +12,12 @@ DOTS_DOWN = 4
 """Braille dots in a cell, one above the other."""
 
 
-def draw(xs: Sequence[float], ys: Sequence[float], columns: int, rows: int, *, joined: bool = False) -> list[str]:
+def draw(
+    xs: Sequence[float], ys: Sequence[float], columns: int, rows: int, *, joined: bool = False, filled: bool = False
+) -> list[str]:
     """Dots at (x, y), counted from the lower left in dots, as `rows` strings of `columns` braille characters.
 
-    With `joined`, neighbouring points are joined by lines.
+    With `joined`, neighbouring points are joined by lines; with `filled`, each stands on a line from the bottom.
     """
     if not len(xs):
         return [" " * columns] * rows
@@ -31,5 +33,9 @@ def draw(xs: Sequence[float], ys: Sequence[float], columns: int, rows: int, *, j
         figure.ruler(axis).frequency(0).lim(0, dots).alignment(lim="edge")
     # dot k has its middle at k + 0.5
     signal = figure.signal([x + 0.5 for x in xs], [y + 0.5 for y in ys], marker="braille")
-    figure.draw(signal.lines() if joined else signal)
+    if joined:
+        signal = signal.lines()
+    if filled:
+        signal = signal.fillx()
+    figure.draw(signal)
     return [line.ljust(columns) for line in figure.build().string(colorless=True).split("\n")[:rows]]

@@ -10,7 +10,19 @@ from pathlib import Path
 
 import vgtui
 from vgtui.recordings.frames import Event, Frame, Header, encode_line
-from vgtui.training.protocol import LINE_LIMIT, Answer, Command, Pull, Refused, Restart, StepOnce, Train, answer_decoder
+from vgtui.training.protocol import (
+    LINE_LIMIT,
+    Answer,
+    Command,
+    Inspect,
+    Pull,
+    Refused,
+    Restart,
+    StepOnce,
+    Train,
+    TryChanges,
+    answer_decoder,
+)
 from vgtui.training.settings import RunSettings
 from vgtui.training.source import Abilities
 
@@ -23,7 +35,7 @@ PATIENCE_SECONDS = 0.5
 class LiveRun:
     """Trains in a process of its own. `threads`, the backend and everything else follow from the settings."""
 
-    abilities = Abilities(change=True, pause=True)
+    abilities = Abilities(change=True, pause=True, examine=True)
 
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
@@ -77,6 +89,12 @@ class LiveRun:
     def step_once(self) -> None:
         self._train = Train(until=0)  # for a worker that takes over: it waits too
         self._send(StepOnce())
+
+    def inspect(self, layer: int) -> None:
+        self._send(Inspect(layer))
+
+    def try_changes(self) -> None:
+        self._send(TryChanges())
 
     async def close(self) -> None:
         worker, self._worker = self._worker, None

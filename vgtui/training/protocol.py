@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.inspection import Inspection
+from engine.probe import Probe
 from vgtui.recordings.frames import Line, decode_other, encode_line
 from vgtui.training.settings import RunSettings
 
@@ -37,6 +39,34 @@ class Pull(msgspec.Struct, frozen=True, tag_field="type", tag="pull"):
     at: int = 0
 
 
+class Inspect(msgspec.Struct, frozen=True, tag_field="type", tag="inspect"):
+    """Look inside of a layer at the next step boundary; it is answered with Inspected."""
+
+    layer: int
+
+
+class TryChanges(msgspec.Struct, frozen=True, tag_field="type", tag="try"):
+    """Measure every single change of the present network, one between two steps; each is answered with Tried.
+
+    A Restart, or another TryChanges, ends it.
+    """
+
+
+class Inspected(msgspec.Struct, frozen=True, tag_field="type", tag="inspected"):
+    """The inside of a layer at a step."""
+
+    step: int
+    inspection: Inspection
+
+
+class Tried(msgspec.Struct, frozen=True, tag_field="type", tag="tried"):
+    """One single change, the `number`th of `total`."""
+
+    number: int
+    total: int
+    probe: Probe
+
+
 class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
     """A Restart that a user's wrong value made impossible: the setting, and what is wrong with it."""
 
@@ -44,8 +74,8 @@ class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
     problem: str
 
 
-Command: TypeAlias = Restart | Train | StepOnce | Pull
-Answer: TypeAlias = Line | Refused
+Command: TypeAlias = Restart | Train | StepOnce | Pull | Inspect | TryChanges
+Answer: TypeAlias = Line | Refused | Inspected | Tried
 
 answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer, dec_hook=decode_other)
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

@@ -36,3 +36,9 @@ ACTIVATION = Quantity("Spread of activations", "sd(h)", "activation_std", "activ
 UPDATE = Quantity("Update ratio", "‖ΔW‖/‖W‖", "update_ratio", "update_ratio", "update_ratio", -15, 1)
 
 QUANTITIES = (GRADIENT, SIGNAL, ACTIVATION, UPDATE)
+
+
+def entry(values: NDArray[np.float64], layer: int) -> float | None:
+    """A layer's value, None where it is masked."""
+    value: float | None = values.tolist()[layer]
+    return value

@@ -9,10 +9,14 @@ from vgtui.training.settings import RunSettings
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a source can do beside giving frames: change its settings, pause and step, go back in time."""
+    """What a source can do beside giving frames.
+
+    change: other settings; pause: and single steps; examine: look inside of layers, try changes; scrub: back in time.
+    """
 
     change: bool = False
     pause: bool = False
+    examine: bool = False
     scrub: bool = False
 
 
@@ -24,8 +28,8 @@ class FrameSource(Protocol):
     async def next_answer(self, at: int = 0) -> Answer:
         """Ask for the next frame, from step `at` on, and wait for the next thing that the source has to say.
 
-        That may be a Header, Refused or an Event first; the question stays open until its Frame has come. After an
-        Event of the kind "fault" nothing more comes until restart().
+        That may be a Header, Refused, Inspected, Tried or an Event first; the question stays open until its Frame has
+        come. After an Event of the kind "fault" nothing more comes until restart().
         """
 
     def restart(self, settings: RunSettings) -> None:
@@ -39,6 +43,12 @@ class FrameSource(Protocol):
 
     def step_once(self) -> None:
         """One update, then wait."""
+
+    def inspect(self, layer: int) -> None:
+        """Look inside of a layer; Inspected is the answer, and none comes where there is no such layer any more."""
+
+    def try_changes(self) -> None:
+        """Measure every single change of the network; each is answered with Tried."""
 
     async def close(self) -> None:
         """End it, and all that belongs to it."""

@@ -8,16 +8,31 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 
 from engine.backend import Backend, select_backend
 from engine.datasets import Dataset, load_dataset
 from engine.diagnosis import PERSISTENCE, diagnose
 from engine.errors import UsageError
+from engine.probe import probe, single_changes
 from engine.telemetry import LayerMeasurements, Measurement
 from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer
 from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
-from vgtui.training.protocol import Command, CommandChannel, DisconnectedError, Pull, Refused, Restart, StepOnce, Train
+from vgtui.training.protocol import (
+    Command,
+    CommandChannel,
+    DisconnectedError,
+    Inspect,
+    Inspected,
+    Pull,
+    Refused,
+    Restart,
+    StepOnce,
+    Train,
+    Tried,
+    TryChanges,
+)
 from vgtui.training.settings import RunSettings
 
 VALIDATION_SECONDS = 1.0
@@ -43,6 +58,8 @@ class Worker:
         self._run: _Run | None = None
         self._until: int | None = 0
         self._pull: Pull | None = None
+        self._trials: Iterator[Tried] = iter(())
+        self._trying = False
 
     def serve(self) -> None:
         """Obey until the socket closes, which raises DisconnectedError."""
@@ -51,6 +68,7 @@ class Worker:
                 self._obey(command)
             if self._run is not None:
                 self._answer(self._run)
+                self._try_one()
                 if self._may_step(self._run):
                     self._run.trainer.step()
                     self._answer(self._run)
@@ -58,7 +76,7 @@ class Worker:
     def _receive(self) -> list[Command]:
         """What has come; where nothing can be trained, wait for it, off the clock that counts steps a second."""
         run = self._run
-        if run is not None and self._may_step(run):
+        if run is not None and (self._may_step(run) or self._trying):
             return self._channel.receive(wait=False)
         began = time.perf_counter()
         commands = self._channel.receive(wait=True)
@@ -73,6 +91,11 @@ class Worker:
 
     def _obey(self, command: Command) -> None:
         match command:
+            case Inspect(layer):
+                self._inspect(layer)
+            case TryChanges():
+                self._trying = self._run is not None
+                self._trials = _trials(self._run) if self._run else iter(())
             case Restart(settings):
                 self._restart(settings)
             case Train(until):
@@ -85,6 +108,7 @@ class Worker:
     def _restart(self, settings: RunSettings) -> None:
         try:
             self._run = _Run(settings, self._run)
+            self._trying = False
         except UsageError as error:
             self._channel.send(Refused(error.setting, error.problem))
         except MemoryError as error:
@@ -93,6 +117,20 @@ class Worker:
             # a bound belongs to the run that was left; what it says of the new one is that it waits
             self._until = None if self._until is None else 0
             self._channel.send(self._run.header())
+
+    def _inspect(self, layer: int) -> None:
+        if self._run is not None and layer < len(self._run.trainer.network.shapes):
+            trainer = self._run.trainer
+            self._channel.send(Inspected(trainer.step_count, trainer.inspect(layer)))
+
+    def _try_one(self) -> None:
+        """Measure one more single change: no more, so that commands and frames go on in between."""
+        if self._trying:
+            tried = next(self._trials, None)
+            if tried is None:
+                self._trying = False
+            else:
+                self._channel.send(tried)
 
     def _answer(self, run: "_Run") -> None:
         """Send the frame that was asked for, if it is due: a waiting run shows each of its steps once."""
@@ -107,6 +145,13 @@ def _with_last_restart_alone(commands: list[Command]) -> list[Command]:
     """Of several restarts that came during one step, only the last is meant."""
     last = max((place for place, command in enumerate(commands) if isinstance(command, Restart)), default=0)
     return [command for place, command in enumerate(commands) if place >= last or not isinstance(command, Restart)]
+
+
+def _trials(run: "_Run") -> Iterator[Tried]:
+    network = run.settings.network
+    total = len(list(single_changes(network)))
+    for number, result in enumerate(probe(network, run.settings.training, run.dataset, run.backend), start=1):
+        yield Tried(number, total, result)
 
 
 class _Run:

@@ -1,10 +1,14 @@
 """Every theme can be read, and its text can be read on its backgrounds."""
 
+import re
 from itertools import pairwise
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.errors import UsageError
+from vgtui.settings import themes_folder
 from vgtui.themes import Palette, find_palette, load_palettes
 
 CONTRAST = 4.5
@@ -23,18 +27,84 @@ def contrast(one: str, other: str) -> float:
 
 
 def text_colours(palette: Palette) -> dict[str, str]:
-    series = {name: getattr(palette.series, name) for name in palette.series.__struct_fields__}
+    series = {name: getattr(palette.series, name) for name in palette.series.__struct_fields__ if name != "pinned"}
+    series |= {f"pinned {number}": colour for number, colour in enumerate(palette.series.pinned)}
     levels = {f"level {number}": colour for number, colour in enumerate(palette.levels)}
     named = {name: getattr(palette, name) for name in ("text", "muted", "accent", "pending")}
-    return {**named, **series, **levels, **{f"health {word}": colour for word, colour in palette.health.items()}}
+    return {
+        **named,
+        **series,
+        **levels,
+        **{f"health {word}": colour for word, colour in msgspec.structs.asdict(palette.health).items()},
+    }
 
 
-def test_there_is_a_dark_and_a_light_theme() -> None:
-    palettes = load_palettes()
-    assert {name: palette.dark for name, palette in palettes.items()} == {"dark": True, "light": False}
+def write_theme(name: str, text: str) -> Path:
+    folder = themes_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.toml"
+    path.write_text(text, "utf-8")
+    return path
 
 
-@pytest.mark.parametrize("name", load_palettes())
+def test_there_are_themes_for_every_need() -> None:
+    palettes = load_palettes()[0]
+    assert {name: palette.dark for name, palette in palettes.items()} == {
+        "colour_blind": True,
+        "dark": True,
+        "high_contrast": True,
+        "light": False,
+        "monochrome": True,
+        "solarized_dark": True,
+        "solarized_light": False,
+    }
+
+
+def test_monochrome_has_greys_alone() -> None:
+    colours = text_colours(find_palette("monochrome")).values()
+    assert all(colour[1:3] == colour[3:5] == colour[5:7] for colour in colours)
+
+
+def test_high_contrast_is_that() -> None:
+    palette = find_palette("high_contrast")
+    grounds = (palette.background, palette.panel, palette.selection)
+    assert min(contrast(colour, ground) for colour in text_colours(palette).values() for ground in grounds) >= 7
+
+
+def test_a_users_own_theme_is_found_and_may_take_the_place_of_ours() -> None:
+    text = (Path(__file__).parent.parent / "themes" / "dark.toml").read_text("utf-8")
+    write_theme("mine", text.replace('name = "dark"', 'name = "mine"').replace("#11151c", "#000000"))
+    write_theme("dark", text.replace("#11151c", "#010101"))
+    assert find_palette("mine").background == "#000000"
+    assert find_palette("dark").background == "#010101"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('text = "#dfe5ee"', 'text = "red"', "text: takes a colour as #rrggbb"),
+        ('weak = "#f2c94c"', 'weak = "#12"', "health.weak: takes a colour as #rrggbb"),
+        ('weak = "#f2c94c"', "", "health.weak: is missing"),
+        ('ghost = "#8f9bb0"', "", "series.ghost: is missing"),
+        ("dark = true", 'dark = "yes"', "dark: Expected bool, got str"),
+        ('accent = "', 'accnt = "', "accnt: is no field"),
+        ('muted = "', 'mutes = "#ffffff"\nmuted = "', "mutes: is no field"),
+        ('name = "dark"', 'name = "dark', "is no TOML file"),
+    ],
+)
+def test_an_error_in_a_theme_is_named_by_file_and_field(old: str, new: str, words: str) -> None:
+    text = (Path(__file__).parent.parent / "themes" / "dark.toml").read_text("utf-8")
+    assert old in text
+    path = write_theme("mine", text.replace(old, new))
+    palettes, (warning,) = load_palettes()
+    assert "dark" in palettes
+    assert f"{path}" in warning.problem
+    assert words in warning.problem
+    with pytest.raises(UsageError, match=re.escape(words)):
+        find_palette("mine")
+
+
+@pytest.mark.parametrize("name", load_palettes()[0])
 @pytest.mark.parametrize("ground", ["background", "panel", "selection"])
 def test_every_text_colour_stands_out_from_its_ground(name: str, ground: str) -> None:
     palette = find_palette(name)
@@ -47,7 +117,7 @@ def test_every_text_colour_stands_out_from_its_ground(name: str, ground: str) ->
 
 
 def test_neighbouring_levels_have_different_colours() -> None:
-    for palette in load_palettes().values():
+    for palette in load_palettes()[0].values():
         assert all(one != other for one, other in pairwise(palette.levels))
 
 

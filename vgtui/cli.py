@@ -8,21 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from typing import Any, NoReturn
 
 import vgtui
-from engine.config import (
-    ACTIVATION_NAMES,
-    BACKEND_NAMES,
-    DATASET_NAMES,
-    DTYPE_NAMES,
-    INITIALIZATION_NAMES,
-    OPTIMIZER_NAMES,
-    NetworkConfig,
-    TrainingConfig,
-)
+from engine.config import BACKEND_NAMES
 from engine.errors import UsageError, unknown_name
+from vgtui.options import NONE, OPTIONS, Option, flag_of, settings_from
 from vgtui.training.settings import RunSettings
 
 USAGE_EXIT = 2
@@ -45,17 +36,6 @@ examples:
   vgtui run --steps 100 --format jsonl | tail -1 | jq .verdict.message"""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A field of a run's settings as an option. choices are for the help; the settings check themselves."""
-
-    flag: str
-    field: str
-    kind: Callable[[Any], Any]
-    help: str
-    choices: Sequence[str] = ()
-
-
 def _whole(text: str) -> int:
     try:
         return int(text)
@@ -68,32 +48,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f'"{text}" is no number') from None
-
-
-OPTIONS = (
-    Option("--hidden-layers", "hidden_layers", _whole, "how many hidden layers"),
-    Option("--width", "width", _whole, "units in each hidden layer"),
-    Option("--activation", "activation", str, "activation", ACTIVATION_NAMES),
-    Option("--batch-norm", "batch_norm", bool, "BatchNorm in front of every activation"),
-    Option("--skip", "skip_connections", bool, "skip connections around every hidden layer"),
-    Option("--init", "initialization", str, "initialization", INITIALIZATION_NAMES),
-    Option("--weight-variance", "weight_variance", _number, "for --init gaussian: N(0, this / fan-in)"),
-    Option("--bias-variance", "bias_variance", _number, "for --init gaussian: biases N(0, this)"),
-    Option("--dtype", "dtype", str, "precision", DTYPE_NAMES),
-    Option("--optimizer", "optimizer", str, "optimizer", OPTIMIZER_NAMES),
-    Option("--lr", "learning_rate", _number, "learning rate"),
-    Option("--momentum", "momentum", _number, "of the optimizer momentum"),
-    Option("--weight-decay", "weight_decay", _number, "added to the gradient as this times the parameter"),
-    Option("--clip", "gradient_clip", _number, "largest global norm of the gradient; none: no limit"),
-    Option("--batch-size", "batch_size", _whole, "samples a step"),
-    Option("--seed", "seed", _whole, "of the split, the weights and the batches"),
-    Option("--dataset", "dataset", str, "data set, or the path of a .csv, .npz or IDX file", DATASET_NAMES),
-    Option("--backend", "backend", str, "where to compute; auto takes a GPU where one answers", BACKEND_NAMES),
-    Option("--threads", "threads", _whole, "threads of BLAS; by default one for small layers, all cores for large"),
-)
-"""The options that the dashboard and `run` share."""
-
-_FLAG_OF = {option.field: option.flag for option in OPTIONS}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -130,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def usage_sentence(error: UsageError) -> str:
     """The error for a terminal, naming the option."""
-    name = error.setting if error.setting.isupper() else _FLAG_OF.get(error.setting, f"--{error.setting}")
+    name = error.setting if error.setting.isupper() else flag_of(error.setting)
     return f"vgtui: {name}: {error.problem}\n"
 
 
@@ -150,22 +104,28 @@ def _dashboard(words: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"vgtui {vgtui.__version__}")
     _add_options(parser)
     screen = parser.add_argument_group("screen")
-    screen.add_argument("--theme", default="dark", metavar="NAME", help="colours: dark or light (default: dark)")
+    screen.add_argument("--theme", metavar="NAME", help="colours: vgtui list themes (default: those of the last time)")
     screen.add_argument("--fps", type=_number, default=10.0, metavar="N", help="most pictures a second (default: 10)")
     chosen = parser.parse_args(words)
     if not 0.1 <= chosen.fps <= 60:
         raise UsageError("fps", f"{chosen.fps:g} is out of range; it takes a number from 0.1 to 60")
-    settings = settings_from(chosen)
+    settings = _settings_of(chosen)
+    from vgtui.terminal import is_dumb
     from vgtui.themes import find_palette
 
-    find_palette(chosen.theme)
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if chosen.theme is not None:
+        find_palette(chosen.theme)
+    if is_dumb():
+        reason = "TERM=dumb cannot show a dashboard"
+    elif all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # Textual draws on stderr
         from vgtui.commands.dashboard import open_dashboard
 
         return open_dashboard(settings, chosen.theme, chosen.fps)
+    else:
+        reason = "no terminal"
     from vgtui.commands.run import REPORT_STEPS, run
 
-    sys.stderr.write(f"vgtui: no terminal, so here is a report of {REPORT_STEPS} steps (see vgtui run --help)\n")
+    sys.stderr.write(f"vgtui: {reason}, so here is a report of {REPORT_STEPS} steps (see vgtui run --help)\n")
     return run(settings, steps=REPORT_STEPS, every=REPORT_STEPS, output="-", format_name="report")
 
 
@@ -192,7 +152,7 @@ def _run(words: Sequence[str]) -> int:
     name = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
     if name not in FORMATS:
         raise unknown_name("format", "format", name, FORMATS)
-    return run(settings_from(chosen), chosen.steps, every, chosen.output, name)
+    return run(_settings_of(chosen), chosen.steps, every, chosen.output, name)
 
 
 def _bench(words: Sequence[str]) -> int:
@@ -222,14 +182,24 @@ def _list(words: Sequence[str]) -> int:
     return print_choices(chosen.section)
 
 
+def _typed(option: Option) -> Callable[[str], Any]:
+    """The option's parser, with its errors in argparse's own class."""
+
+    def parse(text: str) -> Any:
+        try:
+            return option.parse(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(error.problem) from None
+
+    return parse
+
+
 def _add_options(parser: argparse.ArgumentParser) -> None:
     """The shared options. None of them has a default here: the settings have theirs."""
-    defaults = {**_defaults(NetworkConfig), **_defaults(TrainingConfig), **_defaults(RunSettings)}
     group = parser.add_argument_group("network and training")
     for option in OPTIONS:
-        default = defaults[option.field]
-        if option.kind is bool:
-            state = "on" if default else "off"
+        if option.kind == "switch":
+            state = "on" if option.default else "off"
             group.add_argument(
                 option.flag,
                 dest=option.field,
@@ -241,19 +211,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             option.flag,
             dest=option.field,
-            type=option.kind,
-            metavar="NAME" if option.kind is str else "N" if option.kind is _whole else "X",
-            help=f"{option.help}{choices} (default: {'none' if default is None else default})",
+            type=_typed(option),
+            metavar={"name": "NAME", "whole": "N", "number": "X"}[option.kind],
+            help=f"{option.help}{choices} (default: {NONE if option.default is None else option.default})",
         )
 
 
-def settings_from(chosen: argparse.Namespace) -> RunSettings:
+def _settings_of(chosen: argparse.Namespace) -> RunSettings:
     """The settings of parsed options. Raises UsageError."""
-    given = {o.field: value for o in OPTIONS if (value := getattr(chosen, o.field)) is not None}
-    network = {name: given.pop(name) for name in _defaults(NetworkConfig) if name in given}
-    training = {name: given.pop(name) for name in _defaults(TrainingConfig) if name in given}
-    return RunSettings(NetworkConfig(**network), TrainingConfig(**training), **given)
-
-
-def _defaults(config: type) -> dict[str, Any]:
-    return {entry.name: entry.default for entry in fields(config)}
+    return settings_from({o.field: value for o in OPTIONS if (value := getattr(chosen, o.field)) is not None})

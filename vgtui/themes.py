@@ -1,26 +1,50 @@
-"""Themes: colours as data, one TOML file a theme, checked against the model below."""
+"""Themes: colours as data, one TOML file a theme, ours and the user's own, checked against the model below."""
 
-import tomllib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from engine.diagnosis import Health
 from engine.errors import UsageError, unknown_name
+from vgtui.settings import themes_folder
+from vgtui.toml_file import COLOUR_PATTERN, read_toml
 
-Colour = Annotated[str, msgspec.Meta(pattern="^#[0-9a-f]{6}$")]
+Colour = Annotated[str, msgspec.Meta(pattern=COLOUR_PATTERN)]
 
 
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The lines of the charts. measured: gradient by layer, ghost: that of the run before the last change."""
+    """The lines of the charts.
+
+    measured: the run on the screen. ghost: that before the last change. pinned: runs that were kept. theory: what
+    mean-field theory says.
+    """
 
     measured: Colour
     ghost: Colour
+    pinned: Annotated[list[Colour], msgspec.Meta(min_length=1)]
+    theory: Colour
     loss: Colour
     accuracy: Colour
     validation: Colour
+
+
+class HealthColours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One colour for each word of a layer's health."""
+
+    learning: Colour
+    weak: Colour
+    vanished: Colour
+    zero: Colour
+    exploding: Colour
+    NaN: Colour
+    infinite: Colour
+
+    def __getitem__(self, word: Health) -> str:
+        colour: str = getattr(self, word)
+        return colour
 
 
 class Palette(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,33 +67,44 @@ class Palette(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accent: Colour
     pending: Colour
     levels: Annotated[list[Colour], msgspec.Meta(min_length=2)]
-    health: dict[Health, Colour]
+    health: HealthColours
     series: Series
 
 
-def load_palettes() -> dict[str, Palette]:
-    """Every theme by its name, in the order of their names. Raises UsageError for a file that is no theme."""
-    palettes = {}
-    for file in sorted(_folder().iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".toml"):
-            palette = _read(file)
+def load_palettes() -> tuple[dict[str, Palette], list[UsageError]]:
+    """Every theme by its name: ours, then the user's own, which may take the place of one of ours.
+
+    A file of the user's that is no theme is left out; what is wrong in it comes beside.
+    """
+    palettes, warnings = {}, []
+    for file in _files(_folder()):
+        palette = read_toml(file, Palette, "theme")
+        palettes[palette.name] = palette
+    for file in _files(themes_folder()):
+        try:
+            palette = read_toml(file, Palette, "theme")
+        except UsageError as error:
+            warnings.append(error)
+        else:
             palettes[palette.name] = palette
-    return palettes
+    return palettes, warnings
 
 
 def find_palette(name: str) -> Palette:
-    """The theme of this name. Raises UsageError."""
-    palettes = load_palettes()
-    if name not in palettes:
-        raise unknown_name("theme", "theme", name, palettes)
-    return palettes[name]
+    """The theme of this name. Raises UsageError: what is wrong in its file, or that there is none."""
+    palettes, warnings = load_palettes()
+    if name in palettes:
+        return palettes[name]
+    for warning in warnings:
+        if f"{name}.toml" in warning.problem:
+            raise warning
+    raise unknown_name("theme", "theme", name, palettes)
 
 
-def _read(file: Traversable) -> Palette:
-    try:
-        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Palette)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise UsageError("theme", f"{file.name} is no theme: {error}") from error
+def _files(folder: Traversable | Path) -> list[Traversable | Path]:
+    if not folder.is_dir():
+        return []
+    return sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
 
 
 def _folder() -> Traversable:

@@ -194,7 +194,7 @@ def test_list_names_everything_that_can_be_chosen() -> None:
     printed = call("list").stdout
     for word in ("sigmoid", "he_normal", "momentum", "digits", "light", "cupy", "activations:", "backends:"):
         assert word in printed
-    assert call("list", "themes").stdout.split()[0] == "dark"
+    assert "solarized_dark    dark" in call("list", "themes").stdout
 
 
 def test_a_reader_that_leaves_early_is_no_fault() -> None:

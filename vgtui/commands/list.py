@@ -1,5 +1,6 @@
 """`vgtui list`: everything that can be chosen, with a word on each."""
 
+import sys
 from collections.abc import Callable
 
 from engine.activations import ACTIVATIONS
@@ -34,7 +35,10 @@ def _datasets() -> Rows:
 
 
 def _themes() -> Rows:
-    return [(name, "dark" if palette.dark else "light") for name, palette in load_palettes().items()]
+    palettes, warnings = load_palettes()
+    for warning in warnings:
+        sys.stderr.write(f"vgtui: {warning}\n")
+    return [(name, "dark" if palette.dark else "light") for name, palette in palettes.items()]
 
 
 def _backends() -> Rows:

@@ -1,0 +1,14 @@
+"""For all tests: a home of their own, so that nothing depends on what the user has set, and nothing touches it."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    home: Path = tmp_path_factory.mktemp("home")
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home))
+    for name in ("VGTUI_CONFIG", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,107 @@
+"""Every setting of a run as an option: the command line, the settings form and the keys read this one table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from engine.config import (
+    ACTIVATION_NAMES,
+    BACKEND_NAMES,
+    DATASET_NAMES,
+    DTYPE_NAMES,
+    INITIALIZATION_NAMES,
+    OPTIMIZER_NAMES,
+    NetworkConfig,
+    TrainingConfig,
+)
+from engine.errors import UsageError
+from vgtui.training.settings import RunSettings
+
+NONE = "none"
+"""How one writes that there is no limit, or that a rule decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A field of a run's settings. choices are offered; the settings themselves check what they are given.
+
+    open_ended: other values than the choices make sense too.
+    """
+
+    flag: str
+    field: str
+    kind: Literal["whole", "number", "name", "switch"]
+    help: str
+    choices: Sequence[str] = ()
+    open_ended: bool = False
+
+    @property
+    def default(self) -> Any:
+        return DEFAULTS[self.field]
+
+    def parse(self, text: str) -> Any:
+        """A value of the option's kind; whether it is in range, the settings say. Raises UsageError."""
+        text = text.strip()
+        if self.default is None and text.lower() in ("", NONE):
+            return None
+        try:
+            return {"whole": int, "number": float, "name": str}[self.kind](text)
+        except ValueError:
+            raise UsageError(self.field, f'"{text}" is no {"whole " * (self.kind == "whole")}number') from None
+
+
+OPTIONS = (
+    Option("--hidden-layers", "hidden_layers", "whole", "how many hidden layers"),
+    Option("--width", "width", "whole", "units in each hidden layer"),
+    Option("--activation", "activation", "name", "activation", ACTIVATION_NAMES),
+    Option("--batch-norm", "batch_norm", "switch", "BatchNorm in front of every activation"),
+    Option("--skip", "skip_connections", "switch", "skip connections around every hidden layer"),
+    Option("--init", "initialization", "name", "initialization", INITIALIZATION_NAMES),
+    Option("--weight-variance", "weight_variance", "number", "for --init gaussian: N(0, this / fan-in)"),
+    Option("--bias-variance", "bias_variance", "number", "for --init gaussian: biases N(0, this)"),
+    Option("--dtype", "dtype", "name", "precision", DTYPE_NAMES),
+    Option("--optimizer", "optimizer", "name", "optimizer", OPTIMIZER_NAMES),
+    Option("--lr", "learning_rate", "number", "learning rate"),
+    Option("--momentum", "momentum", "number", "of the optimizer momentum"),
+    Option("--weight-decay", "weight_decay", "number", "added to the gradient as this times the parameter"),
+    Option("--clip", "gradient_clip", "number", "largest global norm of the gradient; none: no limit"),
+    Option("--batch-size", "batch_size", "whole", "samples a step"),
+    Option("--seed", "seed", "whole", "of the split, the weights and the batches"),
+    Option("--dataset", "dataset", "name", "data set, or the path of a .csv, .npz or IDX file", DATASET_NAMES, True),
+    Option("--backend", "backend", "name", "where to compute; auto takes a GPU where one answers", BACKEND_NAMES),
+    Option("--threads", "threads", "whole", "threads of BLAS; none: one for small layers, all cores for large"),
+)
+
+_FLAGS = {option.field: option.flag for option in OPTIONS}
+_CONFIGS = (NetworkConfig, TrainingConfig)
+DEFAULTS: dict[str, Any] = {
+    entry.name: entry.default for config in (*_CONFIGS, RunSettings) for entry in fields(config)
+}
+
+
+def settings_from(values: Mapping[str, Any]) -> RunSettings:
+    """The settings with these fields, and the defaults for the others. Raises UsageError."""
+    rest = dict(values)
+    network, training = (
+        {entry.name: rest.pop(entry.name) for entry in fields(config) if entry.name in rest} for config in _CONFIGS
+    )
+    return RunSettings(NetworkConfig(**network), TrainingConfig(**training), **rest)
+
+
+def values_of(settings: RunSettings) -> dict[str, Any]:
+    """Every field of the settings by its name: what settings_from takes."""
+    holders = (settings.network, settings.training, settings)
+    return {
+        option.field: next(getattr(holder, option.field) for holder in holders if hasattr(holder, option.field))
+        for option in OPTIONS
+    }
+
+
+def option_of(field: str) -> Option:
+    """The option of a field."""
+    return next(option for option in OPTIONS if option.field == field)
+
+
+def flag_of(setting: str) -> str:
+    """How the command line calls a setting."""
+    return _FLAGS.get(setting, f"--{setting}")

@@ -1,0 +1,70 @@
+"""What a user has set for good, and what vgtui remembers of the last time.
+
+The settings file is the user's alone: vgtui reads it. What it remembers by itself is in a file of its own.
+"""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from platformdirs import user_config_path, user_state_path
+
+from vgtui.toml_file import read_toml
+
+FILE_VARIABLE = "VGTUI_CONFIG"
+
+
+class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings file. keys: an action's name, as in the help, and the key that it shall have instead of its own."""
+
+    keys: dict[str, str] = {}
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """The look of the last time; None where nothing was chosen."""
+
+    view: str | None = None
+    hints: bool | None = None
+    theme: str | None = None
+
+
+def settings_path() -> Path:
+    """Where the settings file is, whether it exists or not."""
+    chosen = os.environ.get(FILE_VARIABLE)
+    return Path(chosen) if chosen else user_config_path("vgtui") / "settings.toml"
+
+
+def themes_folder() -> Path:
+    """Where a user's own themes are."""
+    return user_config_path("vgtui") / "themes"
+
+
+def load_settings() -> UserSettings:
+    """The settings file, or the defaults where there is none. Raises UsageError."""
+    path = settings_path()
+    if not path.exists() and FILE_VARIABLE not in os.environ:
+        return UserSettings()
+    return read_toml(path, UserSettings, FILE_VARIABLE)
+
+
+def recall() -> Remembered:
+    """What was remembered; nothing where that cannot be read."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(_remembered_path().read_bytes(), type=Remembered)
+    return Remembered()
+
+
+def remember(look: Remembered) -> None:
+    """Keep this for the next time; a full disk or a folder that cannot be written forgets it."""
+    path = _remembered_path()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(msgspec.json.encode(look))
+        os.replace(file.name, path)
+
+
+def _remembered_path() -> Path:
+    return user_state_path("vgtui") / "look.json"

@@ -1,0 +1,72 @@
+"""What the terminal can show, by the conventions of its environment."""
+
+import locale
+import os
+import unicodedata
+
+_NAMES = {
+    "‖": "|", "∂": "d", "Δ": "d", "φ": "f", "δ": "d", "χ": "x", "′": "'", "×": "x", "·": ".", "…" : "~", "–": "-",
+    "—": "-", "−": "-", "→": ">", "←": "<", "↑": "^", "↓": "v", "▸": ">", "∞": "I", "√": "V", "≤": "<", "≥": ">",
+    "━": "=", "╸": "-", "╎": ":", "┊": ":", "┄": "-", "ⁿ": "n", "²": "2", "±": "~", "▀": "#", "█": "#", "�": "?",
+    "⭘": "o", "●": "*", "▲": "^", "▼": "v", "▶": ">", "▔": "-", "▁": "_", "▎": "|", "▊": "|", "▌": "|", "▐": "|",
+}  # fmt: skip
+_BRAILLE, _BRAILLE_END = 0x2800, 0x28FF
+_DOT_ROWS = (0, 1, 2, 0, 1, 2, 3, 3)
+"""The row, from the top, of each bit of a braille character."""
+
+
+def has_utf8() -> bool:
+    """Whether the locale's characters are UTF-8, whatever Python's own UTF-8 mode makes of it."""
+    return locale.getencoding().lower().replace("-", "") == "utf8"
+
+
+def has_colour() -> bool:
+    """Whether colours are wanted (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR")
+
+
+def is_dumb() -> bool:
+    """Whether the terminal can do no more than print line after line."""
+    return os.environ.get("TERM", "") in ("dumb", "unknown")
+
+
+def to_ascii(text: str) -> str:
+    """The text with one ASCII character for each of its characters; a line of braille becomes a line of - . and '."""
+    return text if text.isascii() else text.translate(_TABLE)
+
+
+class _Table(dict[int, str]):
+    def __missing__(self, code: int) -> str:
+        self[code] = found = _ascii(chr(code))
+        return found
+
+
+def _ascii(character: str) -> str:
+    code = ord(character)
+    if code < 128:
+        return character
+    if character in _NAMES:
+        return _NAMES[character]
+    if _BRAILLE <= code <= _BRAILLE_END:
+        return _line_at(code - _BRAILLE)
+    name = unicodedata.name(character, "")
+    if name.startswith("BOX DRAWINGS"):
+        sides = ("VERTICAL" in name) - ("HORIZONTAL" in name)
+        return "+" if " AND " in name or not sides else "|" if sides > 0 else "-"
+    if "BLOCK" in name:
+        return "#"
+    plain = unicodedata.normalize("NFKD", character)[0]
+    return plain if plain.isascii() else " " if character.isspace() else "?"
+
+
+def _line_at(bits: int) -> str:
+    """A character that stands about where the dots of a braille character are."""
+    rows = [row for bit, row in enumerate(_DOT_ROWS) if bits >> bit & 1]
+    if not rows:
+        return " "
+    if max(rows) - min(rows) > 1:
+        return ":" if len(rows) < 4 else "#"
+    return "'-._"[round(sum(rows) / len(rows))]
+
+
+_TABLE = _Table()

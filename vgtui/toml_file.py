@@ -1,0 +1,40 @@
+"""A user's TOML file, read into a model that validates it, with one sentence for what is wrong in it."""
+
+import re
+import tomllib
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from engine.errors import UsageError
+
+Model = TypeVar("Model")
+
+COLOUR_PATTERN = "^#[0-9a-fA-F]{6}$"
+
+
+def read_toml(file: Path | Traversable, model: type[Model], setting: str) -> Model:
+    """The file as a `model`. Raises UsageError that names the file and the field, blamed on `setting`."""
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), model)
+    except msgspec.ValidationError as error:
+        raise UsageError(setting, f"{file}: {_explain(str(error))}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(setting, f"{file} is no TOML file: {error}") from error
+    except OSError as error:
+        raise UsageError(setting, f"{file} cannot be read: {error.strerror}") from error
+
+
+def _explain(problem: str) -> str:
+    """msgspec's words with the field in front."""
+    words, _, path = problem.partition(" - at ")
+    field = path.strip("`").removeprefix("$").removeprefix(".")
+    if COLOUR_PATTERN in words:
+        words = "takes a colour as #rrggbb"
+    missing = re.fullmatch(r"Object (missing required|contains unknown) field `(.*)`", words)
+    if missing:
+        field = f"{field}.{missing[2]}" if field else missing[2]
+        words = "is missing" if missing[1].startswith("missing") else "is no field"
+    return f"{field or 'the file'}: {words.replace('`', '')}"

@@ -15,7 +15,7 @@ SECONDS = 6.0
 async def main() -> None:
     """The default network starving, then with BatchNorm switched on."""
     settings = RunSettings()
-    app = Dashboard(LiveRun(settings), settings, load_palettes(), "dark", fps=10)
+    app = Dashboard(LiveRun(settings), settings, load_palettes()[0], "dark", fps=10)
     async with app.run_test(size=(120, 36)) as pilot:
         await asyncio.sleep(SECONDS)
         app.save_screenshot("starving.svg", str(FOLDER))

@@ -56,7 +56,7 @@ class Sitting:
 
 
 def make_dashboard(source: ScriptedRun, theme: str = "dark") -> Dashboard:
-    return Dashboard(source, source.settings, load_palettes(), theme, fps=1000)
+    return Dashboard(source, source.settings, load_palettes()[0], theme, fps=1000)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from vgtui.training.source import Abilities
 
 def row_of(text: str, label: str) -> str:
     """The row of a layer in the panel."""
-    (row,) = (line for line in text.split("\n") if re.match(rf"│\s*{label} ", line))
+    (row,) = (line for line in text.split("\n") if re.match(rf"│[▸\s]*{label} ", line))
     return row[:68]
 
 
@@ -24,12 +24,14 @@ async def test_the_screen_says_what_is_trained_how_far_and_what_is_wrong() -> No
         assert "sigmoid · 20×64 · xavier_normal · BatchNorm off · skip off · sgd 0.1" in sitting.line
         assert "numpy float32   step 110   800/s" in sitting.line
         assert "vanishing: layer 1 gets 1e-20 of what the" in sitting.text
-        assert "try b, s or a" in sitting.text
+        assert "20 sigmoid layers learn handwritten digits." in sitting.text
+        assert re.search(r"press b\W+\(BatchNorm on\), s", sitting.text)
+        assert "2× a (activation relu)" in sitting.text
 
 
 async def test_the_output_is_on_top_and_every_layer_has_number_value_and_word() -> None:
     async with open_dashboard() as sitting:
-        labels = re.findall(r"^│ +(out|\d+) \d", sitting.text, re.MULTILINE)
+        labels = re.findall(r"^│[▸ ] *(out|\d+) \d", sitting.text, re.MULTILINE)
         assert labels == ["out", *map(str, range(20, 0, -1))]
         assert row_of(sitting.text, "out").split()[2] == "2.0e+00"
         assert row_of(sitting.text, "out").endswith("learning  ")
@@ -202,13 +204,13 @@ async def test_the_chosen_layer_is_described_and_kept_in_sight() -> None:
     deep = RunSettings(NetworkConfig(hidden_layers=100))
     async with open_dashboard(ScriptedRun(deep)) as sitting:
         assert "layer 1: gradient 2.0e-100" in sitting.text
-        assert "66 more: ↑ ↓" in sitting.text
-        await sitting.press(*["up"] * 40)
+        assert "68 more: ↑ ↓" in sitting.text
+        await sitting.press(*["pageup"] * 4)
         assert "layer 41: gradient" in sitting.text
         assert row_of(sitting.text, "41")
-        await sitting.press(*["up"] * 80)
+        await sitting.press(*["pageup"] * 6, "up")
         assert "output layer: gradient" in sitting.text
-        await sitting.press(*["down"] * 110)
+        await sitting.press(*["pagedown"] * 11)
         assert "layer 1: gradient" in sitting.text
 
 

@@ -1,16 +1,20 @@
 """The Textual app: themes, the palette, the way out. The screens do the rest."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
+from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 from textual.theme import Theme
 
 from engine.errors import UsageError
-from vgtui.dashboard.keymap import KEYS
+from vgtui.dashboard.keymap import Keymap
+from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
 from vgtui.dashboard.screens.main import MainScreen
+from vgtui.dashboard.state import Look, RunState
+from vgtui.dashboard.text import plain
 from vgtui.themes import Palette
 from vgtui.training.settings import RunSettings
 from vgtui.training.source import FrameSource
@@ -24,23 +28,56 @@ class Dashboard(App[UsageError]):
     BINDINGS = [Binding("ctrl+c", "exit_cleanly", "quit", show=False)]
 
     def __init__(
-        self, source: FrameSource, settings: RunSettings, palettes: dict[str, Palette], theme: str, fps: float
+        self,
+        source: FrameSource,
+        settings: RunSettings,
+        palettes: dict[str, Palette],
+        theme: str,
+        fps: float,
+        *,
+        look: Look | None = None,
+        keymap: Keymap | None = None,
+        shows: Shows = EVERYTHING,
+        on_look: Callable[[Look, str], None] = lambda look, theme: None,
+        warnings: Sequence[UsageError] = (),
     ) -> None:
         super().__init__()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.crash: Exception | None = None
         self._source = source
         self._palettes = palettes
+        self._keymap_of_user = keymap or Keymap()
+        self._on_look = on_look
+        self._warnings = warnings
+        # Textual turns colours into greys for NO_COLOR, which are colours still
+        self._plain: list[LineFilter] = []
+        if not shows.colour:
+            self._plain.append(NoColor())
+        if not shows.utf8:
+            self._plain.append(AsciiOnly())
         for palette in palettes.values():
             self.register_theme(_as_theme(palette))
         self.theme = theme
-        self.main = MainScreen(source, settings, palettes[theme], fps)
+        self.set_keymap(self._keymap_of_user.changed)
+        state = RunState(settings, look, self._keymap_of_user)
+        state.blocks = shows.colour and shows.utf8
+        self.main = MainScreen(source, state, palettes[theme], fps)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._plain]
+
+    def on_look_changed(self) -> None:
+        self._on_look(self.main.state.look, self.theme)
 
     def get_default_screen(self) -> Screen[None]:
         return self.main
 
     def on_load(self) -> None:
         self.loop = asyncio.get_running_loop()
+
+    def on_mount(self) -> None:
+        for warning in self._warnings:
+            self.notify(plain(str(warning)), severity="warning", markup=False)
 
     def _handle_exception(self, error: Exception) -> None:
         """Leave, and let the command line say what happened; Textual would print a traceback."""
@@ -60,9 +97,10 @@ class Dashboard(App[UsageError]):
         names = list(self._palettes)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
         self.main.set_palette(self._palettes[self.theme])
+        self.on_look_changed()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        for key in KEYS:
+        for key in self._keymap_of_user:
             yield SystemCommand(f"{key.label} ({key.shown})", key.help, lambda action=key.action: self._run(action))
 
     async def _run(self, action: str) -> None:

@@ -1,18 +1,26 @@
 """Every key of the dashboard, once: the bindings, the footer, the help and the palette all read this table."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from textual.binding import Binding
+from textual.keys import Keys, format_key
+
+from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES
 from engine.diagnosis import Cure
+from engine.errors import UsageError, unknown_name
+from vgtui.training.settings import RunSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """key: in Textual's words; shown: as people read it; action: of the main screen; group: a heading of the help.
+    """name: what the settings file calls it; key: in Textual's words; shown: as people read it.
 
-    label: for the footer and the palette; help: a sentence; footer: its place there, 0 for none. The footer of a narrow
-    terminal is cut at the right.
+    action: of the main screen; group: a heading of the help; label: for the footer and the palette; help: a sentence;
+    footer: its place there, 0 for none. The footer of a narrow terminal is cut at the right.
     """
 
+    name: str
     key: str
     shown: str
     action: str
@@ -22,41 +30,126 @@ class Key:
     footer: int = 0
 
 
-KEYS = (
-    Key("a", "a", "next_activation(1)", "Change the network", "activation", "The next activation.", footer=3),
-    Key("A", "A", "next_activation(-1)", "Change the network", "previous activation", "The previous activation."),
-    Key("b", "b", "switch('batch_norm')", "Change the network", "BatchNorm", "BatchNorm on or off.", footer=4),
-    Key("s", "s", "switch('skip_connections')", "Change the network", "skip", "Skip connections on or off.", footer=5),
-    Key("i", "i", "next_initialization(1)", "Change the network", "init", "The next initialization.", footer=6),
-    Key("I", "I", "next_initialization(-1)", "Change the network", "previous init", "The previous initialization."),
-    Key("plus,equals_sign", "+", "deepen(1)", "Change the network", "deeper", "More hidden layers.", footer=9),
-    Key("minus", "-", "deepen(-1)", "Change the network", "shallower", "Fewer hidden layers.", footer=10),
-    Key("o", "o", "next_optimizer", "Change the training", "optimizer", "The next optimizer."),
-    Key("d", "d", "next_dataset", "Change the training", "data set", "The next data set."),
-    Key("l", "l", "scale_rate(1)", "Change the training", "rate up", "A larger learning rate.", footer=11),
-    Key("L", "L", "scale_rate(-1)", "Change the training", "rate down", "A smaller learning rate."),
-    Key("space", "space", "pause", "Time", "pause", "Pause or go on.", footer=7),
-    Key("full_stop", ".", "step", "Time", "one step", "Train one step, then wait."),
-    Key("r", "r", "restart", "Time", "restart", "Restart from the same seed, also after a fault.", footer=8),
-    Key("R", "R", "reseed", "Time", "new seed", "Restart from a new seed."),
-    Key("up", "↑", "select(1)", "Look", "layer above", "Choose the layer above."),
-    Key("down", "↓", "select(-1)", "Look", "layer below", "Choose the layer below."),
-    Key("T", "T", "app.next_theme", "Look", "theme", "The next theme."),
-    Key("question_mark", "?", "help", "Look", "help", "This page.", footer=2),
-    Key("q", "q", "app.exit_cleanly", "Look", "quit", "Quit.", footer=1),
+NETWORK, TRAINING, TIME, LAYERS, PICTURE, PROGRAM = (
+    "Change the network",
+    "Change the training",
+    "Time",
+    "Layers",
+    "The picture",
+    "The program",
 )
 
-CURE_KEYS = {
-    "batch_norm": "b",
-    "skip_connections": "s",
-    "activation": "a",
-    "initialization": "i",
+KEYS = (
+    Key("next_activation", "a", "a", "next_activation(1)", NETWORK, "activation", "The next activation.", 3),
+    Key("previous_activation", "A", "A", "next_activation(-1)", NETWORK, "previous activation", "The one before."),
+    Key("batch_norm", "b", "b", "switch('batch_norm')", NETWORK, "BatchNorm", "BatchNorm on or off.", 4),
+    Key("skip", "s", "s", "switch('skip_connections')", NETWORK, "skip", "Skip connections on or off.", 5),
+    Key("next_init", "i", "i", "next_initialization(1)", NETWORK, "init", "The next initialization.", 6),
+    Key("previous_init", "I", "I", "next_initialization(-1)", NETWORK, "previous init", "The one before."),
+    Key("deeper", "plus,equals_sign", "+", "deepen(1)", NETWORK, "deeper", "More hidden layers.", 12),
+    Key("shallower", "minus", "-", "deepen(-1)", NETWORK, "shallower", "Fewer hidden layers."),
+    Key("optimizer", "o", "o", "next_optimizer", TRAINING, "optimizer", "The next optimizer."),
+    Key("data_set", "d", "d", "next_dataset", TRAINING, "data set", "The next data set."),
+    Key("rate_up", "l", "l", "scale_rate(1)", TRAINING, "rate up", "A larger learning rate."),
+    Key("rate_down", "L", "L", "scale_rate(-1)", TRAINING, "rate down", "A smaller learning rate."),
+    Key("settings", "comma", ",", "settings", TRAINING, "settings", "Every setting in one form.", 11),
+    Key("pause", "space", "space", "pause", TIME, "pause", "Pause or go on.", 9),
+    Key("step", "full_stop", ".", "step", TIME, "one step", "Train one step, then wait."),
+    Key("restart", "r", "r", "restart", TIME, "restart", "Restart from the same seed, also after a fault.", 10),
+    Key("new_seed", "R", "R", "reseed", TIME, "new seed", "Restart from a new seed."),
+    Key("layer_up", "up", "↑", "select(1)", LAYERS, "layer above", "Choose the layer above."),
+    Key("layer_down", "down", "↓", "select(-1)", LAYERS, "layer below", "Choose the layer below."),
+    Key("page_up", "pageup", "page up", "select(10)", LAYERS, "ten layers up", "Ten layers further up."),
+    Key("page_down", "pagedown", "page down", "select(-10)", LAYERS, "ten layers down", "Ten layers further down."),
+    Key("look_inside", "enter", "enter", "look_inside", LAYERS, "look inside", "Histograms of the chosen layer."),
+    Key("what_if", "w", "w", "what_if", LAYERS, "what if", "Measure every single change, best first.", 7),
+    Key("view", "v", "v", "next_view", PICTURE, "view", "Sparklines, heat map, chain rule.", 8),
+    Key("next_quantity", "n", "n", "next_quantity(1)", PICTURE, "norm", "Gradient, error signal, activations, update."),
+    Key("previous_quantity", "N", "N", "next_quantity(-1)", PICTURE, "previous norm", "The one before."),
+    Key("theory", "t", "t", "toggle_look('theory')", PICTURE, "theory", "Mean-field theory beside the measurement."),
+    Key("pin", "p", "p", "pin", PICTURE, "pin", "Keep this run in the charts; three at most."),
+    Key("unpin", "P", "P", "unpin", PICTURE, "unpin", "Take the pinned runs away."),
+    Key("hints", "h", "h", "toggle_look('hints')", PICTURE, "hints", "The sentences under the charts on or off."),
+    Key("picture_rate", "f", "f", "toggle_look('rate')", PICTURE, "pictures a second", "Show them, or not."),
+    Key("theme", "T", "T", "app.next_theme", PROGRAM, "theme", "The next theme."),
+    Key("help", "question_mark", "?", "help", PROGRAM, "help", "This page.", 2),
+    Key("palette", "ctrl+p", "ctrl+p", "app.command_palette", PROGRAM, "palette", "Every command by its name."),
+    Key("quit", "q", "q", "app.exit_cleanly", PROGRAM, "quit", "Quit.", 1),
+)
+
+SWITCH_KEYS = {"batch_norm": "batch_norm", "skip_connections": "skip"}
+"""The key of a setting that is on or off."""
+_CYCLES = {
+    "activation": (ACTIVATION_NAMES, "next_activation", "previous_activation"),
+    "initialization": (INITIALIZATION_NAMES, "next_init", "previous_init"),
 }
-"""The key that makes the change which a cure names; for the learning rate it depends on the direction."""
+"""The names of a setting in their order, and the keys that go forward and back."""
 
 
-def cure_key(cure: Cure, learning_rate: float) -> str:
-    """The key for a cure, at the present learning rate."""
-    if cure.setting == "learning_rate":
-        return "l" if float(cure.value) > learning_rate else "L"
-    return CURE_KEYS[cure.setting]
+class Keymap:
+    """The table, with the keys that the user chose instead.
+
+    chosen: key by name, as in the settings file: a character, or a name such as f5, ctrl+n, space. Raises UsageError.
+    """
+
+    def __init__(self, chosen: Mapping[str, str] | None = None) -> None:
+        self.changed: dict[str, str] = {}
+        names = {key.name: key for key in KEYS}
+        for name, wanted in (chosen or {}).items():
+            if name not in names:
+                raise unknown_name(f"keys.{name}", "action", name, names)
+            self.changed[name] = _textual_key(name, wanted)
+        self.keys = tuple(
+            replace(key, key=self.changed[key.name], shown=format_key(self.changed[key.name]))
+            if key.name in self.changed
+            else key
+            for key in KEYS
+        )
+        self._refuse_shared_keys()
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.keys)
+
+    def shown(self, name: str) -> str:
+        """How the key of an action is written on the screen."""
+        return next(key.shown for key in self.keys if key.name == name)
+
+    def cure_keys(self, cure: Cure, settings: RunSettings) -> str:
+        """What to press for a cure, at the present settings: a key, or how often it must be pressed."""
+        if cure.setting == "learning_rate":
+            larger = float(cure.value) > settings.training.learning_rate
+            return self.shown("rate_up" if larger else "rate_down")
+        if cure.setting not in _CYCLES:
+            return self.shown(SWITCH_KEYS[cure.setting])
+        names, forward, back = _CYCLES[cure.setting]
+        distance = names.index(str(cure.value)) - names.index(getattr(settings.network, cure.setting))
+        ways = ((distance % len(names), forward), (-distance % len(names), back))
+        presses, name = min(ways)
+        return self.shown(name) if presses < 2 else f"{presses}× {self.shown(name)}"
+
+    def _refuse_shared_keys(self) -> None:
+        taken: dict[str, Key] = {}
+        for key in self.keys:
+            for one in key.key.split(","):
+                if one in taken:
+                    new, old = (key, taken[one]) if key.name in self.changed else (taken[one], key)
+                    raise UsageError(
+                        f"keys.{new.name}", f'"{new.shown}" is the key of {old.name} too; give one of them another'
+                    )
+                taken[one] = key
+
+
+def _textual_key(name: str, wanted: object) -> str:
+    """A key in Textual's words, of a character or a name. Raises UsageError."""
+    if isinstance(wanted, str) and wanted not in ("", ","):
+        *modifiers, last = wanted.split("+") if len(wanted) > 1 else [wanted]
+        known = last in _NAMED_KEYS or (len(last) == 1 and last.isprintable())
+        if known and all(modifier in ("ctrl", "alt", "shift") for modifier in modifiers):
+            (binding,) = Binding.make_bindings([Binding(wanted, "none")])
+            return binding.key
+    raise UsageError(
+        f"keys.{name}", f"{wanted!r} is no key; it takes one character, or a name such as f5, ctrl+n, enter or comma"
+    )
+
+
+_NAMED_KEYS = {key.value for key in Keys} | {"comma", "space"}

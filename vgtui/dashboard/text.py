@@ -21,6 +21,16 @@ def norm_text(value: float) -> str:
     return "0" if value == 0 else f"{value:.1e}"
 
 
+def value_text(value: float | None) -> str:
+    """A norm, or the dash of an unknown one."""
+    return UNKNOWN if value is None else norm_text(value)
+
+
+def layer_name(layer: int, layers: int) -> str:
+    """What a row calls weight layer `layer` of `layers`: hidden layers count from 1."""
+    return "out" if layer == layers - 1 else str(layer + 1)
+
+
 def short_number(value: float | None) -> str:
     """A number for reading, three digits; unknown is a dash."""
     if value is None:

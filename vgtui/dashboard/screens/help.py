@@ -7,48 +7,62 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from vgtui.dashboard.keymap import KEYS
+from vgtui.dashboard.screens.overlay import Overlay
+from vgtui.dashboard.state import RunState
 from vgtui.themes import Palette
 
-EXPLANATION = """\
+SUBJECT = """\
 A network is trained by backpropagation: a layer's gradient is a product of one factor for each layer above it. \
 Where the factors are below 1, as with sigmoid, whose derivative is at most 0.25, the layers near the input get next \
-to nothing.
+to nothing: they starve, and the loss hardly falls. Other activations, BatchNorm, skip connections and a fitting \
+initialization are the cures."""
 
-Each row is a layer, the output layer on top: its gradient norm ‖∂E/∂W‖ as a number and a bar (one log axis for all), \
-its history since the start, the error signal ‖∂E/∂z‖, and its health relative to the output layer. A sparkline's \
-height shows the change of its own layer, its colour the level. 0 is a gradient of exactly 0, ! is NaN, ∞ is infinite, \
-and ╎ marks a change. Every change restarts the training from the same seed."""
+VIEW_WORDS = {
+    "sparklines": """\
+Each row is a layer, the output layer on top: the chosen norm as a number and a bar (one log axis for all), its \
+history since the start, a second norm, and its health relative to the output layer. A sparkline's height shows the \
+change of its own layer, its colour the level.""",
+    "heat map": """\
+The output layer is on top and time runs to the right; a colour is the power of ten of the chosen norm, as on the \
+scale below. Where there are more layers than lines, neighbours share one by their least.""",
+    "chain rule": """\
+factor is ‖δ_l‖ / ‖δ_l+1‖: what becomes of the error signal from the layer above to this one. It is what the \
+activation gives (rms φ′) times what the weights give. product is that of all factors down to this layer; ┊ is 0.25ⁿ, \
+the most that n sigmoids let through.""",
+}
+SIGNS = """\
+0 is exactly 0, ! is NaN, ∞ is infinite, – is unknown, ╎ marks a change. Every change restarts the training from the \
+same seed on the same batches, and the run before stays as dots in "by layer". A pinned run stays until it is \
+unpinned. Theory is that of wide layers at initialization, of one sample at a time."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Overlay):
     """Closes with escape, ? or q."""
 
-    BINDINGS = [("escape,question_mark,q", "dismiss", "Close")]
+    BINDINGS = [("question_mark,q", "dismiss", "Close")]
 
-    def __init__(self, palette: Palette, notes: Sequence[str]) -> None:
-        super().__init__()
-        self._palette = palette
+    def __init__(self, state: RunState, palette: Palette, notes: Sequence[str]) -> None:
+        super().__init__(state, palette)
         self._notes = notes
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help") as box:
+        with VerticalScroll(id="help", classes="dialog") as box:
             box.border_title = "Help"
             box.border_subtitle = "escape closes"
-            yield Static(Group(Text(EXPLANATION, self._palette.text), Text(), self._keys(), Text(), *self._remarks()))
+            words = Text("\n\n".join((SUBJECT, VIEW_WORDS[self.state.look.view], SIGNS)), self.palette.text)
+            yield Static(Group(words, Text(), self._keys(), Text(), *self._remarks()))
 
     def _keys(self) -> Table:
         table = Table.grid(padding=(0, 2))
         group = ""
-        for key in KEYS:
+        for key in self.state.keymap:
             if key.group != group:
                 group = key.group
-                table.add_row("", Text(group, f"bold {self._palette.accent}"))
-            table.add_row(Text(key.shown, f"bold {self._palette.accent}"), Text(key.help, self._palette.text))
+                table.add_row("", Text(group, f"bold {self.palette.accent}"))
+            table.add_row(Text(key.shown, f"bold {self.palette.accent}"), Text(key.help, self.palette.text))
         return table
 
     def _remarks(self) -> list[Text]:
-        return [Text(note, self._palette.muted) for note in self._notes]
+        return [Text(note, self.palette.muted) for note in self._notes]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from textwrap import wrap
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -10,23 +11,40 @@ from vgtui.charts.line_chart import Cell
 from vgtui.dashboard.widgets.lines import Lines
 
 LEFT_GUTTER = 6
+HINT_FROM_LINES = 10
 
 
 class Chart(Lines):
     """Subclasses draw the picture; the styles of its cells are colours."""
 
+    @property
+    def hint(self) -> str:
+        """A sentence for those who see the chart for the first time."""
+        raise NotImplementedError
+
     def draw(self, width: int, height: int) -> list[Strip]:
         if width < LEFT_GUTTER + 4 or height < 3 or not self.state.frame:
             return []
-        return self.picture(width, height)
+        hint: list[str] = []
+        if self.state.look.hints and height >= HINT_FROM_LINES:
+            hint = wrap(self.hint, width - 2)
+        muted = self.style(self.palette.muted)
+        return [*self.picture(width, height - len(hint)), *(Strip([Segment(f" {line}", muted)]) for line in hint)]
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
-        """The whole widget, `rows` lines."""
+        """The whole widget but the hint, `rows` lines."""
         raise NotImplementedError
 
-    def legend(self, entries: Sequence[tuple[str, str]], width: int) -> Strip:
-        """(words, colour) one after the other, cut at the width."""
-        return Strip([Segment(f" {words}", self.style(colour)) for words, colour in entries]).crop(0, width)
+    def legend(self, entries: Sequence[tuple[str, str]], width: int, most_lines: int = 1) -> list[Strip]:
+        """(words, colour) one after the other, in the lines that they need, at most `most_lines`; cut at the width."""
+        lines: list[list[Segment]] = [[]]
+        for words, colour in entries:
+            segment = Segment(f" {words}", self.style(colour))
+            used = sum(part.cell_length for part in lines[-1])
+            if used and used + segment.cell_length > width and len(lines) < most_lines:
+                lines.append([])
+            lines[-1].append(segment)
+        return [Strip(line).crop(0, width) for line in lines]
 
     def row(self, left: str, cells: Sequence[Cell], right: str = "") -> Strip:
         """A line of the picture between its ticks."""

@@ -1,4 +1,4 @@
-"""The chart "gradient by layer": the profile from the input to the output, with the ghost of the run before."""
+"""The chart "by layer": the profile from the input to the output, beside theory, pinned runs and the run before."""
 
 import math
 
@@ -7,44 +7,94 @@ from numpy.typing import NDArray
 from rich.segment import Segment
 from textual.strip import Strip
 
+from engine.theory import Prediction
+from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines, logarithms, tick_rows
 from vgtui.charts.strip_chart import INFINITE, NAN, ZERO
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
+from vgtui.recordings.frames import Frame
+from vgtui.training.quantities import ACTIVATION, GRADIENT, SIGNAL, Quantity
 
 LEAST_DECADES = 2
 TICK_EVERY = 3
 """Rows between two ticks of the vertical axis."""
+DASH = 3
+"""Dots between two dots of a dashed line."""
 
 
 class GradientByLayer(Chart):
-    """log10 ‖∂E/∂W‖ over the layers."""
+    """log10 of the chosen quantity over the layers."""
 
-    BORDER_TITLE = "Gradient by layer"
+    @property
+    def hint(self) -> str:
+        if self.state.look.quantity is not GRADIENT:
+            return "The same numbers, the input on the left."
+        return "A fall to the left is a vanishing gradient."
+
+    def update_title(self) -> None:
+        title = f"{self.state.look.quantity.title} by layer"
+        if title != self.border_title:  # setting it repaints the whole chart
+            self.border_title = title
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
-        assert self.state.frame
-        norms, ghost = self.state.frame.layers.grad_norm, self.state.ghost
-        series = self.palette.series
-        lines = [_line(norms, series.measured, joined=True)]
+        frame = self.state.frame
+        assert frame
+        quantity, series = self.state.look.quantity, self.palette.series
+        values = quantity.of(frame.layers)
+        width = columns - LEFT_GUTTER
+        measured = _line(values, series.measured, joined=True)
         legend = [("━ measured", series.measured)]
-        if ghost:
-            lines.insert(0, _line(ghost.grad_norm, series.ghost, joined=False))
-            legend.append((f"· last run ({ghost.label})", series.ghost))
+        lines: list[Line] = []
+        theory: list[Line] = []
+        if self.state.ghost:
+            lines.append(_line(quantity.of(self.state.ghost.layers), series.ghost))
+            legend.append((f"· last run ({self.state.ghost.label})", series.ghost))
+        for number, pin in enumerate(self.state.pins):
+            colour = series.pinned[number % len(series.pinned)]
+            lines.append(_line(quantity.of(pin.layers), colour))
+            legend.append((f"· {pin.label}", colour))
+        if self.state.look.theory:
+            curve, words = self._theory(quantity, frame)
+            if curve is not None:
+                theory.append(_dashed(logarithms(curve), series.theory, width))
+            legend.insert(1, (words, series.theory))
+        # theory lies on top: where it is right, it would be hidden
+        lines += [measured, *theory]
+        heads = self.legend(legend, columns, most_lines=max(1, rows // 5))
         span = _decades(lines)
-        width, height = columns - LEFT_GUTTER, rows - 2
-        most = max(len(line.xs) for line in lines)
+        height = rows - 1 - len(heads)
+        if height < 1:
+            return heads
+        most = round(max(max(line.xs, default=0) for line in lines)) + 1
         picture = draw_lines(lines, (0, max(most - 1, 1)), span, width, height)
-        self._add_signs(norms, picture[-1], most)
+        self._add_signs(values, picture[-1], most)
         ticks = tick_rows(span, height, most=max(2, height // TICK_EVERY))
         body = [self.row(ticks.get(number, ""), cells) for number, cells in enumerate(picture)]
-        return [self.legend(legend, columns), *body, self._layer_ticks(most, width)]
+        return [*heads, *body, self._layer_ticks(most, width)]
 
-    def _add_signs(self, norms: NDArray[np.float64], bottom: list[Cell], most: int) -> None:
+    def _theory(self, quantity: Quantity, frame: Frame) -> tuple[NDArray[np.float64] | None, str]:
+        """The curve of theory with its words, or why there is none."""
+        theory = self.state.theory()
+        if not isinstance(theory, Prediction):
+            return None, theory or ""
+        first = self.state.first
+        if quantity is ACTIVATION:
+            return theory.activation_spread, "┄ theory at init"
+        if quantity not in (GRADIENT, SIGNAL):
+            return None, "no theory of the update ratio"
+        if first is None:
+            return None, "no theory: the run's first frame was not seen"
+        if quantity is SIGNAL:
+            return theory.signal_profile * first.layers.delta_norm[-1], "┄ theory at init"
+        return theory.gradient_profile * first.layers.grad_norm[-1], "┄ theory at init, one sample"
+
+    def _add_signs(self, values: NDArray[np.float64], bottom: list[Cell], most: int) -> None:
         """What has no logarithm stands on the lowest row."""
-        for layer, norm in enumerate(norms.tolist()):
-            sign = ZERO if norm == 0 else NAN if math.isnan(norm) else INFINITE if math.isinf(norm) else None
-            if sign:
-                bottom[_column(layer, most, len(bottom))] = Cell(sign, self.palette.health["vanished"])
+        for layer, value in enumerate(values.tolist()):
+            if value is None or 0 < value < math.inf:
+                continue
+            sign = ZERO if value == 0 else NAN if math.isnan(value) else INFINITE
+            bottom[_column(layer, most, len(bottom))] = Cell(sign, self.palette.health["vanished"])
 
     def _layer_ticks(self, layers: int, width: int) -> Strip:
         line = [" "] * width
@@ -57,8 +107,16 @@ class GradientByLayer(Chart):
         return Strip([Segment("layer ".rjust(LEFT_GUTTER) + "".join(line), self.style(self.palette.muted))])
 
 
-def _line(norms: NDArray[np.float64], colour: str, *, joined: bool) -> Line:
-    return Line(colour, range(len(norms)), logarithms(norms), joined)
+def _line(values: NDArray[np.float64], colour: str, *, joined: bool = False) -> Line:
+    known = values.filled(np.nan) if isinstance(values, np.ma.MaskedArray) else values
+    return Line(colour, range(len(values)), logarithms(known), joined)
+
+
+def _dashed(logs: list[float], colour: str, width: int) -> Line:
+    """A line through all layers as dots at even distances, so that it lies beside a joined one."""
+    xs = np.linspace(0, len(logs) - 1, max(2, width * DOTS_ACROSS // DASH))
+    ys = np.interp(xs, np.arange(len(logs)), logs)
+    return Line(colour, xs.tolist(), ys.tolist(), joined=False)
 
 
 def _decades(lines: list[Line]) -> tuple[float, float]:

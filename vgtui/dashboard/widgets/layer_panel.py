@@ -1,93 +1,167 @@
-"""The panel of all layers: numbers, sparklines and words side by side, scrolled together."""
+"""The panel of all layers, in one of three views that are scrolled together."""
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 
-from vgtui.dashboard.messages import LayerChosen
-from vgtui.dashboard.state import RunState
+from vgtui.dashboard.messages import LayerChosen, LayerOpened, LayersScrolled
+from vgtui.dashboard.state import VIEWS, RunState
+from vgtui.dashboard.widgets.chain_rule_rows import ChainRuleRows
+from vgtui.dashboard.widgets.heat_map_view import HeatMapView
+from vgtui.dashboard.widgets.hint import Hint
 from vgtui.dashboard.widgets.layer_rows import LayerNumbers, LayerRows, LayerWords
+from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.sparklines import Sparklines
 from vgtui.themes import Palette
 
-BAR_FROM, DELTA_FROM = 48, 58
-"""The widths from which there is room for the bars and for the error signal beside a sparkline of twenty cells."""
+BAR_FROM, SECOND_FROM = 48, 58
+"""The widths from which there is room for the bars and for a second number beside a sparkline of twenty cells."""
+HINT_FROM_LINES = 16
 MOST_LINES = 3
 """A sparkline is at most so many cells high."""
 
+HINTS = {
+    "sparklines": "Each row is a layer, the output on top. A short bar is a layer that hardly learns; "
+    "a sparkline's height is its change, its colour the level.",
+    "heat map": "Each row is a layer, the output on top, and time runs to the right: "
+    "a layer whose colour is near the low end of the scale hardly learns.",
+    "chain rule": "On its way down, the error signal is multiplied by one factor a layer. "
+    "Factors below 1 starve the layers near the input.",
+}
 
-class LayerPanel(Horizontal):
-    """One row a layer, output on top. Numbers change a few times a second, sparklines with every frame."""
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
-        super().__init__()
-        self.border_title = "Gradient norm per layer, log10 ‖∂E/∂W‖"
+class LayerPanel(Vertical):
+    """The view that the user chose, or in a second panel the one after it.
+
+    Numbers change a few times a second, sparklines with every frame.
+    """
+
+    def __init__(self, state: RunState, palette: Palette, views_further: int = 0, id: str | None = None) -> None:
+        super().__init__(id=id)
         self.state = state
+        self._views_further = views_further
         self._room = 1
-        self._fitted_width = 0
+        self._fitted: tuple[object, ...] = ()
         self.numbers = LayerNumbers(state, palette)
         self.sparklines = Sparklines(state, palette)
         self.words = LayerWords(state, palette)
+        self.heat_map = HeatMapView(state, palette)
+        self.chain = ChainRuleRows(state, palette)
+        self._hint = Hint(state, palette)
+        self._beside = Horizontal(self.numbers, self.sparklines, self.words)
 
     def compose(self) -> ComposeResult:
-        yield self.numbers
-        yield self.sparklines
-        yield self.words
+        yield self._beside
+        yield self.heat_map
+        yield self.chain
+        yield self._hint
 
     @property
-    def rows(self) -> tuple[LayerRows, LayerRows, LayerRows]:
-        return self.numbers, self.sparklines, self.words
+    def view(self) -> str:
+        """What is shown here."""
+        return VIEWS[(VIEWS.index(self.state.look.view) + self._views_further) % len(VIEWS)]
+
+    @property
+    def _parts(self) -> tuple[Lines, ...]:
+        """Everything that is drawn in the present view."""
+        views: dict[str, tuple[Lines, ...]] = {
+            "sparklines": (self.numbers, self.sparklines, self.words),
+            "heat map": (self.heat_map,),
+            "chain rule": (self.chain,),
+        }
+        return views[self.view]
 
     def set_palette(self, palette: Palette) -> None:
-        for part in self.rows:
+        for part in (self.numbers, self.sparklines, self.words, self.heat_map, self.chain, self._hint):
             part.palette = palette
+            part.redraw()
+
+    def redraw(self) -> None:
+        """Draw the present view as the state is now."""
+        self._fit()
+        for part in self._parts:
             part.redraw()
 
     def advance(self) -> None:
         """Draw what the newest frame adds to the sparklines."""
-        self.fit_rows()
-        self.sparklines.advance()
-        scale = self.sparklines.decades_per_cell
-        hidden = max(0, self.state.layers - self._room)
-        more = f"{hidden} more: ↑ ↓ · " if hidden else ""
-        subtitle = f"{more}sparklines: {scale:g} {'decade' if scale == 1 else 'decades'} a cell"
-        if subtitle != self.border_subtitle:  # setting it repaints the whole panel
-            self.border_subtitle = subtitle
+        self._fit()
+        if self.view == "sparklines":
+            self.sparklines.advance()
+        self._say()
 
     def draw_numbers(self, begins: bool) -> None:
         """Draw the newest frame's numbers; `begins`: it is the first of a run."""
-        self.numbers.fit_axis(begins)
-        self.numbers.redraw()
-        self.words.redraw()
+        if self.view == "sparklines":
+            self.numbers.fit_axis(begins)
+            self.numbers.redraw()
+            self.words.redraw()
+        elif self.view == "chain rule":
+            self.chain.fit_axis(begins)
+            self.chain.redraw()
+        else:
+            self.heat_map.redraw()
 
-    def fit_rows(self) -> None:
-        """Fit the parts into the width, the rows into the height, and keep the chosen layer in sight."""
-        width, lines = self.content_size.width, self.content_size.height - 1
-        if lines < 1:
+    def _say(self) -> None:
+        """Title and subtitle; setting one repaints the whole panel, so only where it differs."""
+        quantity, hidden = self.state.look.quantity, max(0, self.state.layers - self._room)
+        facts = [f"{hidden} more: ↑ ↓"] if hidden and self.view != "heat map" else []
+        if self.view == "chain rule":
+            title = "Chain rule: ‖δ_l‖ / ‖δ_l+1‖ from layer to layer"
+            if self.chain.has_bound:
+                facts.append("┊ 0.25ⁿ, the most that sigmoid lets through")
+        else:
+            title = f"{quantity.title} per layer, log10 {quantity.symbol}"
+            if self.view == "sparklines":
+                scale = self.sparklines.decades_per_cell
+                facts.append(f"sparklines: {scale:g} {'decade' if scale == 1 else 'decades'} a cell")
+        subtitle = " · ".join(facts)
+        if title != self.border_title:
+            self.border_title = title
+        if subtitle != self.border_subtitle:
+            self.border_subtitle = subtitle
+
+    def _fit(self) -> None:
+        """Fit the view into the room that there is, and keep the chosen layer in sight."""
+        width, height = self.content_size
+        if height < 2:
             return
+        hint = HINTS[self.view] if self.state.look.hints and height >= HINT_FROM_LINES else ""
+        lines = height - 1 - self._hint.fit(hint, width)
         self._show_columns(width)
         layers = self.state.layers
-        height = max(1, min(MOST_LINES, lines // layers))
-        self._room = room = lines // height
+        row_height = max(1, min(MOST_LINES, lines // layers)) if self.view == "sparklines" else 1
+        self._room = room = max(1, lines // row_height)
         top = min(max(self.numbers.top, self.state.selected), self.state.selected + room - 1, layers - 1)
         top = max(top, min(room, layers) - 1)
-        if (top, height) != (self.numbers.top, self.numbers.row_height):
-            for part in self.rows:
-                part.top, part.row_height = top, height
+        for part in (self.numbers, self.sparklines, self.words, self.chain):
+            if (top, row_height) != (part.top, part.row_height):
+                part.top, part.row_height = top, row_height
                 part.redraw()
 
     def _show_columns(self, width: int) -> None:
-        if width != self._fitted_width:
-            self._fitted_width = width
-            with_bar, with_delta = width >= BAR_FROM, width >= DELTA_FROM
-            self.numbers.with_bar, self.words.with_delta = with_bar, with_delta
+        if (width, self.view) != self._fitted:
+            self._fitted = (width, self.view)
+            with_bar, with_second = width >= BAR_FROM, width >= SECOND_FROM
+            self.numbers.with_bar, self.words.with_second = with_bar, with_second
             self.numbers.styles.width = self.numbers.columns
             self.words.styles.width = self.words.columns
+            self._beside.display = self.view == "sparklines"
+            self.heat_map.display = self.view == "heat map"
+            self.chain.display = self.view == "chain rule"
 
     def on_resize(self) -> None:
         self.advance()
 
     def on_click(self, event: events.Click) -> None:
-        place = self.numbers.layer_at(event.screen_y - self.numbers.region.y)
-        if place and place[0] < self.state.layers:
-            self.post_message(LayerChosen(place[0]))
+        part: LayerRows | HeatMapView = (
+            self.heat_map if self.view == "heat map" else self.chain if self.view == "chain rule" else self.numbers
+        )
+        layer = part.layer_at(event.screen_y - part.region.y)
+        if layer is not None and layer < self.state.layers:
+            self.post_message(LayerOpened(layer) if event.chain > 1 else LayerChosen(layer))
+
+    def on_mouse_scroll_up(self) -> None:
+        self.post_message(LayersScrolled(1))
+
+    def on_mouse_scroll_down(self) -> None:
+        self.post_message(LayersScrolled(-1))

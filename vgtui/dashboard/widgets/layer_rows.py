@@ -2,29 +2,63 @@
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.segment import Segment
 from textual.strip import Strip
 
-from engine.diagnosis import layer_health
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import norm_text
+from vgtui.dashboard.text import layer_name, value_text
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.themes import Palette
+from vgtui.training.quantities import GRADIENT, SIGNAL, Quantity, entry
 
-LABEL, VALUE, BAR, DELTA, WORD = 4, 7, 12, 7, 9
+LABEL, VALUE, BAR, WORD = 5, 7, 12, 9
 """Widths in cells."""
-LEVEL_FLOOR, LEVEL_CEILING = -16.0, 0.0
-"""The log10 norms between which the colours of a theme's `levels` are spread."""
-BAR_FLOOR, BAR_CEILING, BAR_STEP = -15, 1, 5
-"""The decades of the bars' axis, and by how many it grows downwards when a layer falls below."""
+BAR_STEP = 5
+"""By how many decades an axis grows downwards when a layer falls below."""
 
 
-def level_colour(palette: Palette, level: float) -> str:
-    """The colour of a log10 norm; −∞ has the lowest, ∞ and NaN the highest."""
+def level_colour(palette: Palette, quantity: Quantity, level: float) -> str:
+    """The colour of a log10 value; −∞ has the lowest, ∞ the highest, NaN its own."""
     if math.isnan(level):
         return palette.health["NaN"]
-    share = (level - LEVEL_FLOOR) / (LEVEL_CEILING - LEVEL_FLOOR)
-    return palette.levels[int(min(max(share, 0.0), 1.0) * (len(palette.levels) - 1))]
+    share = (level - quantity.floor) / (quantity.ceiling - quantity.floor)
+    return palette.levels[round(min(max(share, 0.0), 1.0) * (len(palette.levels) - 1))]
+
+
+class LogAxis:
+    """Decades from a floor to a ceiling. Within a run the floor only falls, so that bars can be compared over time."""
+
+    def __init__(self, floor: int, ceiling: int) -> None:
+        self._first_floor = floor
+        self.floor, self.ceiling = floor, ceiling
+
+    def fit(self, values: NDArray[np.float64], begins: bool) -> None:
+        """Reach the least value that is above 0."""
+        if begins:
+            self.floor = self._first_floor
+        known = np.ma.compressed(values) if isinstance(values, np.ma.MaskedArray) else values
+        finite = known[(known > 0) & np.isfinite(known)]
+        if len(finite):
+            least = math.log10(float(finite.min()))
+            self.floor -= BAR_STEP * max(0, math.ceil((self.floor - least) / BAR_STEP))
+
+    def place(self, value: float, width: int) -> float:
+        """Where a value above 0 is among `width` cells, within them."""
+        share = (math.log10(value) - self.floor) / (self.ceiling - self.floor)
+        return min(max(share, 0.0), 1.0) * width
+
+    def bar(self, value: float | None, width: int) -> str:
+        """A bar up to the value; at least half a cell where there is a finite value above 0."""
+        if value is None or not 0 < value < math.inf:
+            return ""
+        halves = max(1, round(2 * self.place(value, width)))
+        return "━" * (halves // 2) + "╸" * (halves % 2)
+
+    def heading(self, width: int) -> str:
+        """The axis's ends over `width` cells."""
+        return f"{f'1e{self.floor}':<{width // 2}}{f'1e{self.ceiling}':>{width - width // 2}}"
 
 
 class LayerRows(Lines):
@@ -35,23 +69,27 @@ class LayerRows(Lines):
         self.top = 0
         self.row_height = 1
 
-    @property
-    def heading(self) -> str:
+    def heading(self, width: int) -> str:
         """What stands above the column."""
         raise NotImplementedError
 
-    def layer_at(self, line: int) -> tuple[int, int] | None:
+    def layer_at(self, line: int) -> int | None:
+        """The layer on a line of the widget."""
+        place = self._place(line)
+        return place[0] if place else None
+
+    def _place(self, line: int) -> tuple[int, int] | None:
         """The layer on a line of the widget, and which of its lines it is."""
         row, part = divmod(line - 1, self.row_height)
         layer = self.top - row
         return (layer, part) if line >= 1 and layer >= 0 else None
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        heading = Strip([Segment(f"{self.heading:<{width}}"[:width], self.style(self.palette.muted))], width)
+        heading = Strip([Segment(f"{self.heading(width):<{width}}"[:width], self.style(self.palette.muted))], width)
         return [heading, *(self._line(y, width) for y in range(1, height))]
 
     def _line(self, y: int, width: int) -> Strip:
-        place = self.layer_at(y)
+        place = self._place(y)
         if place is None or not self.state.frame:
             return Strip.blank(width, self.style(self.palette.text))
         selected = place[0] == self.state.selected
@@ -61,81 +99,86 @@ class LayerRows(Lines):
         """What stands on line `part` of a layer's row."""
         raise NotImplementedError
 
+    def label(self, layer: int, selected: bool) -> Segment:
+        """The layer's number, and a sign beside that of the chosen one."""
+        sign, colour = ("▸", self.palette.accent) if selected else (" ", self.palette.muted)
+        return Segment(f"{sign}{layer_name(layer, self.state.layers):>{LABEL - 1}} ", self.style(colour, selected))
+
 
 class LayerNumbers(LayerRows):
-    """The layer's number, its gradient norm, and a bar on a log axis that all layers share."""
+    """The layer's number, the value of the chosen quantity, and a bar on a log axis that all layers share."""
 
     def __init__(self, state: RunState, palette: Palette) -> None:
         super().__init__(state, palette)
         self.with_bar = True
-        self._floor = BAR_FLOOR
+        self._axis = LogAxis(GRADIENT.floor, GRADIENT.ceiling)
+        self._quantity = GRADIENT
 
     @property
     def columns(self) -> int:
         return LABEL + 1 + VALUE + 1 + (BAR + 1 if self.with_bar else 0)
 
-    @property
-    def heading(self) -> str:
-        label = f"{'':>{LABEL}} {'‖∂E/∂W‖':>{VALUE}} "
-        return label + f"{f'1e{self._floor}':<{BAR // 2}}{'1e' + str(BAR_CEILING):>{BAR - BAR // 2}}" * self.with_bar
+    def heading(self, width: int) -> str:
+        symbol = self.state.look.quantity.symbol
+        return f"{symbol:>{LABEL + 1 + VALUE}} " + self._axis.heading(BAR) * self.with_bar
 
     def fit_axis(self, begins: bool) -> None:
-        """Let the bars' axis reach the smallest norm; it never shrinks within a run."""
-        if begins:
-            self._floor = BAR_FLOOR
-        frame = self.state.frame
-        norms = [float(norm) for norm in frame.layers.grad_norm if 0 < norm < math.inf] if frame else []
-        if norms:
-            while math.log10(min(norms)) < self._floor:
-                self._floor -= BAR_STEP
+        """Let the bars' axis reach the smallest value."""
+        quantity = self.state.look.quantity
+        if quantity is not self._quantity:
+            self._quantity, self._axis = quantity, LogAxis(quantity.floor, quantity.ceiling)
+        if self.state.frame:
+            self._axis.fit(quantity.of(self.state.frame.layers), begins)
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
         frame = self.state.frame
         if part or frame is None:
             return []
-        norm = float(frame.layers.grad_norm[layer])
-        label = "out" if layer == self.state.layers - 1 else str(layer + 1)
-        colour = self.palette.health[layer_health(frame.layers.grad_norm)[layer]]
-        parts = [
-            Segment(
-                f"{label:>{LABEL}} ", self.style(self.palette.accent if selected else self.palette.muted, selected)
-            ),
-            Segment(f"{norm_text(norm):>{VALUE}} ", self.style(colour, selected)),
-        ]
+        quantity = self.state.look.quantity
+        value = entry(quantity.of(frame.layers), layer)
+        style = self.style(self._colour(quantity, layer, value), selected)
+        parts = [self.label(layer, selected), Segment(f"{value_text(value):>{VALUE}} ", style)]
         if self.with_bar:
-            parts.append(Segment(f"{self._bar(norm):<{BAR}} ", self.style(colour, selected)))
+            parts.append(Segment(f"{self._axis.bar(value, BAR):<{BAR}} ", style))
         return parts
 
-    def _bar(self, norm: float) -> str:
-        if not 0 < norm < math.inf:
-            return ""
-        share = (math.log10(norm) - self._floor) / (BAR_CEILING - self._floor)
-        halves = max(1, round(min(share, 1.0) * 2 * BAR))
-        return "━" * (halves // 2) + "╸" * (halves % 2)
+    def _colour(self, quantity: Quantity, layer: int, value: float | None) -> str:
+        """Health for the gradient, the level for what has no health of its own."""
+        if quantity is GRADIENT:
+            return self.palette.health[self.state.health[layer]]
+        if value is None:
+            return self.palette.muted
+        return level_colour(
+            self.palette, quantity, math.log10(value) if value > 0 else -math.inf if value == 0 else value
+        )
 
 
 class LayerWords(LayerRows):
-    """The error signal's norm, and the layer's health in a word."""
+    """A second number beside the chosen one, and the layer's health in a word."""
 
     def __init__(self, state: RunState, palette: Palette) -> None:
         super().__init__(state, palette)
-        self.with_delta = True
+        self.with_second = True
 
     @property
     def columns(self) -> int:
-        return 1 + (DELTA + 1 if self.with_delta else 0) + WORD + 1
+        return 1 + (VALUE + 1 if self.with_second else 0) + WORD + 1
 
     @property
-    def heading(self) -> str:
-        return f" {'‖∂E/∂z‖':>{DELTA}} " * self.with_delta + " " * (not self.with_delta) + "health"
+    def _second(self) -> Quantity:
+        """The error signal, as ReLU may hide the effect from the gradient; beside another quantity the gradient."""
+        return SIGNAL if self.state.look.quantity is GRADIENT else GRADIENT
+
+    def heading(self, width: int) -> str:
+        return (f" {self._second.symbol:>{VALUE}} " if self.with_second else " ") + "health"
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
         frame = self.state.frame
         if part or frame is None:
             return []
-        word = layer_health(frame.layers.grad_norm)[layer]
-        delta = f" {norm_text(float(frame.layers.delta_norm[layer])):>{DELTA}}" if self.with_delta else ""
+        word = self.state.health[layer]
+        second = f" {value_text(float(self._second.of(frame.layers)[layer])):>{VALUE}}" if self.with_second else ""
         return [
-            Segment(f"{delta} ", self.style(self.palette.text, selected)),
+            Segment(f"{second} ", self.style(self.palette.text, selected)),
             Segment(f"{word:<{WORD}}", self.style(self.palette.health[word], selected)),
         ]

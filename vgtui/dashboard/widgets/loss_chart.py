@@ -1,6 +1,7 @@
 """The chart of loss and accuracy since the start, over every change."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from vgtui.charts.line_chart import Cell, Line, draw_lines
 from vgtui.charts.strip_chart import MARK, points_per_dot
 from vgtui.dashboard.text import short_number
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
-from vgtui.training.history import ACCURACY, LOSS, VALIDATION, means
+from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION, means
 
 RIGHT_GUTTER = 5
 
@@ -20,6 +21,13 @@ class LossChart(Chart):
     """The loss on a log axis at the left, the accuracies from 0 to 100 % at the right."""
 
     BORDER_TITLE = "Loss and accuracy"
+
+    @property
+    def hint(self) -> str:
+        classes = self.state.header.dataset.classes if self.state.header else 0
+        if not classes:
+            return ""
+        return f"Guessing {classes} classes: loss {math.log(classes):.2f}, right in {100 / classes:.0f} %."
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
         assert self.state.frame
@@ -33,7 +41,8 @@ class LossChart(Chart):
         loss, accuracy, validation = _log10(averaged[:, LOSS]), averaged[:, ACCURACY], averaged[:, VALIDATION]
         span = _loss_span(loss)
         shares = [Line(series.validation, xs, validation.tolist()), Line(series.accuracy, xs, accuracy.tolist())]
-        picture = draw_lines([Line(series.loss, xs, loss.tolist())], ends, span, width, height)
+        losses = [*self._pinned(averaged[:, STEP], history.marks, per_dot), Line(series.loss, xs, loss.tolist())]
+        picture = draw_lines(losses, ends, span, width, height)
         for row, over in zip(picture, draw_lines(shares, ends, (0.0, 1.0), width, height), strict=True):
             row[:] = [upper if upper.style else lower for lower, upper in zip(row, over, strict=True)]
         for column in {mark // per_dot // DOTS_ACROSS for mark in history.marks}:
@@ -48,7 +57,16 @@ class LossChart(Chart):
             (f"━ validation {short_number(float(frame.validation_accuracy))}", series.validation),
         ]
         body = [self.row(left.get(number, ""), cells, right.get(number, "")) for number, cells in enumerate(picture)]
-        return [self.legend(legend, columns), *body]
+        return [*self.legend(legend, columns), *body]
+
+    def _pinned(self, steps: NDArray[np.float64], marks: list[int], per_dot: int) -> Iterator[Line]:
+        """The losses of pinned runs, at the same steps as those of the present run."""
+        begin = -(-marks[-1] // per_dot) if marks else 0
+        colours = self.palette.series.pinned
+        for number, pin in enumerate(self.state.pins):
+            losses = np.interp(steps[begin:], pin.steps, pin.loss, right=np.nan)
+            xs = range(begin, len(steps))
+            yield Line(colours[number % len(colours)], xs, _log10(losses).tolist(), joined=False)
 
 
 def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,6 @@ from vgtui.charts.strip_chart import StripChart
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.widgets.layer_rows import LayerRows, level_colour
 from vgtui.themes import Palette
-from vgtui.training.quantities import GRADIENT
 
 
 class Sparklines(LayerRows):
@@ -22,8 +21,7 @@ class Sparklines(LayerRows):
         self._chart = StripChart()
         self._bottom = 0
 
-    @property
-    def heading(self) -> str:
+    def heading(self, width: int) -> str:
         return "since the start →"
 
     @property
@@ -52,16 +50,15 @@ class Sparklines(LayerRows):
             return {}
         self._bottom = max(0, self.top + 1 - room)
         shown = slice(self._bottom, min(self.top + 1, self.state.history.layers))
-        return self._chart.update(self.state.history, GRADIENT, shown, width, self.row_height)
+        return self._chart.update(self.state.history, self.state.look.quantity, shown, width, self.row_height)
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
         place = layer - self._bottom
         if not 0 <= place < len(self._chart.levels):
             return []
         cells = self._chart.cells[(len(self._chart.levels) - 1 - place) * self.row_height + part]
-        colours = [
-            level_colour(self.palette, level) for level in np.nan_to_num(self._chart.levels[place], nan=0).tolist()
-        ]
+        quantity, levels = self.state.look.quantity, np.nan_to_num(self._chart.levels[place], nan=0).tolist()
+        colours = [level_colour(self.palette, quantity, level) for level in levels]
         pairs = zip(colours, cells, strict=True)
         return [
             Segment("".join(cell for _, cell in group), self.style(colour, selected))

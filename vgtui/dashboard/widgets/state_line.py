@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from rich.text import Text
+from textual import events
 from textual.widget import Widget
 
+from vgtui.dashboard.messages import SettingChosen
 from vgtui.dashboard.state import RunState, switch_text
 from vgtui.dashboard.text import count_text, plain
 from vgtui.themes import Palette
@@ -20,6 +22,12 @@ class StateLine(Widget):
         super().__init__()
         self.state = state
         self.palette = palette
+        self._places: dict[str, range] = {}
+
+    def on_click(self, event: events.Click) -> None:
+        for name, columns in self._places.items():
+            if event.x in columns:
+                self.post_message(SettingChosen(name))
 
     def render(self) -> Text:
         left, right = self._settings(), self._progress(with_backend=True)
@@ -42,9 +50,11 @@ class StateLine(Widget):
         if self.state.wanted.dataset != "digits":
             parts["dataset"] = plain(Path(self.state.wanted.dataset).name)
         line = Text(" vgtui  " if wide else " ", self.palette.accent)
+        self._places = {}
         for place, (name, words) in enumerate(parts.items()):
             if place:
                 line.append(" · ", self.palette.muted)
+            self._places[name] = range(line.cell_len, line.cell_len + len(words))
             if self.state.is_pending(name):
                 line.append(f"{words}…", self.palette.pending)
             else:
@@ -57,6 +67,8 @@ class StateLine(Widget):
             line.append(f"{plain(state.header.backend.name)} {state.header.backend.dtype}   ", self.palette.muted)
         if state.frame:
             line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)
+        if state.look.rate:
+            line.append(f"{state.pictures_per_second:.0f} fps   ", self.palette.muted)
         if state.fault:
             line.append("stopped ", self.palette.health["vanished"])
         elif state.paused:

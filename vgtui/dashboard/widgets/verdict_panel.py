@@ -1,15 +1,14 @@
 """The verdict in words, the keys that would help, and the numbers of the chosen layer."""
 
-import numpy as np
 from rich.text import Text
 from textual.widget import Widget
 
 from engine.diagnosis import Health, VerdictKind
-from vgtui.dashboard.keymap import cure_key
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.text import count_text, norm_text, plain, share_text, short_number
 from vgtui.recordings.frames import Frame
 from vgtui.themes import Palette
+from vgtui.training.quantities import entry
 
 COLOUR_OF: dict[VerdictKind, Health] = {
     "healthy": "learning",
@@ -22,8 +21,10 @@ COLOUR_OF: dict[VerdictKind, Health] = {
     "frozen": "weak",
 }
 """Which colour of health a verdict has."""
-ROOM_FOR_LAYER = 5
-"""Lines from which the chosen layer is described too."""
+ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
+"""Lines from which the chosen layer is described too, and from which it begins with what is trained."""
+ROOM_FOR_CURES = 40
+"""Columns from which cures are named beside their keys."""
 
 
 class VerdictPanel(Widget):
@@ -46,25 +47,36 @@ class VerdictPanel(Widget):
             )
         if not state.frame:
             return Text("starting the training process …", self.palette.muted)
-        sentence = self._sentence(state.frame)
+        parts = [self._sentence(state.frame)]
+        if state.look.hints and self.size.height >= ROOM_FOR_INTRODUCTION:
+            parts.insert(0, self._introduction())
         if self.size.height >= ROOM_FOR_LAYER:
-            sentence.append("\n")
-            sentence.append_text(self._layer(state.frame))
-        return sentence
+            parts.append(self._layer(state.frame))
+        return Text("\n").join(parts)
+
+    def _introduction(self) -> Text:
+        """What is trained, in words."""
+        shown = self.state.shown
+        if shown is None:
+            return Text()
+        network, data = shown.network, shown.dataset
+        what = "handwritten digits" if data.name == "digits" else plain(data.name)
+        return Text(f"{network.hidden_layers} {network.activation} layers learn {what}.\n", self.palette.text)
 
     def _sentence(self, frame: Frame) -> Text:
         verdict = frame.verdict
         text = Text(verdict.message, self.palette.health[COLOUR_OF[verdict.kind]])
         if verdict.kind == "non-finite":
             text.append(f", found at step {count_text(frame.step)}; training is paused")
-        rate = self.state.wanted.training.learning_rate
-        keys = [cure_key(cure, rate) for cure in verdict.cures]
-        if keys:
-            text.append("; try ", self.palette.text)
-            for place, key in enumerate(keys):
-                if place:
-                    text.append(" or " if place == len(keys) - 1 else ", ", self.palette.text)
-                text.append(key, f"bold {self.palette.accent}")
+        if not verdict.cures:
+            return text
+        text.append("; press " if self.size.width >= ROOM_FOR_CURES else "; ", self.palette.text)
+        for place, cure in enumerate(verdict.cures):
+            if place:
+                text.append(" or " if place == len(verdict.cures) - 1 else ", ", self.palette.text)
+            text.append(self.state.keymap.cure_keys(cure, self.state.wanted), f"bold {self.palette.accent}")
+            if self.size.width >= ROOM_FOR_CURES:
+                text.append(f" ({cure.text})", self.palette.text)
         return text
 
     def _layer(self, frame: Frame) -> Text:
@@ -76,16 +88,10 @@ class VerdictPanel(Widget):
             f" ± {short_number(float(layers.activation_std[layer]))}",
             f"φ′ {short_number(float(layers.derivative_rms[layer]))}",
         ]
-        if (saturated := _known(layers.saturated, layer)) is not None:
+        if (saturated := entry(layers.saturated, layer)) is not None:
             facts.append(f"saturated {share_text(saturated)}")
-        if (dead := _known(layers.dead, layer)) is not None:
+        if (dead := entry(layers.dead, layer)) is not None:
             facts.append(f"dead {share_text(dead)}")
         facts.append(f"weights {short_number(float(layers.weight_norm[layer]))}")
-        facts.append(f"last update {short_number(_known(layers.update_ratio, layer))} of them")
+        facts.append(f"last update {short_number(entry(layers.update_ratio, layer))} of them")
         return Text.assemble((f"{name}: ", self.palette.accent), (" · ".join(facts), self.palette.muted))
-
-
-def _known(values: "np.ma.MaskedArray[tuple[int], np.dtype[np.float64]]", layer: int) -> float | None:
-    """An entry, None where it is masked."""
-    value: float | None = values.tolist()[layer]
-    return value

@@ -1,0 +1,105 @@
+"""A look inside of one layer: its histograms, its numbers, its history, its factor in the chain rule."""
+
+from collections.abc import Callable
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from engine.chain_rule import chain_rule
+from engine.diagnosis import layer_label
+from vgtui.dashboard.screens.overlay import Overlay
+from vgtui.dashboard.state import RunState
+from vgtui.dashboard.text import UNKNOWN, count_text, norm_text, share_text, short_number
+from vgtui.dashboard.widgets.histogram_chart import HistogramChart
+from vgtui.dashboard.widgets.layer_history import LayerHistory
+from vgtui.themes import Palette
+from vgtui.training.quantities import entry
+
+REFRESH_SECONDS = 1.0
+"""How often the histograms are asked for again while the screen is open."""
+
+
+class LayerScreen(Overlay):
+    """← and → go to the neighbours. What is shown is asked of the source when it is shown, and once a second."""
+
+    BINDINGS = [
+        ("left,down", "go(-1)", "Towards the input"),
+        ("right,up", "go(1)", "Towards the output"),
+        ("enter,q", "dismiss", "Close"),
+    ]
+
+    def __init__(
+        self, state: RunState, palette: Palette, choose: Callable[[int], None], inspect: Callable[[int], None]
+    ) -> None:
+        super().__init__(state, palette)
+        self._choose, self._inspect = choose, inspect
+        self._histograms = (
+            HistogramChart(state, palette, "activations", "Activations h"),
+            HistogramChart(state, palette, "weights", "Weights W"),
+            HistogramChart(state, palette, "gradients", "Gradient ∂E/∂W"),
+        )
+        self._history = LayerHistory(state, palette)
+        self._facts = Static()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="layer", classes="dialog") as box:
+            box.border_subtitle = "← → neighbours · escape closes"
+            yield self._facts
+            yield Horizontal(*self._histograms, id="histograms")
+            yield self._history
+
+    def on_mount(self) -> None:
+        self._ask()
+        self.set_interval(REFRESH_SECONDS, self._ask)
+        self.state_changed()
+
+    def action_go(self, step: int) -> None:
+        layer = min(max(self.state.selected + step, 0), self.state.layers - 1)
+        if layer != self.state.selected:
+            self._choose(layer)
+            self.state.inspected = None
+            self._ask()
+            self.state_changed()
+
+    def _ask(self) -> None:
+        self._inspect(self.state.selected)
+
+    def state_changed(self) -> None:
+        label = layer_label(self.state.selected, self.state.layers)
+        title = f"Inside of {label}, of {self.state.layers - 1} hidden layers"
+        box = self.query_one("#layer")
+        if box.border_title != title:
+            box.border_title = title
+        self._facts.update(self._words())
+        self._history.update_title()
+        for part in (*self._histograms, self._history):
+            part.palette = self.palette
+            part.redraw()
+
+    def _words(self) -> Text:
+        state, palette, text = self.state, self.palette, Text()
+        if state.frame is None or state.shown is None:
+            return Text("no frame yet", palette.muted)
+        layer, layers, info = state.selected, state.frame.layers, None
+        if state.header and layer < len(state.header.layers):
+            info = state.header.layers[layer]
+        chain = chain_rule(state.shown.network, layers)
+        shares = {"saturated": entry(layers.saturated, layer), "dead units": entry(layers.dead, layer)}
+        facts = {
+            "step": count_text(state.frame.step),
+            "shape": f"{info.fan_in} → {info.fan_out}" if info else UNKNOWN,
+            "‖∂E/∂W‖": norm_text(float(layers.grad_norm[layer])),
+            "‖∂E/∂z‖": norm_text(float(layers.delta_norm[layer])),
+            "factor ‖δ_l‖/‖δ_l+1‖": short_number(entry(chain.factor, layer)),
+            "rms φ′": short_number(entry(chain.activation, layer)),
+            "‖W‖": short_number(float(layers.weight_norm[layer])),
+            "‖ΔW‖/‖W‖": short_number(entry(layers.update_ratio, layer)),
+            **{name: share_text(share) for name, share in shares.items() if share is not None},
+        }
+        for name, value in facts.items():
+            text.append(f"{name} ", palette.muted)
+            text.append(f"{value}   ", palette.text)
+        text.append(state.health[layer], palette.health[state.health[layer]])
+        return text

@@ -1,0 +1,25 @@
+"""What lies over the main screen: it reads the same state, and is told when that has changed."""
+
+from textual.screen import ModalScreen
+
+from vgtui.dashboard.state import RunState
+from vgtui.themes import Palette
+
+
+class Overlay(ModalScreen[None]):
+    """Closes with escape."""
+
+    BINDINGS = [("escape", "dismiss", "Close")]
+
+    def __init__(self, state: RunState, palette: Palette) -> None:
+        super().__init__()
+        self.state = state
+        self.palette = palette
+
+    def state_changed(self) -> None:
+        """The state has something new; draw what is shown of it here."""
+
+    def set_palette(self, palette: Palette) -> None:
+        """Draw in these colours from now on."""
+        self.palette = palette
+        self.state_changed()

@@ -1,0 +1,114 @@
+"""Every setting of the run as a form. It takes the words of the command line and refuses with the same."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Select, Static
+
+from engine.errors import UsageError
+from vgtui.dashboard.screens.overlay import Overlay
+from vgtui.dashboard.state import RunState
+from vgtui.dashboard.text import plain
+from vgtui.options import NONE, OPTIONS, Option, option_of, settings_from, values_of
+from vgtui.themes import Palette
+from vgtui.training.settings import RunSettings
+
+
+class SettingsScreen(Overlay):
+    """Enter in a field, or ctrl+s, applies all of them; escape leaves everything as it was."""
+
+    BINDINGS = [("ctrl+s", "apply", "Apply")]
+
+    def __init__(
+        self, state: RunState, palette: Palette, apply: Callable[[RunSettings], None], focused: str | None = None
+    ) -> None:
+        super().__init__(state, palette)
+        self._apply = apply
+        self._focused = focused
+        self._values = values_of(state.wanted)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="settings", classes="dialog") as box:
+            box.border_title = "Settings"
+            box.border_subtitle = "tab moves · enter or ctrl+s applies · escape closes"
+            with VerticalScroll():
+                for option in OPTIONS:
+                    with Horizontal(classes="field"):
+                        yield Label(Text(_name(option)), classes="name")
+                        yield self._editor(option)
+                        yield Label(Text(option.help), classes="remark")
+            yield Static(id="problem")
+            with Horizontal(id="buttons"):
+                yield Button("Apply", id="apply", variant="primary", compact=True)
+                yield Button("Cancel", id="cancel", compact=True)
+
+    def on_mount(self) -> None:
+        self._focus(self._focused or OPTIONS[0].field)
+
+    def _editor(self, option: Option) -> Widget:
+        value = self._values[option.field]
+        if option.kind == "switch":
+            return _Choice(
+                [("off", False), ("on", True)], value=value, allow_blank=False, id=option.field, compact=True
+            )
+        if option.choices and not option.open_ended:
+            names = [(name, name) for name in option.choices]
+            return _Choice(names, value=value, allow_blank=False, id=option.field, compact=True)
+        words = NONE if value is None else f"{value:g}" if option.kind == "number" else str(value)
+        suggester = SuggestFromList(option.choices) if option.choices else None
+        return Input(words, id=option.field, compact=True, suggester=suggester)
+
+    def _read(self) -> RunSettings:
+        """What the form says. Raises UsageError."""
+        values: dict[str, Any] = {}
+        for option in OPTIONS:
+            editor = self.query_one(f"#{option.field}")
+            if isinstance(editor, Input):
+                values[option.field] = option.parse(editor.value)
+            elif isinstance(editor, Select):
+                values[option.field] = editor.value
+        return settings_from(values)
+
+    def action_apply(self) -> None:
+        try:
+            settings = self._read()
+        except UsageError as error:
+            self._refuse(error)
+            return
+        self.dismiss()
+        self._apply(settings)
+
+    def _refuse(self, error: UsageError) -> None:
+        option = option_of(error.setting)
+        words = Text(plain(f"{_name(option)}: {error.problem}"), self.palette.health["vanished"])
+        self.query_one("#problem", Static).update(words)
+        self._focus(option.field)
+
+    def _focus(self, field: str) -> None:
+        self.query_one(f"#{field}").focus()
+
+    def on_input_submitted(self) -> None:
+        self.action_apply()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "apply":
+            self.action_apply()
+        else:
+            self.dismiss()
+
+    def on_click(self, event: events.Click) -> None:
+        if event.widget is self:  # beside the form
+            self.dismiss()
+
+
+_Choice: TypeAlias = Select[bool | str]
+
+
+def _name(option: Option) -> str:
+    return option.flag.removeprefix("--")

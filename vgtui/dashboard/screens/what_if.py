@@ -1,0 +1,105 @@
+"""What if: every single change of the network, measured, best first; enter applies the chosen one."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import DataTable, Static
+
+from engine.probe import Probe
+from vgtui.dashboard.screens.overlay import Overlay
+from vgtui.dashboard.state import RunState
+from vgtui.dashboard.text import norm_text
+from vgtui.themes import Palette
+
+COLUMNS = ("change", "first / output layer", "times as now", "update, first / output")
+SETTING_WORDS = {"batch_norm": "BatchNorm", "skip_connections": "skip connections", "initialization": "init"}
+
+
+class WhatIfScreen(Overlay):
+    """The rows come one by one, and are kept sorted: a ratio near 1 means that the first layer learns like the last."""
+
+    BINDINGS = [("w,q", "dismiss", "Close")]
+
+    def __init__(self, state: RunState, palette: Palette, apply: Callable[[str, Any], None]) -> None:
+        super().__init__(state, palette)
+        self._apply = apply
+        self._shown = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="what-if", classes="dialog") as box:
+            box.border_title = "What if: every single change, at its initialization"
+            box.border_subtitle = "enter applies · escape closes"
+            yield Static(id="progress")
+            table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
+            for column in COLUMNS:
+                table.add_column(column)
+            yield table
+
+    def on_mount(self) -> None:
+        self.query_one(DataTable).focus()
+        self.state_changed()
+
+    def state_changed(self) -> None:
+        tried = self.state.tried
+        total = tried[-1].total if tried else 0
+        first = self.state.first
+        now = _ratio(first.layers.grad_norm) if first else math.nan
+        words = f"now: {norm_text(now)} of the output layer's gradient reaches layer 1"
+        if len(tried) < total or not tried:
+            words += f"   measuring {len(tried)} of {total or '…'}"
+        self.query_one("#progress", Static).update(Text(words, self.palette.muted))
+        if len(tried) != self._shown:
+            self._shown = len(tried)
+            self._fill(sorted((entry.probe for entry in tried), key=distance_from_one), now)
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        setting, _, value = str(event.row_key.value).partition("=")
+        probe = next(
+            entry.probe
+            for entry in self.state.tried
+            if (entry.probe.setting, str(entry.probe.value)) == (setting, value)
+        )
+        self.dismiss()
+        self._apply(probe.setting, probe.value)
+
+    def _fill(self, probes: list[Probe], now: float) -> None:
+        """All rows anew, in their order; the cursor stays where it is."""
+        table: DataTable[Text] = self.query_one(DataTable)
+        row = table.cursor_row
+        table.clear()
+        for probe in probes:
+            ratio = float(probe.gradient_ratio)
+            table.add_row(
+                Text(change_words(probe.setting, probe.value), self.palette.text),
+                Text(norm_text(ratio), self._colour(ratio), justify="right"),
+                Text(norm_text(ratio / now) if now else "–", self.palette.muted, justify="right"),
+                Text(norm_text(float(probe.update_ratio)), self.palette.muted, justify="right"),
+                key=f"{probe.setting}={probe.value}",
+            )
+        table.move_cursor(row=row)
+
+    def _colour(self, ratio: float) -> str:
+        health = self.palette.health
+        if not ratio > 1e-8:
+            return health["vanished"]
+        return health["learning"] if 1e-3 <= ratio <= 1e3 else health["exploding" if ratio > 1e3 else "weak"]
+
+
+def change_words(setting: str, value: object) -> str:
+    """A change as people say it."""
+    name = SETTING_WORDS.get(setting, setting)
+    return f"{name} {'on' if value is True else 'off' if value is False else value}"
+
+
+def distance_from_one(probe: Probe) -> float:
+    """In decades; ∞ for what is 0, not finite or cannot be had."""
+    ratio = float(probe.gradient_ratio)
+    return abs(math.log10(ratio)) if 0 < ratio < math.inf else math.inf
+
+
+def _ratio(norms: Any) -> float:
+    return float(norms[0] / norms[-1]) if norms[-1] else math.nan

@@ -1,0 +1,30 @@
+"""A sentence under a chart for those who see it for the first time."""
+
+from textwrap import wrap
+
+from rich.segment import Segment
+from textual.strip import Strip
+
+from vgtui.dashboard.widgets.lines import Lines
+
+MOST_LINES = 2
+
+
+class Hint(Lines):
+    """Wraps its words into at most two lines, and takes as many as it needs; none where they do not fit."""
+
+    words = ""
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        style = self.style(self.palette.muted)
+        return [Strip([Segment(f" {line}", style)]) for line in wrap(self.words, max(1, width - 2))[:height]]
+
+    def fit(self, words: str, width: int) -> int:
+        """Say this, in a panel of this width. Returns the lines that it takes."""
+        lines = len(wrap(words, max(1, width - 2))) if words else 0
+        height = lines if lines <= MOST_LINES else 0
+        if (words, height) != (self.words, self.styles.height.value if self.styles.height else -1):
+            self.words = words
+            self.styles.height = height
+            self.redraw()
+        return height

@@ -1,0 +1,46 @@
+"""A histogram of a layer's activations, weights or gradients in a frame."""
+
+from rich.segment import Segment
+from textual.strip import Strip
+
+from engine.inspection import Histogram
+from vgtui.charts.histogram import draw_histogram
+from vgtui.dashboard.state import RunState
+from vgtui.dashboard.text import count_text, norm_text, share_text
+from vgtui.dashboard.widgets.lines import Lines
+from vgtui.themes import Palette
+
+
+class HistogramChart(Lines):
+    """The picture, its ends and what has no place in it."""
+
+    def __init__(self, state: RunState, palette: Palette, part: str, title: str) -> None:
+        super().__init__(state, palette)
+        self.border_title = title
+        self._part = part
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        inspected = self.state.inspected
+        muted, text = self.style(self.palette.muted), self.style(self.palette.text)
+        if inspected is None or height < 3:
+            return [Strip([Segment(" measuring …", muted)])]
+        histogram: Histogram = getattr(inspected.inspection, self._part)
+        if not any(histogram.counts):
+            return [Strip([Segment(" nothing finite here", self.style(self.palette.health["NaN"]))])]
+        low, high = norm_text(histogram.low), norm_text(histogram.high)
+        picture = draw_histogram(histogram.counts, width, height - 2)
+        colour = self.style(self.palette.series.measured)
+        return [
+            *(Strip([Segment(row, colour)]) for row in picture),
+            Strip([Segment(f"{low}{high:>{max(1, width - len(low))}}", muted)]),
+            Strip([Segment(self._facts(histogram), text)]).crop(0, width),
+        ]
+
+    def _facts(self, histogram: Histogram) -> str:
+        finite = sum(histogram.counts)
+        facts = [f"{count_text(finite + histogram.non_finite)} values"]
+        if histogram.zeros:
+            facts.append(f"{share_text(histogram.zeros / finite)} exactly 0")
+        if histogram.non_finite:
+            facts.append(f"{count_text(histogram.non_finite)} NaN or ∞")
+        return ", ".join(facts)

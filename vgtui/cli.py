@@ -14,6 +14,7 @@ import vgtui
 from engine.config import BACKEND_NAMES
 from engine.errors import UsageError, unknown_name
 from vgtui.options import NONE, OPTIONS, Option, flag_of, settings_from
+from vgtui.terminal import is_dumb, replace_unencodable
 from vgtui.training.settings import RunSettings
 
 USAGE_EXIT = 2
@@ -63,6 +64,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0, 1 for a fault, 2 for wrong usage, 128 + n for a signal n."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    replace_unencodable()
     try:
         if words and not words[0].startswith("-"):
             return _command(words[0], words[1:])
@@ -110,7 +112,6 @@ def _dashboard(words: Sequence[str]) -> int:
     if not 0.1 <= chosen.fps <= 60:
         raise UsageError("fps", f"{chosen.fps:g} is out of range; it takes a number from 0.1 to 60")
     settings = _settings_of(chosen)
-    from vgtui.terminal import is_dumb
     from vgtui.themes import find_palette
 
     if chosen.theme is not None:

@@ -1,7 +1,10 @@
 """What the terminal can show, by the conventions of its environment."""
 
+import codecs
+import io
 import locale
 import os
+import sys
 import unicodedata
 
 _NAMES = {
@@ -10,6 +13,7 @@ _NAMES = {
     "━": "=", "╸": "-", "╎": ":", "┊": ":", "┄": "-", "ⁿ": "n", "²": "2", "±": "~", "▀": "#", "█": "#", "�": "?",
     "⭘": "o", "●": "*", "▲": "^", "▼": "v", "▶": ">", "▔": "-", "▁": "_", "▎": "|", "▊": "|", "▌": "|", "▐": "|",
 }  # fmt: skip
+_HANDLER = "vgtui.ascii"
 _BRAILLE, _BRAILLE_END = 0x2800, 0x28FF
 _DOT_ROWS = (0, 1, 2, 0, 1, 2, 3, 3)
 """The row, from the top, of each bit of a braille character."""
@@ -33,6 +37,19 @@ def is_dumb() -> bool:
 def to_ascii(text: str) -> str:
     """The text with one ASCII character for each of its characters; a line of braille becomes a line of - . and '."""
     return text if text.isascii() else text.translate(_TABLE)
+
+
+def replace_unencodable() -> None:
+    """Let stdout and stderr write in ASCII what their encoding does not have, rather than raise."""
+    codecs.register_error(_HANDLER, _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_HANDLER)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return to_ascii(error.object[error.start : error.end]), error.end
 
 
 class _Table(dict[int, str]):

@@ -86,6 +86,17 @@ def test_a_step_makes_no_copy_to_the_host_and_a_measurement_one(
     assert transfers == ["to host"]
 
 
+@pytest.mark.parametrize(("network", "training"), CONFIGURATIONS[:3], ids=IDS[:3])
+def test_a_look_inside_needs_no_hidden_wait(network: NetworkConfig, training: TrainingConfig) -> None:
+    backend, *_ = strict_backend()
+    trainer, host = (Trainer(network, training, load_dataset("digits"), b) for b in (backend, select_backend("numpy")))
+    for layer in range(network.hidden_layers + 1):
+        ours, theirs = trainer.inspect(layer), host.inspect(layer)
+        assert ours.weights == theirs.weights
+        assert ours.gradients.low == pytest.approx(theirs.gradients.low, rel=1e-4)
+        assert sum(ours.activations.counts) == sum(theirs.activations.counts)
+
+
 def test_the_strict_device_refuses_what_would_wait() -> None:
     array = DeviceArray(np.ones(3))
     for wait in (lambda: bool(array[0]), lambda: float(array[0]), lambda: np.asarray(array), lambda: array.item()):

@@ -90,16 +90,21 @@ class Terminal:
             self._unread.append((time.monotonic(), data))
             self.received += data
 
-    def replay(self) -> Iterator[tuple[float, int | None]]:
-        """Interpret what was read and not looked at yet: when each piece came, and the step after it."""
+    def replay_lines(self) -> Iterator[tuple[float, str]]:
+        """Interpret what was read and not looked at yet: when each piece came, and the line of state after it."""
         while self._unread:
             when, data = self._unread.pop(0)
             self._stream.feed(data)
-            yield when, self.step_on(str(self._screen.display[0]))
+            yield when, str(self._screen.display[0])
+
+    def replay(self) -> Iterator[tuple[float, int | None]]:
+        """When each piece came that was read and not looked at yet, and the step after it."""
+        for when, line in self.replay_lines():
+            yield when, self.step_on(line)
 
     def _interpret(self) -> None:
         """Emulating a terminal is slow, so it waits until somebody looks."""
-        for _ in self.replay():
+        for _ in self.replay_lines():
             pass
 
     def wait_for(self, condition: Callable[[], object], seconds: float = TIMEOUT) -> float:

@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
 from engine.backend import select_backend
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import load_dataset
+from engine.probe import probe
 from engine.threads import threads_for
 from engine.trainer import Trainer
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.training.client import LiveRun
-from vgtui.training.protocol import Refused
+from vgtui.training.protocol import Inspected, Refused, Tried
 from vgtui.training.settings import RunSettings
 
 SMALL = RunSettings(NetworkConfig(hidden_layers=3, width=8), TrainingConfig(batch_size=16))
@@ -185,6 +187,65 @@ async def test_the_last_words_of_a_worker_explain_its_end(start_run: StartRun, m
     assert isinstance(answer, Event)
     assert "ended with code 1: " in answer.message
     assert "\n" not in answer.message
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_a_look_inside_is_the_engines_and_comes_also_while_paused(start_run: StartRun, paused: bool) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    if paused:
+        run.pause()
+    run.inspect(2)
+    while not isinstance(answer := await asyncio.wait_for(run.next_answer(), 10), Inspected):
+        assert isinstance(answer, Frame)
+    trainer = Trainer(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy"))
+    for _ in range(answer.step):
+        trainer.step()
+    assert answer.inspection == trainer.inspect(2)
+
+
+async def test_a_layer_that_is_not_there_any_more_is_not_looked_into(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    run.inspect(99)
+    run.inspect(0)
+    while not isinstance(answer := await asyncio.wait_for(run.next_answer(), 10), Inspected):
+        assert isinstance(answer, Frame)
+    assert answer.inspection.layer == 0
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_every_single_change_is_tried_between_steps(start_run: StartRun, paused: bool) -> None:
+    run = start_run(SMALL)
+    first = await next_frame(run)
+    if paused:
+        run.pause()
+    run.try_changes()
+    tried: list[Tried] = []
+    last: Frame = first
+    while not tried or len(tried) < tried[-1].total:
+        answer = await asyncio.wait_for(run.next_answer(), 10)
+        if isinstance(answer, Tried):
+            tried.append(answer)
+        else:
+            assert isinstance(answer, Frame)
+            last = answer
+    expected = list(probe(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy")))
+    assert [entry.probe for entry in tried] == expected
+    assert [entry.number for entry in tried] == list(range(1, len(expected) + 1))
+    if not paused:
+        assert last.step > first.step
+
+
+async def test_a_restart_ends_the_trials(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    run.try_changes()
+    run.restart(replace(SMALL, network=replace(SMALL.network, activation="relu")))
+    while not isinstance(answer := await asyncio.wait_for(run.next_answer(), 10), Header):
+        assert isinstance(answer, Tried)
+    for _ in range(5):
+        assert isinstance(await asyncio.wait_for(run.next_answer(), 10), Frame)
 
 
 async def test_closing_ends_the_worker(start_run: StartRun) -> None:

@@ -1,6 +1,7 @@
 """`vgtui run`: the same training process as the dashboard's, written to a file or a pipe."""
 
 import asyncio
+import io
 import signal
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def run(settings: RunSettings, steps: int, every: int, output: str, format_name:
     Raises UsageError for an output that cannot be written or settings that cannot be had.
     """
     with (
-        _opened(output) as file,
+        _opened(output, format_name) as file,
         showing_progress(steps, "steps", quiet=output == "-" and sys.stdout.isatty()) as advance,
     ):
         return asyncio.run(_run(settings, steps, every, _WRITERS[format_name](file), advance))
@@ -81,8 +82,10 @@ def _cancel_on_signals() -> list[int]:
 
 
 @contextmanager
-def _opened(output: str) -> Iterator[IO[str]]:
+def _opened(output: str, format_name: str) -> Iterator[IO[str]]:
     if output == "-":
+        if format_name in ("jsonl", "csv") and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # a file format, whatever the locale
         yield sys.stdout
         sys.stdout.flush()
         return

@@ -186,7 +186,7 @@ class MainScreen(Screen[None]):
         self._charts_stale = True
         for panel in self._shown_panels:
             panel.draw_numbers(begins)
-        self._verdict.refresh()
+        self._verdict.redraw()
         self._state_line.refresh()
         if overlay := self._overlay:
             overlay.state_changed()
@@ -320,7 +320,7 @@ class MainScreen(Screen[None]):
         self.state.selected = layer
         for panel in self._shown_panels:
             panel.redraw()
-        self._verdict.refresh()
+        self._verdict.redraw()
 
     def action_next_view(self) -> None:
         look = self.state.look

@@ -1,6 +1,5 @@
 """The heat map: every layer over the whole run, two layers to a line, colour by log10."""
 
-import math
 from itertools import groupby
 
 import numpy as np
@@ -9,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from vgtui.charts.heat_map import HeatMap, heat_map
+from vgtui.charts.heat_map import HeatMap, bands_of, heat_map
 from vgtui.charts.strip_chart import INFINITE, MARK, NAN, ZERO
 from vgtui.dashboard.text import layer_name
 from vgtui.dashboard.widgets.layer_rows import LABEL
@@ -37,16 +36,13 @@ class HeatMapView(Lines):
         columns, lines = width - LABEL - 1, height - 2
         if columns < 1 or lines < 1 or not self.state.frame:
             return []
-        bands_per_line = 1 if self.colourless else HALVES
-        picture = heat_map(self.state.history, self.state.look.quantity, columns, lines * bands_per_line)
-        # a network of few layers fills the room: each is several bands high
-        height_of_band = max(1, lines * bands_per_line // len(picture.levels))
+        picture = heat_map(self.state.history, self.state.look.quantity, columns, lines * self._per_line)
+        height_of_band = self._height_of_band(len(picture.layers), lines)
         cells = np.repeat(self._cells(picture), height_of_band, axis=0)
-        if len(cells) % bands_per_line:
+        if len(cells) % self._per_line:
             cells = np.vstack([cells, np.full((1, columns), BLANK)])
-        rows = cells.reshape(-1, bands_per_line, columns)
-        lines_of_band = height_of_band / bands_per_line
-        labels = self._labels(picture, lines_of_band, len(rows))
+        rows = cells.reshape(-1, self._per_line, columns)
+        labels = self._labels(picture, height_of_band, len(rows))
         body = [
             Strip([self._label(labels, y), *self._line(row[0], row[-1], picture.marks)]) for y, row in enumerate(rows)
         ]
@@ -55,13 +51,19 @@ class HeatMapView(Lines):
     def layer_at(self, line: int) -> int | None:
         """The layer on a line of the widget; where several share it, the one nearest to the input."""
         lines = self.size.height - 2
-        bands_per_line = 1 if self.colourless else HALVES
-        most_bands = max(1, lines * bands_per_line)
-        layers = self.state.layers
-        layers_per_band = math.ceil(layers / most_bands)
-        bands = math.ceil(layers / layers_per_band)
-        band = (line - 1) * bands_per_line // max(1, most_bands // bands)
-        return (bands - 1 - band) * layers_per_band if 0 <= line - 1 < lines and band < bands else None
+        if not 1 <= line <= lines:
+            return None
+        bands = bands_of(self.state.layers, lines * self._per_line)
+        band = (line - 1) * self._per_line // self._height_of_band(len(bands), lines)
+        return bands[band].start if band < len(bands) else None
+
+    @property
+    def _per_line(self) -> int:
+        return 1 if self.colourless else HALVES
+
+    def _height_of_band(self, bands: int, lines: int) -> int:
+        """A network of few layers fills the room: each is several half lines high."""
+        return max(1, lines * self._per_line // bands)
 
     def _cells(self, picture: HeatMap) -> NDArray[np.intp]:
         """The number of a colour for every cell, or what it is instead of one."""
@@ -104,17 +106,14 @@ class HeatMapView(Lines):
     def _colour(self, cell: int) -> str:
         return self.palette.levels[cell] if cell >= 0 else self.palette.background
 
-    def _labels(self, picture: HeatMap, lines_of_band: float, lines: int) -> dict[int, int]:
+    def _labels(self, picture: HeatMap, height_of_band: int, lines: int) -> dict[int, int]:
         """Lines with the layer whose number stands there: each layer's first line, or some of them, evenly."""
-        layers, per_band = self.state.layers, picture.layers_per_band
-        every = 1 if lines_of_band >= 1 and per_band == 1 else LABEL_EVERY
-        labels: dict[int, int] = {}
-        for layer in range(layers - 1, -1, -1):
-            line = int(picture.band_of(layer) * lines_of_band)
-            if line < lines and line % every == 0:
-                labels.setdefault(line, layer)
-        labels[min(lines - 1, int((len(picture.levels) - 1) * lines_of_band))] = 0
-        labels[int(picture.band_of(self.state.selected) * lines_of_band)] = self.state.selected
+        tops = {band * height_of_band // self._per_line: layers for band, layers in enumerate(picture.layers)}
+        every = 1 if len(tops) == len(picture.layers) == self.state.layers else LABEL_EVERY
+        labels = {line: layers[-1] for line, layers in tops.items() if line % every == 0}
+        labels[max(tops)] = 0
+        chosen = next(line for line, layers in reversed(tops.items()) if layers[-1] >= self.state.selected)
+        labels[chosen] = self.state.selected
         return labels
 
     def _label(self, labels: dict[int, int], line: int) -> Segment:
@@ -127,11 +126,13 @@ class HeatMapView(Lines):
         )
 
     def _heading(self, picture: HeatMap, width: int) -> Strip:
-        shared = picture.layers_per_band
+        sizes = {len(layers) for layers in picture.layers}
+        least, most = min(sizes), max(sizes)
         words = "layer  since the start →"
-        if shared > 1:
-            bands = "" if self.colourless else "half "
-            words += f"   a {bands}line is {shared} layers: the least of them"
+        if most > 1:
+            count = f"{most}" if least == most else f"{least}–{most}"
+            shared = f"{count} layers a {'line' if self.colourless else 'half line'}: the least"
+            words = f"{words}   {shared}" if len(words) + 3 + len(shared) <= width else f"layer  {shared}"
         return Strip([Segment(f"{words:<{width}}"[:width], self.style(self.palette.muted))])
 
     def _scale(self, width: int) -> Strip:

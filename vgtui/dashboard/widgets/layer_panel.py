@@ -9,7 +9,7 @@ from vgtui.dashboard.state import VIEWS, RunState
 from vgtui.dashboard.widgets.chain_rule_rows import ChainRuleRows
 from vgtui.dashboard.widgets.heat_map_view import HeatMapView
 from vgtui.dashboard.widgets.hint import Hint
-from vgtui.dashboard.widgets.layer_rows import LayerNumbers, LayerRows, LayerWords
+from vgtui.dashboard.widgets.layer_rows import LayerNumbers, LayerRows, LayerSecond, LayerWords
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.sparklines import Sparklines
 from vgtui.themes import Palette
@@ -44,11 +44,12 @@ class LayerPanel(Vertical):
         self._fitted: tuple[object, ...] = ()
         self.numbers = LayerNumbers(state, palette)
         self.sparklines = Sparklines(state, palette)
+        self.second = LayerSecond(state, palette)
         self.words = LayerWords(state, palette)
         self.heat_map = HeatMapView(state, palette)
         self.chain = ChainRuleRows(state, palette)
         self._hint = Hint(state, palette)
-        self._beside = Horizontal(self.numbers, self.sparklines, self.words)
+        self._beside = Horizontal(self.numbers, self.sparklines, self.second, self.words)
 
     def compose(self) -> ComposeResult:
         yield self._beside
@@ -65,14 +66,14 @@ class LayerPanel(Vertical):
     def _parts(self) -> tuple[Lines, ...]:
         """Everything that is drawn in the present view."""
         views: dict[str, tuple[Lines, ...]] = {
-            "sparklines": (self.numbers, self.sparklines, self.words),
+            "sparklines": (self.numbers, self.sparklines, self.second, self.words),
             "heat map": (self.heat_map,),
             "chain rule": (self.chain,),
         }
         return views[self.view]
 
     def set_palette(self, palette: Palette) -> None:
-        for part in (self.numbers, self.sparklines, self.words, self.heat_map, self.chain, self._hint):
+        for part in self.query(Lines):
             part.palette = palette
             part.redraw()
 
@@ -93,8 +94,8 @@ class LayerPanel(Vertical):
         """Draw the newest frame's numbers; `begins`: it is the first of a run."""
         if self.view == "sparklines":
             self.numbers.fit_axis(begins)
-            self.numbers.redraw()
-            self.words.redraw()
+            for part in (self.numbers, self.second, self.words):
+                part.redraw()
         elif self.view == "chain rule":
             self.chain.fit_axis(begins)
             self.chain.redraw()
@@ -108,7 +109,7 @@ class LayerPanel(Vertical):
         if self.view == "chain rule":
             title = "Chain rule: ‖δ_l‖ / ‖δ_l+1‖ from layer to layer"
             if self.chain.has_bound:
-                facts.append("┊ 0.25ⁿ, the most that sigmoid lets through")
+                facts.append("┊ 0.25ⁿ, the most that φ′ allows")
         else:
             title = f"{quantity.title} per layer, log10 {quantity.symbol}"
             if self.view == "sparklines":
@@ -133,7 +134,7 @@ class LayerPanel(Vertical):
         self._room = room = max(1, lines // row_height)
         top = min(max(self.numbers.top, self.state.selected), self.state.selected + room - 1, layers - 1)
         top = max(top, min(room, layers) - 1)
-        for part in (self.numbers, self.sparklines, self.words, self.chain):
+        for part in self.query(LayerRows):
             if (top, row_height) != (part.top, part.row_height):
                 part.top, part.row_height = top, row_height
                 part.redraw()
@@ -141,10 +142,10 @@ class LayerPanel(Vertical):
     def _show_columns(self, width: int) -> None:
         if (width, self.view) != self._fitted:
             self._fitted = (width, self.view)
-            with_bar, with_second = width >= BAR_FROM, width >= SECOND_FROM
-            self.numbers.with_bar, self.words.with_second = with_bar, with_second
-            self.numbers.styles.width = self.numbers.columns
-            self.words.styles.width = self.words.columns
+            self.numbers.with_bar = width >= BAR_FROM
+            self.second.display = width >= SECOND_FROM
+            for part in (self.numbers, self.second, self.words):
+                part.styles.width = part.columns
             self._beside.display = self.view == "sparklines"
             self.heat_map.display = self.view == "heat map"
             self.chain.display = self.view == "chain rule"

@@ -137,10 +137,10 @@ class LayerNumbers(LayerRows):
         quantity = self.state.look.quantity
         value = entry(quantity.of(frame.layers), layer)
         style = self.style(self._colour(quantity, layer, value), selected)
-        parts = [self.label(layer, selected), Segment(f"{value_text(value):>{VALUE}} ", style)]
+        words = f"{value_text(value):>{VALUE}} "
         if self.with_bar:
-            parts.append(Segment(f"{self._axis.bar(value, BAR):<{BAR}} ", style))
-        return parts
+            words += f"{self._axis.bar(value, BAR):<{BAR}} "
+        return [self.label(layer, selected), Segment(words, style)]
 
     def _colour(self, quantity: Quantity, layer: int, value: float | None) -> str:
         """Health for the gradient, the level for what has no health of its own."""
@@ -153,32 +153,37 @@ class LayerNumbers(LayerRows):
         )
 
 
-class LayerWords(LayerRows):
-    """A second number beside the chosen one, and the layer's health in a word."""
+class LayerSecond(LayerRows):
+    """A second number beside the chosen one."""
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
-        super().__init__(state, palette)
-        self.with_second = True
+    columns = VALUE + 1
 
     @property
-    def columns(self) -> int:
-        return 1 + (VALUE + 1 if self.with_second else 0) + WORD + 1
-
-    @property
-    def _second(self) -> Quantity:
+    def _quantity(self) -> Quantity:
         """The error signal, as ReLU may hide the effect from the gradient; beside another quantity the gradient."""
         return SIGNAL if self.state.look.quantity is GRADIENT else GRADIENT
 
     def heading(self, width: int) -> str:
-        return (f" {self._second.symbol:>{VALUE}} " if self.with_second else " ") + "health"
+        return f" {self._quantity.symbol:>{VALUE}}"
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
         frame = self.state.frame
         if part or frame is None:
             return []
+        value = float(self._quantity.of(frame.layers)[layer])
+        return [Segment(f" {value_text(value):>{VALUE}}", self.style(self.palette.text, selected))]
+
+
+class LayerWords(LayerRows):
+    """The layer's health in a word, which seldom changes."""
+
+    columns = 1 + WORD + 1
+
+    def heading(self, width: int) -> str:
+        return " health"
+
+    def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
+        if part or self.state.frame is None:
+            return []
         word = self.state.health[layer]
-        second = f" {value_text(float(self._second.of(frame.layers)[layer])):>{VALUE}}" if self.with_second else ""
-        return [
-            Segment(f"{second} ", self.style(self.palette.text, selected)),
-            Segment(f"{word:<{WORD}}", self.style(self.palette.health[word], selected)),
-        ]
+        return [Segment(f" {word:<{WORD}} ", self.style(self.palette.health[word], selected))]

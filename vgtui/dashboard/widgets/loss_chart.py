@@ -32,9 +32,15 @@ class LossChart(Chart):
     def picture(self, columns: int, rows: int) -> list[Strip]:
         assert self.state.frame
         frame, history, series = self.state.frame, self.state.history, self.palette.series
-        width, height = columns - LEFT_GUTTER - RIGHT_GUTTER, rows - 1
-        if width < 2:
-            return []
+        legend = [
+            (f"━ loss {short_number(float(frame.loss))}", series.loss),
+            (f"━ accuracy {short_number(float(frame.accuracy))}", series.accuracy),
+            (f"━ validation {short_number(float(frame.validation_accuracy))}", series.validation),
+        ]
+        heads = self.legend(legend, columns, most_lines=max(1, rows // 5))
+        width, height = columns - LEFT_GUTTER - RIGHT_GUTTER, rows - len(heads)
+        if width < 2 or height < 1:
+            return heads
         per_dot = points_per_dot(history.length, width * DOTS_ACROSS)
         averaged = means(history.scalars[: history.length], per_dot)
         xs, ends = range(len(averaged)), (0, width * DOTS_ACROSS - 1)
@@ -51,13 +57,8 @@ class LossChart(Chart):
                     row[column] = Cell(MARK, self.palette.border)
         left = {0: short_number(10 ** span[1]), height - 1: short_number(10 ** span[0])}
         right = {0: " 100%", height // 2: "  50%", height - 1: "   0%"}
-        legend = [
-            (f"━ loss {short_number(float(frame.loss))}", series.loss),
-            (f"━ accuracy {short_number(float(frame.accuracy))}", series.accuracy),
-            (f"━ validation {short_number(float(frame.validation_accuracy))}", series.validation),
-        ]
         body = [self.row(left.get(number, ""), cells, right.get(number, "")) for number, cells in enumerate(picture)]
-        return [*self.legend(legend, columns), *body]
+        return [*heads, *body]
 
     def _pinned(self, steps: NDArray[np.float64], marks: list[int], per_dot: int) -> Iterator[Line]:
         """The losses of pinned runs, at the same steps as those of the present run."""

@@ -1,13 +1,13 @@
 """The verdict in words, the keys that would help, and the numbers of the chosen layer."""
 
 from rich.text import Text
-from textual.widget import Widget
+from textual.strip import Strip
 
 from engine.diagnosis import Health, VerdictKind
-from vgtui.dashboard.state import RunState
 from vgtui.dashboard.text import count_text, norm_text, plain, share_text, short_number
+from vgtui.dashboard.widgets.lines import Lines
+from vgtui.dashboard.widgets.state_line import FULL_WIDTH
 from vgtui.recordings.frames import Frame
-from vgtui.themes import Palette
 from vgtui.training.quantities import entry
 
 COLOUR_OF: dict[VerdictKind, Health] = {
@@ -23,21 +23,21 @@ COLOUR_OF: dict[VerdictKind, Health] = {
 """Which colour of health a verdict has."""
 ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
 """Lines from which the chosen layer is described too, and from which it begins with what is trained."""
-ROOM_FOR_CURES = 40
+ROOM_FOR_CURES = 44
 """Columns from which cures are named beside their keys."""
 
 
-class VerdictPanel(Widget):
+class VerdictPanel(Lines):
     """Text that wraps; its most important sentence comes first."""
 
     BORDER_TITLE = "Verdict"
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
-        super().__init__()
-        self.state = state
-        self.palette = palette
+    def draw(self, width: int, height: int) -> list[Strip]:
+        console = self.app.console
+        lines = self._text().wrap(console, width)[:height]
+        return [Strip(line.render(console)).apply_style(self.style(self.palette.text)) for line in lines]
 
-    def render(self) -> Text:
+    def _text(self) -> Text:
         state = self.state
         if state.fault:
             return Text.assemble(
@@ -50,9 +50,17 @@ class VerdictPanel(Widget):
         parts = [self._sentence(state.frame)]
         if state.look.hints and self.size.height >= ROOM_FOR_INTRODUCTION:
             parts.insert(0, self._introduction())
+        if self.app.size.width < FULL_WIDTH:
+            parts.append(self._scores(state.frame))  # the chart of them has no room
         if self.size.height >= ROOM_FOR_LAYER:
             parts.append(self._layer(state.frame))
         return Text("\n").join(parts)
+
+    def _scores(self, frame: Frame) -> Text:
+        loss, accuracy, validation = (
+            short_number(float(value)) for value in (frame.loss, frame.accuracy, frame.validation_accuracy)
+        )
+        return Text(f"loss {loss} · accuracy {accuracy} · validation {validation}", self.palette.muted)
 
     def _introduction(self) -> Text:
         """What is trained, in words."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -55,17 +56,17 @@ class Sitting:
         await self.pilot.pause()
 
 
-def make_dashboard(source: ScriptedRun, theme: str = "dark") -> Dashboard:
-    return Dashboard(source, source.settings, load_palettes()[0], theme, fps=1000)
+def make_dashboard(source: ScriptedRun, theme: str = "dark", **options: Any) -> Dashboard:
+    return Dashboard(source, source.settings, load_palettes()[0], theme, fps=1000, **options)
 
 
 @asynccontextmanager
 async def open_dashboard(
-    source: ScriptedRun | None = None, size: tuple[int, int] = (120, 40)
+    source: ScriptedRun | None = None, size: tuple[int, int] = (120, 40), theme: str = "dark", **options: Any
 ) -> AsyncIterator[Sitting]:
     """The dashboard after the source's first frames."""
     source = source or ScriptedRun(RunSettings())
-    app = make_dashboard(source)
+    app = make_dashboard(source, theme, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         sitting = Sitting(app, pilot, source)
         await sitting.settle()

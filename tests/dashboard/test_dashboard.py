@@ -8,6 +8,7 @@ import pytest
 from engine.config import NetworkConfig, TrainingConfig
 from tests.dashboard.sitting import open_dashboard
 from tests.scripted_run import ScriptedRun, vanishing
+from vgtui.themes import load_palettes
 from vgtui.training.protocol import Refused
 from vgtui.training.settings import RunSettings
 from vgtui.training.source import Abilities
@@ -222,7 +223,7 @@ async def test_a_click_chooses_a_layer() -> None:
 
 
 async def test_help_lists_every_key_and_closes() -> None:
-    async with open_dashboard(size=(120, 60)) as sitting:
+    async with open_dashboard(size=(120, 110)) as sitting:
         await sitting.pilot.press("question_mark")
         await sitting.until(lambda: "The next activation." in sitting.text)
         for words in ("BatchNorm on or off.", "Train one step, then wait.", "seed 0", "Quit."):
@@ -234,12 +235,14 @@ async def test_help_lists_every_key_and_closes() -> None:
 
 async def test_the_theme_changes_live() -> None:
     async with open_dashboard() as sitting:
-        dark = sitting.app.export_screenshot()
-        await sitting.press("T")
-        light = sitting.app.export_screenshot()
-        assert "#fbfbf8" in light
-        assert "#11151c" in dark
-        assert "#11151c" not in light
+        grounds = {palette.background for palette in load_palettes()[0].values()}
+        seen = []
+        for _ in grounds:
+            picture = sitting.app.export_screenshot()
+            seen.append({ground for ground in grounds if ground in picture})
+            await sitting.press("T")
+        assert all(len(shown) == 1 for shown in seen)
+        assert set.union(*seen) == grounds
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 40), (100, 30), (80, 24), (60, 16), (40, 12), (20, 5), (1, 1)])

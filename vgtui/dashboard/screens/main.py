@@ -100,9 +100,9 @@ class MainScreen(Screen[None]):
 
     @property
     def _overlay(self) -> Overlay | None:
-        """What lies over this screen, if anything does."""
+        """What lies over this screen, if anything does; one that is only being made draws itself when it is there."""
         top = self.app.screen
-        return top if isinstance(top, Overlay) else None
+        return top if isinstance(top, Overlay) and top.is_mounted else None
 
     @work
     async def _follow(self) -> None:
@@ -354,8 +354,11 @@ class MainScreen(Screen[None]):
     # what lies over the screen
 
     def _open(self, overlay: Overlay) -> None:
-        """Put this over the screen, in place of what is there."""
-        if present := self._overlay:
+        """Put this over the screen, in place of what is there; while that is only being made, it stays."""
+        present = self.app.screen
+        if isinstance(present, Overlay):
+            if not present.is_mounted:
+                return
             present.dismiss()
         self.app.push_screen(overlay)
 

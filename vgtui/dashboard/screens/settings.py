@@ -36,7 +36,7 @@ class SettingsScreen(Overlay):
     def compose(self) -> ComposeResult:
         with Vertical(id="settings", classes="dialog") as box:
             box.border_title = "Settings"
-            box.border_subtitle = "tab moves · enter or ctrl+s applies · escape closes"
+            box.border_subtitle = "enter applies · escape closes"
             with VerticalScroll():
                 for option in OPTIONS:
                     with Horizontal(classes="field"):

@@ -49,12 +49,12 @@ class HeatMapView(Lines):
         return [self._heading(picture, width), *body, *[Strip([])] * (lines - len(body)), self._scale(width)]
 
     def layer_at(self, line: int) -> int | None:
-        """The layer on a line of the widget; where several share it, the one nearest to the input."""
+        """The layer on a line of the widget; where several share it, the lowest band's, and there the lowest."""
         lines = self.size.height - 2
         if not 1 <= line <= lines:
             return None
         bands = bands_of(self.state.layers, lines * self._per_line)
-        band = (line - 1) * self._per_line // self._height_of_band(len(bands), lines)
+        band = (line * self._per_line - 1) // self._height_of_band(len(bands), lines)
         return bands[band].start if band < len(bands) else None
 
     @property
@@ -108,7 +108,9 @@ class HeatMapView(Lines):
 
     def _labels(self, picture: HeatMap, height_of_band: int, lines: int) -> dict[int, int]:
         """Lines with the layer whose number stands there: each layer's first line, or some of them, evenly."""
-        tops = {band * height_of_band // self._per_line: layers for band, layers in enumerate(picture.layers)}
+        tops: dict[int, range] = {}
+        for band, layers in enumerate(picture.layers):
+            tops.setdefault(band * height_of_band // self._per_line, layers)
         every = 1 if len(tops) == len(picture.layers) == self.state.layers else LABEL_EVERY
         labels = {line: layers[-1] for line, layers in tops.items() if line % every == 0}
         labels[max(tops)] = 0

@@ -21,12 +21,9 @@ MOST_LINES = 3
 """A sparkline is at most so many cells high."""
 
 HINTS = {
-    "sparklines": "Each row is a layer, the output on top. A short bar is a layer that hardly learns; "
-    "a sparkline's height is its change, its colour the level.",
-    "heat map": "Each row is a layer, the output on top, and time runs to the right: "
-    "a layer whose colour is near the low end of the scale hardly learns.",
-    "chain rule": "On its way down, the error signal is multiplied by one factor a layer. "
-    "Factors below 1 starve the layers near the input.",
+    "sparklines": "Each row is a layer, the output on top; a short bar hardly learns. Height is change, colour is level.",
+    "heat map": "The output is on top, time runs to the right. Colours near the low end: layers that hardly learn.",
+    "chain rule": "On its way down the error signal meets one factor a layer; factors below 1 starve the first layers.",
 }
 
 

@@ -1,0 +1,208 @@
+"""What lies over the main screen: what if, look inside, settings, help."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.config import NetworkConfig, TrainingConfig
+from engine.inspection import Histogram, Inspection
+from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.scripted_run import ScriptedRun
+from vgtui.dashboard.screens.main import MainScreen
+from vgtui.options import OPTIONS, values_of
+from vgtui.training.protocol import Inspected
+from vgtui.training.settings import RunSettings
+from vgtui.training.source import Abilities
+
+
+async def test_what_if_lists_every_single_change_best_first() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w")
+        assert sitting.source.told == ["try changes"]
+        ratios = [float(ratio) for ratio in re.findall(r"│  \S[^│]*? +(\d\.\de[+-]\d\d) +\S+ +\S+ +│", sitting.text)]
+        assert len(ratios) == 20
+        assert ratios == sorted(ratios, reverse=True)  # all below 1 here
+        assert re.search(r"skip connections on +1\.0e\+00", sitting.text)
+        assert "measuring" not in sitting.text
+
+
+async def test_enter_applies_the_chosen_change() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w", "enter")
+        assert sitting.source.told == ["try changes", "restart"]
+        assert sitting.source.settings.network == NetworkConfig(skip_connections=True)
+        assert "skip on" in sitting.line
+        await sitting.press("w", "down", "down", "escape")
+        assert sitting.source.told == ["try changes", "restart", "try changes"]
+
+
+async def test_a_click_on_a_change_applies_it() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w")
+        lines = sitting.text.split("\n")
+        (line,) = (number for number, text in enumerate(lines) if "activation tanh" in text)
+        await sitting.pilot.click(offset=(15, line), times=2)
+        await sitting.settle()
+        assert sitting.source.settings.network == NetworkConfig(activation="tanh")
+
+
+async def test_a_look_inside_shows_the_layers_numbers_and_goes_to_neighbours() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("up", "up", "enter")
+        assert sitting.source.told == ["inspect 2"]
+        assert "Inside of layer 3, of 20 hidden layers" in sitting.text
+        for words in ("shape 64 → 64", "‖∂E/∂W‖ 2.0e-18", "rms φ′ 0.25", "saturated 50 %", "vanished", "1 128 values"):
+            assert words in sitting.text
+        assert "-1.0e+00" in sitting.text
+        await sitting.press("right", "right", "left", "left", "left")
+        assert sitting.source.told[1:] == [f"inspect {layer}" for layer in (3, 4, 3, 2, 1)]
+        assert "Inside of layer 2" in sitting.text
+        await sitting.press("escape")
+        assert "layer 2: gradient" in sitting.text
+
+
+async def test_a_look_inside_of_what_is_not_finite_says_so() -> None:
+    source = ScriptedRun(RunSettings())
+    async with open_dashboard(source) as sitting:
+        await sitting.press("enter")
+        broken = Histogram.of(np.array([np.nan, np.inf]))
+        partly = Histogram.of(np.array([0.0, 0.0, 1.0, np.nan]))
+        source.say(Inspected(110, Inspection(0, broken, partly, broken)))
+        await sitting.settle()
+        await sitting.until(lambda: "nothing finite here" in sitting.text)
+        assert "3 values" not in sitting.text
+        assert re.search(r"4 values, 67 % exactly 0", sitting.text)
+
+
+async def test_two_clicks_look_inside() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.pilot.click(offset=(20, 5), times=2)
+        await sitting.settle()
+        assert "Inside of layer 19" in sitting.text
+
+
+async def test_the_wheel_moves_through_the_layers() -> None:
+    async with open_dashboard() as sitting:
+        panel = sitting.app.main._panels[0]
+        panel.on_mouse_scroll_up()
+        panel.on_mouse_scroll_up()
+        await sitting.settle()
+        assert "layer 3: gradient" in sitting.text
+
+
+async def test_a_source_that_cannot_be_examined_says_so() -> None:
+    source = ScriptedRun(RunSettings())
+    source.abilities = Abilities()
+    async with open_dashboard(source) as sitting:
+        await sitting.press("w", "enter", "comma")
+        assert source.told == []
+        assert isinstance(sitting.app.screen, MainScreen)
+        await sitting.until(lambda: "this source cannot be looked into" in sitting.text)
+
+
+# settings
+
+
+async def set_field(sitting: Sitting, field: str, words: str) -> None:
+    sitting.app.screen.query_one(f"#{field}").focus()
+    await sitting.pilot.pause()
+    await sitting.press("home", "shift+end", *("backspace",), *words)
+
+
+async def test_the_form_has_every_setting_with_its_value() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("comma")
+        for option in OPTIONS:
+            assert sitting.app.screen.query(f"#{option.field}")
+        assert re.search(r"hidden-layers +20", sitting.text)
+        assert re.search(r"clip +none", sitting.text)
+        assert re.search(r"batch-norm +off", sitting.text)
+
+
+async def test_the_form_applied_unchanged_changes_nothing() -> None:
+    settings = RunSettings(
+        NetworkConfig(7, 32, "tanh", True, True, "gaussian", 1.5, 0.05, "float64"),
+        TrainingConfig(64, "adam", 0.003, 0.8, 1e-4, 2.5, 7),
+        "moons",
+        "numpy",
+        2,
+    )
+    async with open_dashboard(ScriptedRun(settings)) as sitting:
+        await sitting.press("comma", "ctrl+s")
+        assert sitting.source.settings == settings
+
+
+async def test_a_changed_form_restarts_with_all_changes() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("comma")
+        await set_field(sitting, "hidden_layers", "7")
+        await set_field(sitting, "gradient_clip", "0.5")
+        await sitting.press("enter")
+        assert sitting.source.settings == replace(
+            RunSettings(), network=NetworkConfig(hidden_layers=7), training=TrainingConfig(gradient_clip=0.5)
+        )
+        assert "7×64" in sitting.line
+
+
+@pytest.mark.parametrize(
+    ("field", "words", "sentence"),
+    [
+        ("learning_rate", "-1", "lr: -1.0 is out of range; it takes a number above 0"),
+        ("width", "x", 'width: "x" is no whole number'),
+        ("momentum", "", 'momentum: "" is no number'),
+        ("dataset", "digitz", 'dataset: no data set "digitz"; did you mean "digits"?'),
+    ],
+)
+async def test_a_wrong_value_is_refused_in_the_words_of_the_command_line(field: str, words: str, sentence: str) -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("comma")
+        await set_field(sitting, field, words)
+        await sitting.press("enter")
+        assert sentence in sitting.text
+        assert sitting.source.told == []
+        assert sitting.app.focused is sitting.app.screen.query_one(f"#{field}")
+        await sitting.press("escape")
+        assert sitting.app.main.state.wanted == RunSettings()
+
+
+async def test_a_click_on_the_state_line_opens_that_setting() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.pilot.click(offset=(sitting.line.index("xavier"), 0))
+        await sitting.settle()
+        assert sitting.app.focused is sitting.app.screen.query_one("#initialization")
+        await sitting.press("escape")
+        await sitting.pilot.click(offset=(sitting.line.index("sgd"), 0))
+        await sitting.settle()
+        assert sitting.app.focused is sitting.app.screen.query_one("#learning_rate")
+
+
+def test_the_values_of_settings_are_those_of_every_option() -> None:
+    values = values_of(RunSettings())
+    assert list(values) == [option.field for option in OPTIONS]
+    assert values["hidden_layers"] == 20
+    assert values["dataset"] == "digits"
+
+
+# help
+
+
+async def test_help_explains_the_present_view() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("question_mark")
+        assert "sparkline's height shows the change" in sitting.text
+        await sitting.press("escape", "v", "v", "question_mark")
+        assert "0.25ⁿ, the most that n sigmoids let through" in sitting.text
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60)])
+@pytest.mark.parametrize("key", ["w", "enter", "comma", "question_mark"])
+async def test_every_overlay_fits_every_size(key: str, size: tuple[int, int]) -> None:
+    async with open_dashboard(size=size) as sitting:
+        await sitting.press(key)
+        text = sitting.text
+        assert re.search(r"escape\s+closes", text)
+        assert "╰" in text
+        await sitting.press("escape")
+        assert isinstance(sitting.app.screen, MainScreen)

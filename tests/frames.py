@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.datasets import load_dataset
-from engine.diagnosis import diagnose
+from engine.diagnosis import PERSISTENCE, diagnose
 from engine.network import layer_shapes
 from engine.telemetry import LayerMeasurements
 from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
@@ -29,8 +29,11 @@ def make_header(settings: RunSettings, fallback_reason: str | None = None) -> He
     )
 
 
-def make_layers(norms: Sequence[float]) -> LayerMeasurements:
-    """Measurements whose gradient norms are these; every other field is a plausible constant."""
+def make_layers(norms: Sequence[float], dead: float | None = None) -> LayerMeasurements:
+    """Measurements whose gradient norms are these; every other field is a plausible constant.
+
+    dead: the share of dead units in the third layer, in a network that can have them.
+    """
     count = len(norms)
     values: dict[str, Any] = {}
     for field in fields(LayerMeasurements):
@@ -39,14 +42,18 @@ def make_layers(norms: Sequence[float]) -> LayerMeasurements:
         values[name] = np.array(norms, dtype=np.float64)
     hidden = np.arange(count) < count - 1
     values["saturated"] = np.ma.MaskedArray(np.full(count, 0.5), mask=~hidden)
-    values["dead"] = np.ma.MaskedArray(np.full(count, np.nan), mask=True)
+    values["dead"] = np.ma.MaskedArray(np.zeros(count), mask=~hidden if dead is not None else True)
+    if dead is not None:
+        values["dead"][2] = dead
     values["update_ratio"] = np.ma.MaskedArray(np.full(count, 1e-3), mask=False)
     return LayerMeasurements(**values)
 
 
-def make_frame(settings: RunSettings, norms: Sequence[float], step: int = 0, loss: float = 2.3) -> Frame:
-    """A frame with these gradient norms and the verdict on them."""
-    layers = make_layers(norms)
+def make_frame(
+    settings: RunSettings, norms: Sequence[float], step: int = 0, loss: float = 2.3, dead: float | None = None
+) -> Frame:
+    """A frame with these gradient norms and the verdict on them, as if it had been so before."""
+    layers = make_layers(norms, dead)
     return Frame(
         step=step,
         epoch=step // 11,
@@ -55,5 +62,5 @@ def make_frame(settings: RunSettings, norms: Sequence[float], step: int = 0, los
         validation_accuracy=Number(0.1),
         steps_per_second=800.0,
         layers=layers,
-        verdict=diagnose(settings.network, settings.training, [layers]),
+        verdict=diagnose(settings.network, settings.training, [layers] * PERSISTENCE),
     )

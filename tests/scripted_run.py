@@ -27,12 +27,15 @@ class ScriptedRun:
 
     abilities = Abilities(change=True, pause=True, examine=True)
 
-    def __init__(self, settings: RunSettings, frames: int = 12, norms: Norms = vanishing) -> None:
+    def __init__(
+        self, settings: RunSettings, frames: int = 6, norms: Norms = vanishing, dead: float | None = None
+    ) -> None:
         self.settings = settings
         self.told: list[str] = []
         self.refusal: Refused | None = None
         self.frames = frames
         self._norms = norms
+        self._dead = dead
         self._answers: asyncio.Queue[Answer] = asyncio.Queue()
         self._begin(settings)
 
@@ -88,4 +91,4 @@ class ScriptedRun:
             self._answers.get_nowait()
         self._answers.put_nowait(make_header(settings))
         for number in range(self.frames):
-            self._answers.put_nowait(make_frame(settings, self._norms(settings, number), 10 * number))
+            self._answers.put_nowait(make_frame(settings, self._norms(settings, number), 10 * number, dead=self._dead))

@@ -47,6 +47,11 @@ class Sitting:
         await self.pilot.press(*keys)
         await self.settle()
 
+    async def settle_keys(self) -> None:
+        """Wait until the keys that were typed have been taken, or the app has been left."""
+        app = self.app
+        await self.until(lambda: not (app.is_running and (app.message_queue_size or app.screen.message_queue_size)))
+
     async def settle(self) -> None:
         """Wait until all that the source had to say is on the screen."""
         await self.until(lambda: self.source.exhausted)

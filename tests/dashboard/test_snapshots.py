@@ -1,23 +1,83 @@
-"""The look at three sizes; `make test ARGS=--snapshot-update` renews the pictures."""
+"""The look: every view at four sizes for five verdicts as text, and a few pictures with their colours.
 
+`make test ARGS=--snapshot-update` renews them; the texts are beside the pictures in __snapshots__, to be read.
+"""
+
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.pilot import Pilot
 
-from tests.dashboard.sitting import Sitting, make_dashboard
-from tests.scripted_run import ScriptedRun
+from engine.config import NetworkConfig
+from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
+from tests.scripted_run import Norms, ScriptedRun, vanishing
+from vgtui.dashboard.state import VIEWS, Look
 from vgtui.training.settings import RunSettings
 
+SIZES = ((40, 12), (80, 24), (120, 40), (200, 60))
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12)], ids=["120x40", "80x24", "40x12"])
-def test_the_look(snap_compare: Any, size: tuple[int, int]) -> None:
+
+class TextFile(SingleFileSnapshotExtension):
+    """A screen as a text file."""
+
+    _file_extension = "txt"
+    _write_mode = WriteMode.TEXT
+
+
+def healthy(settings: RunSettings, step: int) -> Sequence[float]:
+    return [0.1 * (1 + 0.2 * ((layer + step) % 3)) for layer in range(settings.network.hidden_layers + 1)]
+
+
+def exploding(settings: RunSettings, step: int) -> Sequence[float]:
+    depth = settings.network.hidden_layers
+    return [10.0 ** ((depth - layer) / 2) * (1 + step) for layer in range(depth + 1)]
+
+
+def broken(settings: RunSettings, step: int) -> Sequence[float]:
+    norms = vanishing(settings, step)
+    if step >= 3:
+        norms[:4] = [math.nan, math.inf, 0.0, math.nan]
+    return norms
+
+
+VERDICTS: dict[str, tuple[Norms, float | None]] = {
+    "healthy": (healthy, None),
+    "vanishing": (vanishing, None),
+    "exploding": (exploding, None),
+    "NaN": (broken, None),
+    "dead": (healthy, 0.97),
+}
+"""What the frames say, and the share of dead units."""
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+async def test_every_view_at_every_size(verdict: str, snapshot: SnapshotAssertion) -> None:
+    norms, dead = VERDICTS[verdict]
+    settings = RunSettings(NetworkConfig(hidden_layers=12, activation="relu" if dead else "sigmoid"))
+    source = ScriptedRun(settings, norms=norms, dead=dead)
+    async with open_dashboard(source, look=Look(theory=True)) as sitting:
+        for columns, lines in SIZES:
+            await sitting.pilot.resize_terminal(columns, lines)
+            for view in VIEWS:
+                await sitting.settle()
+                name = f"{verdict}-{columns}x{lines}-{view.replace(' ', '_')}"
+                text = "\n".join(line.rstrip() for line in sitting.text.split("\n")) + "\n"
+                assert text == snapshot(extension_class=TextFile, name=name)
+                await sitting.press("v")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_colours_of_every_view(snap_compare: Any, view: str) -> None:
     source = ScriptedRun(RunSettings())
-    app = make_dashboard(source)
+    app = make_dashboard(source, look=Look(view=view))
 
     async def show(pilot: Pilot[Any]) -> None:
         sitting = Sitting(app, pilot, source)
         await sitting.settle()
         await sitting.press("b")
 
-    assert snap_compare(app, terminal_size=size, run_before=show)
+    assert snap_compare(app, terminal_size=(120, 40), run_before=show)

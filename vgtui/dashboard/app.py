@@ -13,6 +13,7 @@ from engine.errors import UsageError
 from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
 from vgtui.dashboard.screens.main import MainScreen
+from vgtui.dashboard.screens.palette import ActionPalette
 from vgtui.dashboard.state import Look, RunState
 from vgtui.dashboard.text import plain
 from vgtui.themes import Palette
@@ -93,6 +94,10 @@ class Dashboard(App[UsageError]):
     async def action_quit(self) -> None:
         await self.action_exit_cleanly()
 
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, ActionPalette):
+            self.push_screen(ActionPalette(id="--command-palette"))
+
     def action_next_theme(self) -> None:
         names = list(self._palettes)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
@@ -125,6 +130,8 @@ def _as_theme(palette: Palette) -> Theme:
             "border": palette.border,
             "text-muted": palette.muted,
             "footer-key-foreground": palette.accent,
+            "input-selection-background": palette.selection,
+            "selection": palette.selection,
             "footer-background": palette.panel,
         },
     )

@@ -107,6 +107,13 @@ class RunState:
         self.history.append(frame)
         self.selected = min(self.selected, self.layers - 1)
 
+    def take_tried(self, tried: Tried) -> None:
+        """Take one single change; what is left of a round that was broken off is not mixed with the next."""
+        if tried.number == 1:
+            self.tried = [tried]
+        elif self.tried and tried.number == len(self.tried) + 1:
+            self.tried.append(tried)
+
     def theory(self) -> Prediction | str | None:
         """What mean-field theory says of the run on the screen, or in words why nothing."""
         shown = self.shown

@@ -41,7 +41,7 @@ unpinned. Theory is that of wide layers at initialization, of one sample at a ti
 class HelpScreen(Overlay):
     """Closes with escape, ? or q."""
 
-    BINDINGS = [("question_mark,q", "dismiss", "Close")]
+    BINDINGS = [("question_mark,q", "close", "Close")]
 
     def __init__(self, state: RunState, palette: Palette, notes: Sequence[str]) -> None:
         super().__init__(state, palette)
@@ -51,8 +51,15 @@ class HelpScreen(Overlay):
         with VerticalScroll(id="help", classes="dialog") as box:
             box.border_title = "Help"
             box.border_subtitle = "escape closes"
-            words = Text("\n\n".join((SUBJECT, VIEW_WORDS[self.state.look.view], SIGNS)), self.palette.text)
-            yield Static(Group(words, Text(), self._keys(), Text(), *self._remarks()))
+            yield Static(self._page())
+
+    def set_palette(self, palette: Palette) -> None:
+        super().set_palette(palette)
+        self.query_one(Static).update(self._page())
+
+    def _page(self) -> Group:
+        words = Text("\n\n".join((SUBJECT, VIEW_WORDS[self.state.look.view], SIGNS)), self.palette.text)
+        return Group(words, Text(), self._keys(), Text(), *self._remarks())
 
     def _keys(self) -> Table:
         table = Table.grid(padding=(0, 2))

@@ -27,7 +27,7 @@ class LayerScreen(Overlay):
     BINDINGS = [
         ("left,down", "go(-1)", "Towards the input"),
         ("right,up", "go(1)", "Towards the output"),
-        ("enter,q", "dismiss", "Close"),
+        ("enter,q", "close", "Close"),
     ]
 
     def __init__(

@@ -134,7 +134,7 @@ class MainScreen(Screen[None]):
             case Inspected():
                 self.state.inspected = answer
             case Tried():
-                self.state.tried.append(answer)
+                self.state.take_tried(answer)
             case Event(kind="fault"):
                 self.state.fault = answer.message
                 self._draw_numbers()
@@ -359,7 +359,7 @@ class MainScreen(Screen[None]):
         if isinstance(present, Overlay):
             if not present.is_mounted:
                 return
-            present.dismiss()
+            present.action_close()
         self.app.push_screen(overlay)
 
     def _may_examine(self) -> bool:

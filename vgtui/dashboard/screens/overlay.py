@@ -9,12 +9,17 @@ from vgtui.themes import Palette
 class Overlay(ModalScreen[None]):
     """Closes with escape."""
 
-    BINDINGS = [("escape", "dismiss", "Close")]
+    BINDINGS = [("escape", "close", "Close")]
 
     def __init__(self, state: RunState, palette: Palette) -> None:
         super().__init__()
         self.state = state
         self.palette = palette
+
+    def action_close(self) -> None:
+        """Leave, once: keys that were typed ahead reach a screen that has been left already."""
+        if self.is_current:
+            self.dismiss()
 
     def state_changed(self) -> None:
         """The state has something new; draw what is shown of it here."""

@@ -76,12 +76,14 @@ class SettingsScreen(Overlay):
         return settings_from(values)
 
     def action_apply(self) -> None:
+        if not self.is_current:
+            return
         try:
             settings = self._read()
         except UsageError as error:
             self._refuse(error)
             return
-        self.dismiss()
+        self.action_close()
         self._apply(settings)
 
     def _refuse(self, error: UsageError) -> None:
@@ -100,11 +102,11 @@ class SettingsScreen(Overlay):
         if event.button.id == "apply":
             self.action_apply()
         else:
-            self.dismiss()
+            self.action_close()
 
     def on_click(self, event: events.Click) -> None:
         if event.widget is self:  # beside the form
-            self.dismiss()
+            self.action_close()
 
 
 _Choice: TypeAlias = Select[bool | str]

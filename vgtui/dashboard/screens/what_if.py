@@ -22,7 +22,7 @@ SETTING_WORDS = {"batch_norm": "BatchNorm", "skip_connections": "skip connection
 class WhatIfScreen(Overlay):
     """The rows come one by one, and are kept sorted: a ratio near 1 means that the first layer learns like the last."""
 
-    BINDINGS = [("w,q", "dismiss", "Close")]
+    BINDINGS = [("w,q", "close", "Close")]
 
     def __init__(self, state: RunState, palette: Palette, apply: Callable[[str, Any], None]) -> None:
         super().__init__(state, palette)
@@ -56,14 +56,20 @@ class WhatIfScreen(Overlay):
             self._shown = len(tried)
             self._fill(sorted((entry.probe for entry in tried), key=distance_from_one), now)
 
+    def set_palette(self, palette: Palette) -> None:
+        self._shown = 0
+        super().set_palette(palette)
+
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        if not self.is_current:
+            return
         setting, _, value = str(event.row_key.value).partition("=")
         probe = next(
             entry.probe
             for entry in self.state.tried
             if (entry.probe.setting, str(entry.probe.value)) == (setting, value)
         )
-        self.dismiss()
+        self.action_close()
         self._apply(probe.setting, probe.value)
 
     def _fill(self, probes: list[Probe], now: float) -> None:

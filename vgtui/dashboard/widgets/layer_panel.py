@@ -21,7 +21,7 @@ MOST_LINES = 3
 """A sparkline is at most so many cells high."""
 
 HINTS = {
-    "sparklines": "Each row is a layer, the output on top; a short bar hardly learns. Height is change, colour is level.",
+    "sparklines": "Each row is a layer, the output on top; a short bar hardly learns. Height: change, colour: level.",
     "heat map": "The output is on top, time runs to the right. Colours near the low end: layers that hardly learn.",
     "chain rule": "On its way down the error signal meets one factor a layer; factors below 1 starve the first layers.",
 }

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from rich.segment import Segment
 from textual.strip import Strip
 
+from engine.diagnosis import Health, VerdictKind
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.text import layer_name, value_text
 from vgtui.dashboard.widgets.lines import Lines
@@ -16,7 +17,9 @@ from vgtui.training.quantities import GRADIENT, SIGNAL, Quantity, entry
 LABEL, VALUE, BAR, WORD = 5, 7, 12, 9
 """Widths in cells."""
 BAR_STEP = 5
-"""By how many decades an axis grows downwards when a layer falls below."""
+"""By how many decades an axis grows when a layer is beyond its end."""
+BY_VERDICT: dict[VerdictKind, Health] = {"dead": "vanished", "saturated": "weak", "frozen": "weak"}
+"""Verdicts on a layer that its gradient does not show, with the colour that they have."""
 
 
 def level_colour(palette: Palette, quantity: Quantity, level: float) -> str:
@@ -28,21 +31,23 @@ def level_colour(palette: Palette, quantity: Quantity, level: float) -> str:
 
 
 class LogAxis:
-    """Decades from a floor to a ceiling. Within a run the floor only falls, so that bars can be compared over time."""
+    """Decades from a floor to a ceiling. Within a run they only part, so that bars can be compared over time."""
 
     def __init__(self, floor: int, ceiling: int) -> None:
-        self._first_floor = floor
+        self._first = floor, ceiling
         self.floor, self.ceiling = floor, ceiling
 
     def fit(self, values: NDArray[np.float64], begins: bool) -> None:
-        """Reach the least value that is above 0."""
+        """Reach the least and the greatest value above 0."""
         if begins:
-            self.floor = self._first_floor
+            self.floor, self.ceiling = self._first
         known = np.ma.compressed(values) if isinstance(values, np.ma.MaskedArray) else values
         finite = known[(known > 0) & np.isfinite(known)]
         if len(finite):
-            least = math.log10(float(finite.min()))
+            least, greatest = math.log10(float(finite.min())), math.log10(float(finite.max()))
             self.floor -= BAR_STEP * max(0, math.ceil((self.floor - least) / BAR_STEP))
+            if greatest > self.ceiling + 1:  # the first ceiling is passed by a little now and then
+                self.ceiling += BAR_STEP * math.ceil((greatest - self.ceiling) / BAR_STEP)
 
     def place(self, value: float, width: int) -> float:
         """Where a value above 0 is among `width` cells, within them."""
@@ -185,5 +190,13 @@ class LayerWords(LayerRows):
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
         if part or self.state.frame is None:
             return []
-        word = self.state.health[layer]
-        return [Segment(f" {word:<{WORD}} ", self.style(self.palette.health[word], selected))]
+        word, colour = self._word(layer)
+        return [Segment(f" {word:<{WORD}} ", self.style(self.palette.health[colour], selected))]
+
+    def _word(self, layer: int) -> tuple[str, Health]:
+        """What ails the layer by the verdict, or else its gradient's health; and which colour that has."""
+        assert self.state.frame
+        verdict, health = self.state.frame.verdict, self.state.health[layer]
+        if verdict.kind in BY_VERDICT and any(layer in evidence.layers for evidence in verdict.evidence):
+            return verdict.kind, BY_VERDICT[verdict.kind]
+        return health, health

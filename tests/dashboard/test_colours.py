@@ -1,0 +1,100 @@
+"""What a terminal really gets: colours that can be read in every theme, none where none are wanted, ASCII alone."""
+
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+from rich.segment import Segment
+from textual.color import Color
+
+from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.test_themes import CONTRAST, contrast
+from vgtui.dashboard.plain import AsciiOnly, Shows
+from vgtui.dashboard.state import VIEWS
+from vgtui.terminal import to_ascii
+from vgtui.themes import load_palettes
+
+PALETTES = load_palettes()[0]
+OVERLAYS = ("w", "enter", "comma", "question_mark", "ctrl+p")
+
+
+def segments(sitting: Sitting) -> Iterator[Segment]:
+    for strip in sitting.app.screen._compositor.render_strips():
+        yield from strip
+
+
+def is_read(text: str) -> bool:
+    """Whether this is text, and no frame, bar, scroll bar or blank."""
+    names = (unicodedata.name(letter, "") for letter in text)
+    return any(not name.startswith(("BOX DRAWINGS", "SPACE", "BRAILLE")) and "BLOCK" not in name for name in names)
+
+
+def hidden_words(sitting: Sitting) -> dict[str, float]:
+    """Text of too little contrast, as it is on the screen."""
+    found = {}
+    for text, style, _ in segments(sitting):
+        if style and style.color and style.bgcolor and is_read(text):
+            one, other = (Color.from_rich_color(colour).hex6 for colour in (style.color, style.bgcolor))
+            if contrast(one, other) < CONTRAST:
+                found[f"{text.strip()} {one} on {other}"] = round(contrast(one, other), 2)
+    return found
+
+
+async def faint_words_in_every_theme(sitting: Sitting) -> dict[str, dict[str, float]]:
+    """By theme, on the screen that is open."""
+    faint = {}
+    for _ in PALETTES:
+        if words := hidden_words(sitting):
+            faint[sitting.app.theme] = words
+        sitting.app.action_next_theme()
+        await sitting.pilot.pause()
+    return faint
+
+
+async def test_all_text_of_every_view_can_be_read_in_every_theme() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("t", "p")
+        for _ in VIEWS:
+            assert await faint_words_in_every_theme(sitting) == {}
+            await sitting.press("v")
+
+
+@pytest.mark.parametrize("key", OVERLAYS)
+async def test_all_text_that_lies_over_the_screen_can_be_read_in_every_theme(key: str) -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press(key)
+        assert await faint_words_in_every_theme(sitting) == {}
+
+
+async def test_the_theme_changes_live_and_is_told() -> None:
+    told: list[str] = []
+    async with open_dashboard(on_look=lambda look, theme: told.append(theme)) as sitting:
+        for name in (*list(PALETTES)[list(PALETTES).index("dark") + 1 :], "colour_blind"):
+            await sitting.press("T")
+            assert told[-1] == name
+            styles = [style for _, style, _ in segments(sitting) if style]
+            grounds = {Color.from_rich_color(style.bgcolor).hex6 for style in styles if style.bgcolor}
+            assert {PALETTES[name].background.upper(), PALETTES[name].panel.upper()} <= grounds
+
+
+async def test_without_colours_and_utf8_the_heat_map_has_shades() -> None:
+    for shows in (Shows(colour=False), Shows(utf8=False)):
+        async with open_dashboard(shows=shows) as sitting:
+            await sitting.press("v")
+            assert "▀" not in sitting.text
+            assert ".:-=+*#%@ 1e1" in sitting.text
+
+
+def test_every_character_of_the_screen_becomes_one_of_ascii() -> None:
+    line = "‖∂E/∂W‖ ▸ 1.0e-03 ━━╸┊ 0.25ⁿ ⠔⠡⣿ ╭─╮│╰╯ ↑ ↓ φ′ × · … – ∞ � é"
+    (plain,) = AsciiOnly().apply([Segment(line)], Color(0, 0, 0))
+    assert plain.text.isascii()
+    assert len(plain.text) == len(line)
+    assert to_ascii("│ 12 ‖∂E/∂W‖") == "| 12 |dE/dW|"
+
+
+@pytest.mark.parametrize(
+    ("braille", "ascii_"), [("⠉", "'"), ("⠒", "-"), ("⠤", "."), ("⣀", "_"), ("⣿", "#"), ("⠀", " ")]
+)
+def test_braille_becomes_a_line_at_about_its_height(braille: str, ascii_: str) -> None:
+    assert to_ascii(braille) == ascii_

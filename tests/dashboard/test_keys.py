@@ -1,0 +1,131 @@
+"""The keymap: every key does something everywhere without harm, every action is in the palette, keys can be changed."""
+
+import random
+
+import pytest
+from textual import events
+
+from engine.diagnosis import Cure
+from engine.errors import UsageError
+from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.scripted_run import ScriptedRun
+from vgtui.dashboard.keymap import KEYS, Keymap
+from vgtui.dashboard.state import VIEWS, Look
+from vgtui.training.settings import RunSettings
+
+PRESSES = 2000
+RUN = 40
+"""Presses in one view and screen before the next."""
+OVERLAY_KEYS = ("", "w", "enter", "comma", "question_mark", "ctrl+p")
+LEAVING = ("quit",)
+EVERY_KEY = [one for key in KEYS if key.name not in LEAVING for one in key.key.split(",")]
+EVERYWHERE = ["escape", "tab", "left", "right", "home", "end", "x", "backspace", "f9"]
+
+
+def type_key(sitting: Sitting, key: str) -> None:
+    """Press a key as a terminal does: without waiting for what it does."""
+    character = key if len(key) == 1 else " " if key == "space" else None
+    sitting.app.post_message(events.Key(key, character))
+
+
+async def open_overlay(sitting: Sitting, key: str) -> None:
+    """Leave what is open, and open this."""
+    for _ in range(3):
+        type_key(sitting, "escape")
+        await sitting.settle_keys()
+    if key:
+        type_key(sitting, key)
+
+
+async def test_any_keys_in_any_order_do_no_harm_in_any_view_and_screen() -> None:
+    chance = random.Random(5)
+    places = [(view, key) for view in VIEWS for key in OVERLAY_KEYS]
+    pressed: list[str] = []
+    while len(pressed) < PRESSES:
+        view, _ = places[len(pressed) // RUN % len(places)]
+        async with open_dashboard(ScriptedRun(RunSettings(), frames=1), look=Look(view=view)) as sitting:
+            while len(pressed) < PRESSES and sitting.app.is_running:
+                if len(pressed) % RUN == 0:
+                    await open_overlay(sitting, places[len(pressed) // RUN % len(places)][1])
+                pressed.append(chance.choice(EVERY_KEY * 3 + EVERYWHERE))
+                type_key(sitting, pressed[-1])
+                if len(pressed) % 4 == 0:
+                    await sitting.settle_keys()
+            if sitting.app.crash:
+                raise sitting.app.crash
+    assert set(EVERY_KEY) <= set(pressed)
+
+
+async def test_every_action_is_in_the_palette_with_its_key_and_can_be_run_from_there() -> None:
+    async with open_dashboard() as sitting:
+        commands = {command.title: command for command in sitting.app.get_system_commands(sitting.app.screen)}
+        assert list(commands) == [f"{key.label} ({key.shown})" for key in KEYS]
+        for key in KEYS:
+            if key.name in LEAVING:
+                continue
+            await commands[f"{key.label} ({key.shown})"].callback()
+            await sitting.pilot.pause()
+            assert sitting.app.crash is None
+        await commands["quit (q)"].callback()
+        await sitting.until(lambda: not sitting.app.is_running)
+
+
+async def test_a_key_can_be_given_another_action_and_every_text_says_so() -> None:
+    keymap = Keymap({"batch_norm": "B", "pause": "f5", "skip": "b"})
+    async with open_dashboard(keymap=keymap) as sitting:
+        assert "press B (BatchNorm on), b" in " ".join(sitting.text.split())
+        assert "B BatchNorm b skip" in sitting.text
+        await sitting.press("b")
+        assert "skip on" in sitting.line
+        assert "BatchNorm off" in sitting.line
+        await sitting.press("B", "f5")
+        assert "BatchNorm on" in sitting.line
+        assert "paused" in sitting.line
+        await sitting.press("question_mark")
+        assert "B   BatchNorm on or off." in " ".join(sitting.text.split()) or "BatchNorm on or off." in sitting.text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"batch_norm": "a"}, 'keys.batch_norm: "a" is the key of next_activation too'),
+        ({"next_activation": "b"}, 'keys.next_activation: "b" is the key of batch_norm too'),
+        ({"batchnorm": "x"}, 'keys.batchnorm: no action "batchnorm"; did you mean "batch_norm"?'),
+        ({"view": "foo"}, "keys.view: 'foo' is no key; it takes one character"),
+        ({"view": ""}, "keys.view: '' is no key"),
+        ({"view": "ctrl+"}, "keys.view: 'ctrl+' is no key"),
+        ({"view": "hyper+x"}, "keys.view: 'hyper+x' is no key"),
+    ],
+)
+def test_a_wrong_key_is_one_sentence(chosen: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Keymap(chosen)
+    assert words in str(caught.value)
+
+
+def test_two_keys_can_be_exchanged() -> None:
+    keymap = Keymap({"batch_norm": "a", "next_activation": "b"})
+    assert (keymap.shown("batch_norm"), keymap.shown("next_activation")) == ("a", "b")
+
+
+def test_no_two_actions_share_a_key_or_a_name() -> None:
+    assert len(EVERY_KEY) == len(set(EVERY_KEY))
+    assert len({key.name for key in KEYS}) == len(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("cure", "words"),
+    [
+        (Cure("batch_norm", True, ""), "b"),
+        (Cure("skip_connections", True, ""), "s"),
+        (Cure("activation", "tanh", ""), "a"),
+        (Cure("activation", "relu", ""), "2× a"),
+        (Cure("activation", "linear", ""), "A"),
+        (Cure("activation", "softplus", ""), "2× A"),
+        (Cure("initialization", "he_normal", ""), "2× i"),
+        (Cure("learning_rate", 0.01, ""), "L"),
+        (Cure("learning_rate", 1.0, ""), "l"),
+    ],
+)
+def test_a_cure_names_what_to_press(cure: Cure, words: str) -> None:
+    assert Keymap().cure_keys(cure, RunSettings()) == words

@@ -7,10 +7,22 @@ from typing import Annotated
 
 import msgspec
 
-from engine.diagnosis import Health
+from engine.diagnosis import Health, VerdictKind
 from engine.errors import UsageError, unknown_name
 from vgtui.settings import themes_folder
 from vgtui.toml_file import COLOUR_PATTERN, read_toml
+
+VERDICT_HEALTH: dict[VerdictKind, Health] = {
+    "healthy": "learning",
+    "vanishing": "vanished",
+    "vanished": "zero",
+    "exploding": "exploding",
+    "non-finite": "NaN",
+    "saturated": "weak",
+    "dead": "vanished",
+    "frozen": "weak",
+}
+"""The word of health whose colour a verdict has."""
 
 Colour = Annotated[str, msgspec.Meta(pattern=COLOUR_PATTERN)]
 

@@ -21,7 +21,7 @@ TIMEOUT = 20.0
 class Terminal:
     """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`."""
 
-    def __init__(self, arguments: Sequence[str] = (), columns: int = 120, lines: int = 40) -> None:
+    def __init__(self, arguments: Sequence[str] = (), columns: int = 120, lines: int = 40, **environment: str) -> None:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._unread: list[tuple[float, bytes]] = []
@@ -36,7 +36,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"},
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"} | environment,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
 

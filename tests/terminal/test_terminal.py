@@ -1,6 +1,7 @@
 """What only a real pseudo-terminal shows: bytes, signals, exit codes, processes."""
 
 import os
+import re
 import signal
 import termios
 import time
@@ -118,3 +119,65 @@ def test_it_follows_the_size_of_the_terminal(terminal: Terminal) -> None:
         terminal.wait_for(lambda: "vanishing: layer 1 gets" in terminal.text)
         step = terminal.step or 0
         terminal.wait_for(lambda step=step: (terminal.step or 0) > step)  # type: ignore[misc]
+
+
+def open_and_close(terminal: Terminal, key: str, words: str) -> None:
+    """Open what lies over the screen, wait until all of it is there, and close it."""
+    terminal.press(key)
+    terminal.wait_for(lambda: words in terminal.text and "q quit" not in terminal.text)
+    terminal.press("\x1b")
+    terminal.wait_for(lambda: "q quit" in terminal.text)
+
+
+def test_no_color_is_honoured_to_the_last_escape_code() -> None:
+    with Terminal(NO_COLOR="1") as terminal:
+        terminal.wait_for(lambda: "vanishing" in terminal.text)
+        terminal.press("v")
+        terminal.wait_for(lambda: ".:-=+*#%@" in terminal.text)
+        for key, words in (("w", "What if"), (",", "Settings"), ("?", "Help"), ("\r", "Inside of layer 1")):
+            open_and_close(terminal, key, words)
+        codes = set(re.findall(rb"\x1b\[([\d;:]*)m", bytes(terminal.received)))
+    # 39 and 49 are the terminal's own colours
+    assert {part for code in codes for part in code.split(b";")} <= {b"", b"0", b"1", b"2", b"4", b"7", b"39", b"49"}
+
+
+def test_a_locale_without_utf8_gets_ascii_alone() -> None:
+    with Terminal(LC_ALL="C", PYTHONUTF8="0") as terminal:
+        terminal.wait_for(lambda: "vanishing" in terminal.text)
+        assert "|dE/dW|" in terminal.text
+        for key, words in (("?", "Help"), ("\r", "Inside of layer 1")):
+            open_and_close(terminal, key, words)
+        assert bytes(terminal.received).isascii()
+
+
+def test_a_dumb_terminal_gets_a_report_without_escape_codes() -> None:
+    with Terminal(TERM="dumb") as terminal:
+        assert terminal.wait_for_exit() == 0
+        assert b"TERM=dumb cannot show a dashboard, so here is a report" in terminal.received
+        assert b"\x1b" not in terminal.received
+
+
+def test_what_a_user_chose_is_remembered_and_a_wrong_settings_file_is_one_sentence(tmp_path: Path) -> None:
+    with Terminal(XDG_STATE_HOME=str(tmp_path)) as terminal:
+        terminal.wait_for(lambda: terminal.step is not None)
+        terminal.press("v")
+        terminal.wait_for(lambda: list(tmp_path.rglob("look.json")))
+    with Terminal(XDG_STATE_HOME=str(tmp_path)) as terminal:
+        terminal.wait_for(lambda: "▀" in terminal.text)
+    file = tmp_path / "settings.toml"
+    file.write_text('[keys]\nview = "a"\n')
+    with Terminal(VGTUI_CONFIG=str(file)) as terminal:
+        assert terminal.wait_for_exit() == 2
+        assert b'"a" is the key of next_activation too' in terminal.received
+        assert b"Traceback" not in terminal.received
+
+
+def test_a_stalled_terminal_gets_few_pictures_and_the_newest_when_it_is_read_again(terminal: Terminal) -> None:
+    before = terminal.step or 0
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        terminal.process.poll()  # nothing is read meanwhile
+        time.sleep(0.1)
+    size = len(terminal.received)
+    terminal.wait_for(lambda: (terminal.step or 0) > before + 300, seconds=2)
+    assert len(terminal.received) - size < 200_000

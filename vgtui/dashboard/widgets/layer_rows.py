@@ -11,15 +11,15 @@ from engine.diagnosis import Health, VerdictKind
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.text import layer_name, value_text
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.themes import Palette
+from vgtui.themes import VERDICT_HEALTH, Palette
 from vgtui.training.quantities import GRADIENT, SIGNAL, Quantity, entry
 
 LABEL, VALUE, BAR, WORD = 5, 7, 12, 9
 """Widths in cells."""
 BAR_STEP = 5
 """By how many decades an axis grows when a layer is beyond its end."""
-BY_VERDICT: dict[VerdictKind, Health] = {"dead": "vanished", "saturated": "weak", "frozen": "weak"}
-"""Verdicts on a layer that its gradient does not show, with the colour that they have."""
+BEYOND_THE_GRADIENT: tuple[VerdictKind, ...] = ("dead", "saturated", "frozen")
+"""Verdicts on a layer that its gradient does not show."""
 
 
 def level_colour(palette: Palette, quantity: Quantity, level: float) -> str:
@@ -197,6 +197,6 @@ class LayerWords(LayerRows):
         """What ails the layer by the verdict, or else its gradient's health; and which colour that has."""
         assert self.state.frame
         verdict, health = self.state.frame.verdict, self.state.health[layer]
-        if verdict.kind in BY_VERDICT and any(layer in evidence.layers for evidence in verdict.evidence):
-            return verdict.kind, BY_VERDICT[verdict.kind]
+        if verdict.kind in BEYOND_THE_GRADIENT and any(layer in evidence.layers for evidence in verdict.evidence):
+            return verdict.kind, VERDICT_HEALTH[verdict.kind]
         return health, health

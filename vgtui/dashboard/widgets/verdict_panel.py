@@ -3,24 +3,13 @@
 from rich.text import Text
 from textual.strip import Strip
 
-from engine.diagnosis import Health, VerdictKind
 from vgtui.dashboard.text import count_text, norm_text, plain, share_text, short_number
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
 from vgtui.recordings.frames import Frame
+from vgtui.themes import VERDICT_HEALTH
 from vgtui.training.quantities import entry
 
-COLOUR_OF: dict[VerdictKind, Health] = {
-    "healthy": "learning",
-    "vanishing": "vanished",
-    "vanished": "zero",
-    "exploding": "exploding",
-    "non-finite": "NaN",
-    "saturated": "weak",
-    "dead": "vanished",
-    "frozen": "weak",
-}
-"""Which colour of health a verdict has."""
 ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
 """Lines from which the chosen layer is described too, and from which it begins with what is trained."""
 ROOM_FOR_CURES = 44
@@ -73,7 +62,7 @@ class VerdictPanel(Lines):
 
     def _sentence(self, frame: Frame) -> Text:
         verdict = frame.verdict
-        text = Text(verdict.message, self.palette.health[COLOUR_OF[verdict.kind]])
+        text = Text(verdict.message, self.palette.health[VERDICT_HEALTH[verdict.kind]])
         if verdict.kind == "non-finite":
             text.append(f", found at step {count_text(frame.step)}; training is paused")
         if not verdict.cures:

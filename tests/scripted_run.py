@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from engine.changes import Probe, single_changes
 from engine.inspection import Histogram, Inspection
-from engine.probe import Probe, single_changes
 from tests.frames import make_frame, make_header
 from vgtui.recordings.frames import Event
 from vgtui.training.protocol import Answer, Inspected, Refused, Tried

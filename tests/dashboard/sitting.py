@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from textual import events
+from textual.keys import key_to_character
 from textual.pilot import Pilot
 
 from engine.errors import UsageError
@@ -13,6 +15,9 @@ from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.app import Dashboard
 from vgtui.themes import load_palettes
 from vgtui.training.settings import RunSettings
+
+MOMENT = 0.001
+"""Seconds. Without a length, a pause of the pilot waits until the processor is idle, which here it seldom is."""
 
 
 @dataclass
@@ -44,8 +49,15 @@ class Sitting:
                 raise
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Press keys by Textual's names for them, each when the one before has done all that it does."""
+        for key in keys:
+            self.type_key(key)
+            await self.pilot.pause(MOMENT)
         await self.settle()
+
+    def type_key(self, key: str) -> None:
+        """Press a key as a terminal does: without waiting for what it does."""
+        self.app.post_message(events.Key(key, key_to_character(key)))
 
     async def settle_keys(self) -> None:
         """Wait until the keys that were typed have been taken, or the app has been left."""
@@ -55,10 +67,10 @@ class Sitting:
     async def settle(self) -> None:
         """Wait until all that the source had to say is on the screen."""
         await self.until(lambda: self.source.exhausted)
-        await self.pilot.pause()
+        await self.pilot.pause(MOMENT)
         self.app.main._draw_numbers()
         self.app.main._draw_stale_charts()
-        await self.pilot.pause()
+        await self.pilot.pause(MOMENT)
 
 
 def make_dashboard(source: ScriptedRun, theme: str = "dark", **options: Any) -> Dashboard:

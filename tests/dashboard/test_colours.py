@@ -7,7 +7,7 @@ import pytest
 from rich.segment import Segment
 from textual.color import Color
 
-from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.test_themes import CONTRAST, contrast
 from vgtui.dashboard.plain import AsciiOnly, Shows
 from vgtui.dashboard.state import VIEWS
@@ -47,7 +47,7 @@ async def faint_words_in_every_theme(sitting: Sitting) -> dict[str, dict[str, fl
         if words := hidden_words(sitting):
             faint[sitting.app.theme] = words
         sitting.app.action_next_theme()
-        await sitting.pilot.pause()
+        await sitting.pilot.pause(MOMENT)
     return faint
 
 

@@ -223,11 +223,11 @@ async def test_a_click_chooses_a_layer() -> None:
 
 async def test_help_lists_every_key_and_closes() -> None:
     async with open_dashboard(size=(120, 110)) as sitting:
-        await sitting.pilot.press("question_mark")
+        await sitting.press("question_mark")
         await sitting.until(lambda: "The next activation." in sitting.text)
         for words in ("BatchNorm on or off.", "Train one step, then wait.", "seed 0", "Quit."):
             assert words in sitting.text
-        await sitting.pilot.press("q")
+        await sitting.press("q")
         await sitting.until(lambda: "The next activation." not in sitting.text)
         assert sitting.app.is_running
 
@@ -251,7 +251,7 @@ async def test_resizing_keeps_the_essential() -> None:
 
 async def test_quit_closes_the_source_and_leaves_with_0() -> None:
     async with open_dashboard() as sitting:
-        await sitting.pilot.press("q")
+        await sitting.press("q")
         await sitting.until(lambda: not sitting.app.is_running)
         assert sitting.source.told == ["close"]
         assert sitting.app.return_code == 0

@@ -3,11 +3,10 @@
 import random
 
 import pytest
-from textual import events
 
 from engine.diagnosis import Cure
 from engine.errors import UsageError
-from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import KEYS, Keymap
 from vgtui.dashboard.state import VIEWS, Look
@@ -22,19 +21,13 @@ EVERY_KEY = [one for key in KEYS if key.name not in LEAVING for one in key.key.s
 EVERYWHERE = ["escape", "tab", "left", "right", "home", "end", "x", "backspace", "f9"]
 
 
-def type_key(sitting: Sitting, key: str) -> None:
-    """Press a key as a terminal does: without waiting for what it does."""
-    character = key if len(key) == 1 else " " if key == "space" else None
-    sitting.app.post_message(events.Key(key, character))
-
-
 async def open_overlay(sitting: Sitting, key: str) -> None:
     """Leave what is open, and open this."""
     for _ in range(3):
-        type_key(sitting, "escape")
+        sitting.type_key("escape")
         await sitting.settle_keys()
     if key:
-        type_key(sitting, key)
+        sitting.type_key(key)
 
 
 async def test_any_keys_in_any_order_do_no_harm_in_any_view_and_screen() -> None:
@@ -43,13 +36,13 @@ async def test_any_keys_in_any_order_do_no_harm_in_any_view_and_screen() -> None
     pressed: list[str] = []
     while len(pressed) < PRESSES:
         view, _ = places[len(pressed) // RUN % len(places)]
-        async with open_dashboard(ScriptedRun(RunSettings(), frames=1), look=Look(view=view)) as sitting:
+        async with open_dashboard(ScriptedRun(RunSettings(), frames=1), (80, 24), look=Look(view=view)) as sitting:
             while len(pressed) < PRESSES and sitting.app.is_running:
                 if len(pressed) % RUN == 0:
                     await open_overlay(sitting, places[len(pressed) // RUN % len(places)][1])
                 pressed.append(chance.choice(EVERY_KEY * 3 + EVERYWHERE))
-                type_key(sitting, pressed[-1])
-                if len(pressed) % 4 == 0:
+                sitting.type_key(pressed[-1])
+                if len(pressed) % 8 == 0:
                     await sitting.settle_keys()
             if sitting.app.crash:
                 raise sitting.app.crash
@@ -64,10 +57,22 @@ async def test_every_action_is_in_the_palette_with_its_key_and_can_be_run_from_t
             if key.name in LEAVING:
                 continue
             await commands[f"{key.label} ({key.shown})"].callback()
-            await sitting.pilot.pause()
+            await sitting.pilot.pause(MOMENT)
             assert sitting.app.crash is None
         await commands["quit (q)"].callback()
         await sitting.until(lambda: not sitting.app.is_running)
+
+
+async def test_the_palette_takes_keys_that_were_typed_ahead() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("ctrl+p", *"batchnorm", "pagedown")
+        await sitting.until(lambda: "BatchNorm (b)" in sitting.text)
+        sitting.type_key("down")
+        for _ in range(4):
+            sitting.type_key("enter")
+        await sitting.until(lambda: "BatchNorm on" in sitting.line)
+        assert sitting.app.crash is None
+        assert sitting.app.screen is sitting.app.main
 
 
 async def test_a_key_can_be_given_another_action_and_every_text_says_so() -> None:

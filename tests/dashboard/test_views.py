@@ -118,7 +118,8 @@ async def test_pinned_runs_stay_while_the_last_run_changes() -> None:
         await sitting.press("p", "b")
         assert "· sigmoid 20×64" in sitting.text
         assert "· last run (BatchNorm off)" in sitting.text
-        await sitting.press("a", "p", "s")
+        await sitting.press("a")
+        await sitting.press("p", "s")
         assert "· sigmoid 20×64" in sitting.text
         assert "· tanh 20×64 BatchNorm" in sitting.text
         assert "· last run (skip off)" in sitting.text

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from engine.backend import select_backend
+from engine.changes import Probe
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import load_dataset
-from engine.probe import Probe, probe
+from engine.probe import probe
 from engine.trainer import Trainer
 
 NETWORK = NetworkConfig(hidden_layers=10, width=32)

@@ -121,11 +121,11 @@ def test_with_skip_connections_there_is_no_curve(batch_norm: bool) -> None:
 def test_signals_and_activations_of_a_whole_batch_are_the_predicted_ones(
     digits: Dataset, activation: str, initialization: str
 ) -> None:
-    network = NetworkConfig(12, 512, activation=activation, initialization=initialization)
+    network = NetworkConfig(12, 384, activation=activation, initialization=initialization)
     prediction = predict(network, digits.features, digits.classes, input_mean_square=61 / 64)
     assert isinstance(prediction, Prediction)
     logs, spreads = [], []
-    for seed in range(6):
+    for seed in range(4):
         trainer = Trainer(network, TrainingConfig(batch_size=128, seed=seed), digits, select_backend("numpy"))
         layers = trainer.measure(validate=False).layers
         logs.append(np.log10(layers.delta_norm / layers.delta_norm[-1]))
@@ -133,7 +133,7 @@ def test_signals_and_activations_of_a_whole_batch_are_the_predicted_ones(
     expected = np.log10(prediction.signal_profile)
     assert np.all(np.abs(np.mean(logs, axis=0) - expected) <= 0.15 * np.maximum(np.abs(expected), 1))
     # gelu shrinks small signals more than large ones, so that samples of different size part from their mean
-    decades = 0.2 if activation == "gelu" else 0.05
+    decades = 0.2 if activation == "gelu" else 0.1
     assert np.log10(np.mean(spreads, axis=0)[:-1]) == pytest.approx(
         np.log10(prediction.activation_spread[:-1]), abs=decades
     )

@@ -13,8 +13,9 @@ SETTINGS = RunSettings()
 
 def test_a_spike_survives_any_number_of_merges() -> None:
     history = History(2)
+    calm, spike = make_frame(SETTINGS, [1.0, 1.0]), make_frame(SETTINGS, [1e9, 1.0])
     for number in range(40_000):
-        history.append(make_frame(SETTINGS, [1e9 if number == 17 else 1.0, 1.0]))
+        history.append(spike if number == 17 else calm)
     assert history.length <= MOST_POINTS
     assert history.greatest(GRADIENT)[0, 0] == pytest.approx(9)
     assert history.greatest(GRADIENT)[1:, 0].max() == 0

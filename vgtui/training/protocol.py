@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.changes import Probe
 from engine.inspection import Inspection
-from engine.probe import Probe
 from vgtui.recordings.frames import Line, decode_other, encode_line
 from vgtui.training.settings import RunSettings
 

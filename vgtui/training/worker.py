@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Iterator
 
 from engine.backend import Backend, select_backend
+from engine.changes import single_changes
 from engine.datasets import Dataset, load_dataset
 from engine.diagnosis import PERSISTENCE, diagnose
 from engine.errors import UsageError
-from engine.probe import probe, single_changes
+from engine.probe import probe
 from engine.telemetry import LayerMeasurements, Measurement
 from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer

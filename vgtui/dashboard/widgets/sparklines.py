@@ -36,7 +36,7 @@ class Sparklines(LayerRows):
         """Take the history's newest frames, and have the cells repainted that changed."""
         width, height = self.size
         changed = self._bring_up(width, height)
-        if changed is None:
+        if changed is None or len(self._lines) != height:  # of another size, or not drawn yet
             self.redraw()
             return
         for row, (first, last) in changed.items():

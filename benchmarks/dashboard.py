@@ -1,8 +1,9 @@
 """What the dashboard costs: `make bench` drives it in a pseudo-terminal of 120×40.
 
 Training speed with the dashboard open, against `vgtui run`, alternating and as a ratio in one run; and while it is
-open, the dashboard's share of a core, its bytes a second and its memory. First paint, first frame and the time from a
-key to the changed screen come from the same terminal.
+open, the dashboard's share of a core, its bytes a second and its memory, at 10 and at 30 pictures a second and in each
+view. First paint, first frame, the time from a key to the changed screen, and with `--minutes` what memory grows by,
+come from the same terminal.
 """
 
 import argparse
@@ -11,12 +12,15 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from tests.terminal.terminal import Terminal
+from vgtui.dashboard.state import VIEWS
 
 SIZES = {
     "20×64, batch 128": ["--hidden-layers", "20", "--width", "64"],
@@ -24,6 +28,7 @@ SIZES = {
     "20×256, batch 256": ["--hidden-layers", "20", "--width", "256", "--batch-size", "256"],
 }
 WIDTHS = (8, 8, 6, 6, 6, 5)
+LARGE_STEPS = ["--width", "1024", "--batch-size", "256"]
 SETTLE_SECONDS = 3.0
 KEYS_PRESSED = 40
 
@@ -38,10 +43,12 @@ class Live:
     megabytes: float
 
 
-def measure_live(options: list[str], fps: float, seconds: float) -> Live:
-    """Let the dashboard run, and watch it from outside once it has settled."""
+def measure_live(options: list[str], fps: float, seconds: float, keys: Sequence[str] = ()) -> Live:
+    """Let the dashboard run, press these keys, and watch it from outside once it has settled."""
     with Terminal([*options, "--fps", str(fps)]) as terminal:
         terminal.wait_for(lambda: terminal.step)
+        for key in keys:
+            terminal.press(key)
         _read_for(terminal, SETTLE_SECONDS)
         assert terminal.step is not None
         bytes_before, cpu_before, begin = len(terminal.received), _cpu(terminal.process.pid), time.monotonic()
@@ -101,6 +108,16 @@ def measure_keys(options: list[str]) -> list[float]:
     return sorted(delays)
 
 
+def measure_memory(minutes: float) -> tuple[float, float]:
+    """Megabytes of the dashboard after one minute, and after so many."""
+    with Terminal() as terminal:
+        terminal.wait_for(lambda: terminal.step)
+        _read_for(terminal, 60)
+        early = _resident_megabytes(terminal.process.pid)
+        _read_for(terminal, 60 * (minutes - 1))
+        return early, _resident_megabytes(terminal.process.pid)
+
+
 def _read_for(terminal: Terminal, seconds: float) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
@@ -122,33 +139,63 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often live and headless alternate (default: 3)")
     parser.add_argument("--seconds", type=float, default=8, help="seconds a round (default: 8)")
     parser.add_argument("--fps", type=float, default=10, help="pictures a second (default: 10)")
+    parser.add_argument("--minutes", type=float, default=0, help="watch the memory for so long too (default: not)")
     chosen = parser.parse_args()
 
+    with tempfile.TemporaryDirectory() as home:
+        os.environ |= {"XDG_STATE_HOME": home, "XDG_CONFIG_HOME": home}  # not the reader's view, theme and keys
+        report_speed(chosen.rounds, chosen.seconds, chosen.fps)
+        report_pictures(chosen.seconds)
+        report_times()
+        if chosen.minutes:
+            early, late = measure_memory(chosen.minutes)
+            print(f"memory: {early:.1f} MB after 1 minute, {late:.1f} MB after {chosen.minutes:g}")
+
+
+def report_speed(rounds: int, seconds: float, fps: float) -> None:
+    """Print a row a network: with the dashboard and without, in turns."""
     names = ("run", "live", "ratio", "cpu", "kB/s", "MB")
     headings = " ".join(f"{name:>{width}}" for name, width in zip(names, WIDTHS, strict=True))
     print(f"{'network':<20} {headings}   steps a second, best of")
     for name, options in SIZES.items():
         guess = measure_headless(options, 100)
         live, headless = [], []
-        for _ in range(chosen.rounds):
-            headless.append(measure_headless(options, max(10, round(guess * chosen.seconds / 2))))
-            live.append(measure_live(options, chosen.fps, chosen.seconds))
+        for _ in range(rounds):
+            headless.append(measure_headless(options, max(10, round(guess * seconds / 2))))
+            live.append(measure_live(options, fps, seconds))
         best = max(entry.steps_per_second for entry in live)
         print(
             f"{name:<20} {max(headless):>8.1f} {best:>8.1f} {best / max(headless):>6.2f} "
             f"{statistics.median(entry.cpu_share for entry in live):>6.1%} "
             f"{statistics.median(entry.bytes_per_second for entry in live) / 1e3:>6.1f} "
-            f"{max(entry.megabytes for entry in live):>5.0f}   {chosen.rounds} rounds",
+            f"{max(entry.megabytes for entry in live):>5.0f}   {rounds} rounds",
             flush=True,
         )
+
+
+def report_pictures(seconds: float) -> None:
+    """Print what each view costs of the 30×64 network, at 10 and 30 pictures a second."""
+    for fps in (10, 30):
+        for number, view in enumerate(VIEWS):
+            live = measure_live(SIZES["30×64, batch 128"], fps, seconds, "v" * number)
+            print(
+                f"30×64, {view}, at most {fps} pictures a second: {live.cpu_share:.1%} of a core, "
+                f"{live.bytes_per_second / 1e3:.1f} kB/s",
+                flush=True,
+            )
+
+
+def report_times() -> None:
+    """Print how long a user waits: for the first picture, and for the answer to a key."""
     starts = [measure_start() for _ in range(5)]
     paint, frame = (min(times) for times in zip(*starts, strict=True))
     print(f"first paint {paint:.2f} s, first frame {frame:.2f} s, best of {len(starts)}")
-    for words, options in (("small steps", []), ("large steps", ["--width", "1024", "--batch-size", "256"])):
+    for words, options in (("small steps", []), ("large steps", LARGE_STEPS)):
         delays = measure_keys(options)
         print(
             f"key to screen, {words}: median {statistics.median(delays) * 1e3:.0f} ms, "
-            f"95th percentile {delays[round(0.95 * (len(delays) - 1))] * 1e3:.0f} ms, {len(delays)} keys"
+            f"95th percentile {delays[round(0.95 * (len(delays) - 1))] * 1e3:.0f} ms, {len(delays)} keys",
+            flush=True,
         )
 
 

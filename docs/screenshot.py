@@ -1,6 +1,8 @@
-"""Takes the README's pictures of a real run: `.venv/bin/python docs/screenshot.py`."""
+"""Takes the README's pictures of real runs: `.venv/bin/python docs/screenshot.py`."""
 
 import asyncio
+import os
+import tempfile
 from pathlib import Path
 
 from vgtui.dashboard.app import Dashboard
@@ -10,20 +12,32 @@ from vgtui.training.settings import RunSettings
 
 FOLDER = Path(__file__).parent
 SECONDS = 6.0
+MOMENT = 1.5
+"""What a screen that was opened takes to fill: what if measures twenty networks."""
+PICTURES = (
+    ("starving", SECONDS, ()),
+    ("chain_rule", MOMENT, ("v", "v")),
+    ("what_if", 2 * MOMENT, ("v", "w")),
+    ("cured", SECONDS, ("escape", "b")),
+    ("heat_map", MOMENT, ("v",)),
+    ("look_inside", MOMENT, ("v", "v", "enter")),
+)
+"""A picture, the seconds to wait for it, and the keys before."""
 
 
 async def main() -> None:
-    """The default network starving, then with BatchNorm switched on."""
+    """The default network starving, what would help, then with BatchNorm switched on."""
     settings = RunSettings()
     app = Dashboard(LiveRun(settings), settings, load_palettes()[0], "dark", fps=10)
     async with app.run_test(size=(120, 36)) as pilot:
-        await asyncio.sleep(SECONDS)
-        app.save_screenshot("starving.svg", str(FOLDER))
-        await pilot.press("b")
-        await asyncio.sleep(SECONDS)
-        app.save_screenshot("cured.svg", str(FOLDER))
-        await pilot.press("q")
+        for name, seconds, keys in PICTURES:
+            await pilot.press(*keys)
+            await asyncio.sleep(seconds)
+            app.save_screenshot(f"{name}.svg", str(FOLDER))
+        await pilot.press("escape", "q")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with tempfile.TemporaryDirectory() as home:
+        os.environ |= {"XDG_STATE_HOME": home, "XDG_CONFIG_HOME": home}
+        asyncio.run(main())

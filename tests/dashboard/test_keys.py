@@ -1,6 +1,7 @@
 """The keymap: every key does something everywhere without harm, every action is in the palette, keys can be changed."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,11 @@ def test_two_keys_can_be_exchanged() -> None:
 def test_no_two_actions_share_a_key_or_a_name() -> None:
     assert len(EVERY_KEY) == len(set(EVERY_KEY))
     assert len({key.name for key in KEYS}) == len(KEYS)
+
+
+def test_the_readme_names_every_action() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert [key.name for key in KEYS if f"`{key.name}`" not in readme] == []
 
 
 @pytest.mark.parametrize(

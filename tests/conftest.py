@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.threads import limit_threads
+
 gc.set_threshold(100_000, 20, 20)  # a screen is many small objects: a fifth of the dashboard tests' time otherwise
+limit_threads(1)  # as the worker does for networks of this size: two wait for each other on a busy machine
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ import pytest
 from engine.threads import limit_threads
 
 gc.set_threshold(100_000, 20, 20)  # a screen is many small objects: a fifth of the dashboard tests' time otherwise
-limit_threads(1)  # as the worker does for networks of this size: two wait for each other on a busy machine
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +17,9 @@ def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
         monkeypatch.setenv(name, str(home))
     for name in ("VGTUI_CONFIG", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread_of_blas() -> None:
+    """As in the worker for networks of this size: on a busy machine, two wait for each other without an end."""
+    limit_threads(1)

@@ -2,8 +2,8 @@
 
 Training speed with the dashboard open, against `vgtui run`, alternating and as a ratio in one run; and while it is
 open, the dashboard's share of a core, its bytes a second and its memory, at 10 and at 30 pictures a second and in each
-view. First paint, first frame, the time from a key to the changed screen, and with `--minutes` what memory grows by,
-come from the same terminal.
+view. First paint, first frame, the time from a key to the changed screen, and the memory after minutes against after
+one come from the same terminal. It takes a quarter of an hour; what it prints is kept in DASHBOARD.txt.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from pathlib import Path
 from tests.terminal.terminal import Terminal
 from vgtui.dashboard.state import VIEWS
 
+RESULTS = Path(__file__).with_name("DASHBOARD.txt")
 SIZES = {
     "20×64, batch 128": ["--hidden-layers", "20", "--width", "64"],
     "30×64, batch 128": ["--hidden-layers", "30", "--width", "64"],
@@ -43,10 +45,20 @@ class Live:
     megabytes: float
 
 
+@contextmanager
+def open_dashboard(options: Sequence[str] = ()) -> Iterator[Terminal]:
+    """The dashboard as on the first day, until it trains: no view, theme or key is remembered from a sitting before."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Terminal(options, XDG_STATE_HOME=home, XDG_CONFIG_HOME=home) as terminal,
+    ):
+        terminal.wait_for(lambda: terminal.step)
+        yield terminal
+
+
 def measure_live(options: list[str], fps: float, seconds: float, keys: Sequence[str] = ()) -> Live:
     """Let the dashboard run, press these keys, and watch it from outside once it has settled."""
-    with Terminal([*options, "--fps", str(fps)]) as terminal:
-        terminal.wait_for(lambda: terminal.step)
+    with open_dashboard([*options, "--fps", str(fps)]) as terminal:
         for key in keys:
             terminal.press(key)
         _read_for(terminal, SETTLE_SECONDS)
@@ -95,8 +107,7 @@ def measure_keys(options: list[str]) -> list[float]:
     The bytes are stamped as they come and interpreted afterwards, as an emulated terminal is slower than a real one.
     """
     delays = []
-    with Terminal(options) as terminal:
-        terminal.wait_for(lambda: terminal.step)
+    with open_dashboard(options) as terminal:
         _read_for(terminal, 1)
         for number in range(KEYS_PRESSED):
             expected = "BatchNorm on" if number % 2 == 0 else "BatchNorm off"
@@ -110,8 +121,7 @@ def measure_keys(options: list[str]) -> list[float]:
 
 def measure_memory(minutes: float) -> tuple[float, float]:
     """Megabytes of the dashboard after one minute, and after so many."""
-    with Terminal() as terminal:
-        terminal.wait_for(lambda: terminal.step)
+    with open_dashboard() as terminal:
         _read_for(terminal, 60)
         early = _resident_megabytes(terminal.process.pid)
         _read_for(terminal, 60 * (minutes - 1))
@@ -139,24 +149,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often live and headless alternate (default: 3)")
     parser.add_argument("--seconds", type=float, default=8, help="seconds a round (default: 8)")
     parser.add_argument("--fps", type=float, default=10, help="pictures a second (default: 10)")
-    parser.add_argument("--minutes", type=float, default=0, help="watch the memory for so long too (default: not)")
+    parser.add_argument("--minutes", type=float, default=10, help="how long the memory is watched (default: 10)")
     chosen = parser.parse_args()
 
-    with tempfile.TemporaryDirectory() as home:
-        os.environ |= {"XDG_STATE_HOME": home, "XDG_CONFIG_HOME": home}  # not the reader's view, theme and keys
-        report_speed(chosen.rounds, chosen.seconds, chosen.fps)
-        report_pictures(chosen.seconds)
-        report_times()
-        if chosen.minutes:
-            early, late = measure_memory(chosen.minutes)
-            print(f"memory: {early:.1f} MB after 1 minute, {late:.1f} MB after {chosen.minutes:g}")
+    lines = []
+    for line in report(chosen.rounds, chosen.seconds, chosen.fps, chosen.minutes):
+        print(line, flush=True)
+        lines.append(line)
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def report_speed(rounds: int, seconds: float, fps: float) -> None:
-    """Print a row a network: with the dashboard and without, in turns."""
+def report(rounds: int, seconds: float, fps: float, minutes: float) -> Iterator[str]:
+    """Every figure, a line each as it is known."""
+    yield from report_speed(rounds, seconds, fps)
+    yield from report_views(seconds)
+    yield from report_times()
+    early, late = measure_memory(minutes)
+    yield f"memory: {early:.1f} MB after 1 minute, {late:.1f} MB after {minutes:g}"
+
+
+def report_speed(rounds: int, seconds: float, fps: float) -> Iterator[str]:
+    """A row a network: with the dashboard and without, in turns."""
     names = ("run", "live", "ratio", "cpu", "kB/s", "MB")
     headings = " ".join(f"{name:>{width}}" for name, width in zip(names, WIDTHS, strict=True))
-    print(f"{'network':<20} {headings}   steps a second, best of")
+    yield f"{'network':<20} {headings}   steps a second, best of"
     for name, options in SIZES.items():
         guess = measure_headless(options, 100)
         live, headless = [], []
@@ -164,38 +180,35 @@ def report_speed(rounds: int, seconds: float, fps: float) -> None:
             headless.append(measure_headless(options, max(10, round(guess * seconds / 2))))
             live.append(measure_live(options, fps, seconds))
         best = max(entry.steps_per_second for entry in live)
-        print(
+        yield (
             f"{name:<20} {max(headless):>8.1f} {best:>8.1f} {best / max(headless):>6.2f} "
             f"{statistics.median(entry.cpu_share for entry in live):>6.1%} "
             f"{statistics.median(entry.bytes_per_second for entry in live) / 1e3:>6.1f} "
-            f"{max(entry.megabytes for entry in live):>5.0f}   {rounds} rounds",
-            flush=True,
+            f"{max(entry.megabytes for entry in live):>5.0f}   {rounds} rounds"
         )
 
 
-def report_pictures(seconds: float) -> None:
-    """Print what each view costs of the 30×64 network, at 10 and 30 pictures a second."""
+def report_views(seconds: float) -> Iterator[str]:
+    """What each view costs of the 30×64 network, at 10 and 30 pictures a second."""
     for fps in (10, 30):
         for number, view in enumerate(VIEWS):
             live = measure_live(SIZES["30×64, batch 128"], fps, seconds, "v" * number)
-            print(
+            yield (
                 f"30×64, {view}, at most {fps} pictures a second: {live.cpu_share:.1%} of a core, "
-                f"{live.bytes_per_second / 1e3:.1f} kB/s",
-                flush=True,
+                f"{live.bytes_per_second / 1e3:.1f} kB/s"
             )
 
 
-def report_times() -> None:
-    """Print how long a user waits: for the first picture, and for the answer to a key."""
+def report_times() -> Iterator[str]:
+    """How long a user waits: for the first picture, and for the answer to a key."""
     starts = [measure_start() for _ in range(5)]
     paint, frame = (min(times) for times in zip(*starts, strict=True))
-    print(f"first paint {paint:.2f} s, first frame {frame:.2f} s, best of {len(starts)}")
+    yield f"first paint {paint:.2f} s, first frame {frame:.2f} s, best of {len(starts)}"
     for words, options in (("small steps", []), ("large steps", LARGE_STEPS)):
         delays = measure_keys(options)
-        print(
+        yield (
             f"key to screen, {words}: median {statistics.median(delays) * 1e3:.0f} ms, "
-            f"95th percentile {delays[round(0.95 * (len(delays) - 1))] * 1e3:.0f} ms, {len(delays)} keys",
-            flush=True,
+            f"95th percentile {delays[round(0.95 * (len(delays) - 1))] * 1e3:.0f} ms, {len(delays)} keys"
         )
 
 

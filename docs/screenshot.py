@@ -1,8 +1,6 @@
 """Takes the README's pictures of real runs: `.venv/bin/python docs/screenshot.py`."""
 
 import asyncio
-import os
-import tempfile
 from pathlib import Path
 
 from vgtui.dashboard.app import Dashboard
@@ -17,10 +15,10 @@ MOMENT = 1.5
 PICTURES = (
     ("starving", SECONDS, ()),
     ("chain_rule", MOMENT, ("v", "v")),
-    ("what_if", 2 * MOMENT, ("v", "w")),
-    ("cured", SECONDS, ("escape", "b")),
+    ("what_if", 2 * MOMENT, ("w",)),
+    ("cured", SECONDS, ("escape", "v", "b")),
     ("heat_map", MOMENT, ("v",)),
-    ("look_inside", MOMENT, ("v", "v", "enter")),
+    ("look_inside", MOMENT, ("enter",)),
 )
 """A picture, the seconds to wait for it, and the keys before."""
 
@@ -38,6 +36,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as home:
-        os.environ |= {"XDG_STATE_HOME": home, "XDG_CONFIG_HOME": home}
-        asyncio.run(main())
+    asyncio.run(main())

@@ -36,7 +36,7 @@ class WhatIfScreen(Overlay):
             yield Static(id="progress")
             table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
             for column in COLUMNS:
-                table.add_column(column, key=column)
+                table.add_column(column)
             yield table
 
     def on_mount(self) -> None:
@@ -52,16 +52,12 @@ class WhatIfScreen(Overlay):
         if len(tried) < total or not tried:
             words += f"   measuring {len(tried)} of {total or '…'}"
         self.query_one("#progress", Static).update(Text(words, self.palette.muted))
-        if len(tried) < self._shown:
-            self._shown = 0
-            self.query_one(DataTable).clear()
-        if len(tried) > self._shown:
-            self._add([entry.probe for entry in tried[self._shown :]], now)
+        if len(tried) != self._shown:
             self._shown = len(tried)
+            self._fill(sorted((entry.probe for entry in tried), key=distance_from_one), now)
 
     def set_palette(self, palette: Palette) -> None:
         self._shown = 0
-        self.query_one(DataTable).clear()
         super().set_palette(palette)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
@@ -76,10 +72,11 @@ class WhatIfScreen(Overlay):
         self.action_close()
         self._apply(probe.setting, probe.value)
 
-    def _add(self, probes: list[Probe], now: float) -> None:
-        """Add rows in their place; the cursor stays on its line."""
+    def _fill(self, probes: list[Probe], now: float) -> None:
+        """All rows anew, in their order; the cursor stays on its line."""
         table: DataTable[Text] = self.query_one(DataTable)
         row = table.cursor_row
+        table.clear()
         for probe in probes:
             ratio = float(probe.gradient_ratio)
             table.add_row(
@@ -89,7 +86,6 @@ class WhatIfScreen(Overlay):
                 Text(norm_text(float(probe.update_ratio)), self.palette.muted, justify="right"),
                 key=f"{probe.setting}={probe.value}",
             )
-        table.sort(COLUMNS[1], key=distance_from_one)
         table.move_cursor(row=row)
 
     def _colour(self, ratio: float) -> str:
@@ -105,10 +101,10 @@ def change_words(setting: str, value: object) -> str:
     return f"{name} {'on' if value is True else 'off' if value is False else value}"
 
 
-def distance_from_one(ratio: Text) -> float:
-    """Of a ratio in its cell, in decades; ∞ for what is 0, not finite or cannot be had."""
-    words = ratio.plain
-    return abs(math.log10(float(words))) if words[0].isdigit() and float(words) > 0 else math.inf
+def distance_from_one(probe: Probe) -> float:
+    """In decades; ∞ for what is 0, not finite or cannot be had."""
+    ratio = float(probe.gradient_ratio)
+    return abs(math.log10(ratio)) if 0 < ratio < math.inf else math.inf
 
 
 def _ratio(norms: Any) -> float:

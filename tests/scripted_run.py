@@ -11,7 +11,6 @@ from tests.frames import make_frame, make_header
 from vgtui.recordings.frames import Event
 from vgtui.training.protocol import Answer, Inspected, Refused, Tried
 from vgtui.training.settings import RunSettings
-from vgtui.training.source import Abilities
 
 Norms = Callable[[RunSettings, int], Sequence[float]]
 
@@ -22,10 +21,8 @@ def vanishing(settings: RunSettings, step: int) -> list[float]:
     return [10.0 ** (layer - depth) * (1 + 0.5 * (step % 3)) for layer in range(depth + 1)]
 
 
-class ScriptedRun:
-    """`frames` frames a run, ten steps apart, with the norms of a function; then it waits for a restart."""
-
-    abilities = Abilities(change=True, pause=True, examine=True)
+class ScriptedSource:
+    """`frames` frames a run, ten steps apart, with the norms of a function; then it waits."""
 
     def __init__(
         self, settings: RunSettings, frames: int = 6, norms: Norms = vanishing, dead: float | None = None
@@ -54,14 +51,6 @@ class ScriptedRun:
     async def next_answer(self, at: int = 0) -> Answer:
         return await self._answers.get()
 
-    def restart(self, settings: RunSettings) -> None:
-        self.told.append("restart")
-        if self.refusal:
-            self.say(self.refusal)
-        else:
-            self.settings = settings
-            self._begin(settings)
-
     def train(self, until: int | None = None) -> None:
         self.told.append("train")
 
@@ -70,6 +59,37 @@ class ScriptedRun:
 
     def step_once(self) -> None:
         self.told.append("step")
+
+    async def close(self) -> None:
+        self.told.append("close")
+
+    def _begin(self, settings: RunSettings) -> None:
+        while not self._answers.empty():
+            self._answers.get_nowait()
+        self._answers.put_nowait(make_header(settings))
+        for number in range(self.frames):
+            self._answers.put_nowait(make_frame(settings, self._norms(settings, number), 10 * number, dead=self._dead))
+
+
+class ScriptedRun(ScriptedSource):
+    """One that can be restarted and looked into as well."""
+
+    def ask(self, at: int = 0) -> None:
+        self.told.append(f"ask {at}")
+
+    def another(self, settings: RunSettings) -> "ScriptedRun":
+        return ScriptedRun(settings, self.frames, self._norms, self._dead)
+
+    def share_cores(self, among: int) -> None:
+        self.told.append(f"share {among}")
+
+    def restart(self, settings: RunSettings) -> None:
+        self.told.append("restart")
+        if self.refusal:
+            self.say(self.refusal)
+        else:
+            self.settings = settings
+            self._begin(settings)
 
     def inspect(self, layer: int) -> None:
         self.told.append(f"inspect {layer}")
@@ -82,13 +102,3 @@ class ScriptedRun:
         for number, (setting, value) in enumerate(changes, start=1):
             ratio = np.float64(10.0 ** -abs(number - 2))
             self.say(Tried(number, len(changes), Probe(setting, value, ratio, ratio)))
-
-    async def close(self) -> None:
-        self.told.append("close")
-
-    def _begin(self, settings: RunSettings) -> None:
-        while not self._answers.empty():
-            self._answers.get_nowait()
-        self._answers.put_nowait(make_header(settings))
-        for number in range(self.frames):
-            self._answers.put_nowait(make_frame(settings, self._norms(settings, number), 10 * number, dead=self._dead))

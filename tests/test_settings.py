@@ -55,14 +55,15 @@ def test_a_file_that_the_variable_names_must_be_there(monkeypatch: pytest.Monkey
 
 def test_what_is_remembered_is_recalled() -> None:
     assert recall() == Remembered()
-    remember(Remembered("heat map", False, "light"))
+    remember(view="heat map", hints=False)
+    remember(theme="light")
     assert recall() == Remembered("heat map", False, "light")
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"view": 3}', b"\xff\xff"])
 def test_what_cannot_be_recalled_is_forgotten(damage: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    remember(Remembered("heat map"))
+    remember(view="heat map")
     (file,) = (tmp_path / "vgtui").iterdir()
     file.write_bytes(damage)
     assert recall() == Remembered()
@@ -70,5 +71,5 @@ def test_what_cannot_be_recalled_is_forgotten(damage: bytes, monkeypatch: pytest
 
 def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nonexistent")
-    remember(Remembered("heat map"))
+    remember(view="heat map")
     assert recall() == Remembered()

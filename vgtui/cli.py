@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import vgtui
 from engine.config import BACKEND_NAMES
@@ -25,9 +25,10 @@ examples:
   vgtui --activation relu --init he_normal    the same network, cured
   vgtui --hidden-layers 100 --batch-norm      deeper
   vgtui run --steps 500 --format jsonl        without a screen, for scripts
+  vgtui --record run.jsonl.gz                 keep every frame; vgtui replay shows them again
   vgtui list                                  everything that can be chosen
 
-commands: run, bench, list. `vgtui COMMAND --help` explains each."""
+commands: run, replay, bench, list. `vgtui COMMAND --help` explains each."""
 
 RUN_EXAMPLES = """\
 examples:
@@ -35,6 +36,15 @@ examples:
   vgtui run --steps 1000 --every 10 --output run.jsonl      every tenth step to a file
   vgtui run --steps 200 --activation relu --format csv > relu.csv
   vgtui run --steps 100 --format jsonl | tail -1 | jq .verdict.message"""
+
+REPLAY_EXAMPLES = """\
+examples:
+  vgtui --record run.jsonl                                       record
+  vgtui replay run.jsonl                                         see it again
+  vgtui run --steps 5000 --every 10 --format jsonl | vgtui replay -
+  ssh gpu vgtui run --steps 5000 --every 10 --format jsonl | vgtui replay -
+
+keys: space pauses, < > change the speed, while paused ← → home end move in time."""
 
 
 def _whole(text: str) -> int:
@@ -91,7 +101,7 @@ def usage_sentence(error: UsageError) -> str:
 
 
 def _command(name: str, words: Sequence[str]) -> int:
-    commands = {"run": _run, "bench": _bench, "list": _list}
+    commands = {"run": _run, "replay": _replay, "bench": _bench, "list": _list}
     if name not in commands:
         raise UsageError("COMMAND", unknown_name("", "command", name, commands).problem)
     return commands[name](words)
@@ -105,29 +115,65 @@ def _dashboard(words: Sequence[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"vgtui {vgtui.__version__}")
     _add_options(parser)
-    screen = parser.add_argument_group("screen")
-    screen.add_argument("--theme", metavar="NAME", help="colours: vgtui list themes (default: those of the last time)")
-    screen.add_argument("--fps", type=_number, default=10.0, metavar="N", help="most pictures a second (default: 10)")
+    screen = _add_screen_options(parser)
+    screen.add_argument("--record", metavar="FILE", help="keep every frame; compressed where FILE ends with .gz")
     chosen = parser.parse_args(words)
-    if not 0.1 <= chosen.fps <= 60:
-        raise UsageError("fps", f"{chosen.fps:g} is out of range; it takes a number from 0.1 to 60")
+    _check_screen_options(chosen)
     settings = _settings_of(chosen)
-    from vgtui.themes import find_palette
+    reason = _no_screen(sys.stdin, sys.stdout, sys.stderr)
+    if reason is None:
+        from vgtui.commands.dashboard import train_live
 
-    if chosen.theme is not None:
-        find_palette(chosen.theme)
-    if is_dumb():
-        reason = "TERM=dumb cannot show a dashboard"
-    elif all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # Textual draws on stderr
-        from vgtui.commands.dashboard import open_dashboard
-
-        return open_dashboard(settings, chosen.theme, chosen.fps)
-    else:
-        reason = "no terminal"
+        return train_live(settings, chosen.theme, chosen.fps, chosen.record)
+    if chosen.record:
+        raise UsageError("record", f"{reason}, and the dashboard is what records; take vgtui run --output FILE")
     from vgtui.commands.run import REPORT_STEPS, run
 
     sys.stderr.write(f"vgtui: {reason}, so here is a report of {REPORT_STEPS} steps (see vgtui run --help)\n")
     return run(settings, steps=REPORT_STEPS, every=REPORT_STEPS, output="-", format_name="report")
+
+
+def _add_screen_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    screen = parser.add_argument_group("screen")
+    screen.add_argument("--theme", metavar="NAME", help="colours: vgtui list themes (default: those of the last time)")
+    screen.add_argument("--fps", type=_number, default=10.0, metavar="N", help="most pictures a second (default: 10)")
+    return screen
+
+
+def _check_screen_options(chosen: argparse.Namespace) -> None:
+    """Raises UsageError."""
+    if not 0.1 <= chosen.fps <= 60:
+        raise UsageError("fps", f"{chosen.fps:g} is out of range; it takes a number from 0.1 to 60")
+    if chosen.theme is not None:
+        from vgtui.themes import find_palette
+
+        find_palette(chosen.theme)
+
+
+def _no_screen(*streams: TextIO) -> str | None:
+    """Why there can be no dashboard on these, if there cannot."""
+    if is_dumb():
+        return "TERM=dumb cannot show a dashboard"
+    return None if all(stream.isatty() for stream in streams) else "no terminal"
+
+
+def _replay(words: Sequence[str]) -> int:
+    parser = _Parser(
+        prog="vgtui replay",
+        description="Show a recording in the dashboard, or frames that come through a pipe.",
+        epilog=REPLAY_EXAMPLES,
+    )
+    parser.add_argument("file", metavar="FILE", help="a recording, .gz too; - follows standard input")
+    _add_screen_options(parser)
+    chosen = parser.parse_args(words)
+    _check_screen_options(chosen)
+    from vgtui.commands.replay import replay, report
+
+    # keys come from the terminal itself where standard input is the stream; Textual draws on stderr
+    streams = (sys.stdout, sys.stderr) if chosen.file == "-" else (sys.stdin, sys.stdout, sys.stderr)
+    if _no_screen(*streams) is None:
+        return replay(chosen.file, chosen.theme, chosen.fps)
+    return report(chosen.file)
 
 
 def _run(words: Sequence[str]) -> int:

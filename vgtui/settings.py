@@ -7,6 +7,7 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from platformdirs import user_config_path, user_state_path
@@ -56,13 +57,13 @@ def recall() -> Remembered:
     return Remembered()
 
 
-def remember(look: Remembered) -> None:
-    """Keep this for the next time; a full disk or a folder that cannot be written forgets it."""
-    path = _remembered_path()
+def remember(**changes: Any) -> None:
+    """Keep these fields of Remembered for the next time; a full disk, or a folder that cannot be written, forgets."""
+    path, remembered = _remembered_path(), msgspec.structs.replace(recall(), **changes)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(msgspec.json.encode(look))
+            file.write(msgspec.json.encode(remembered))
         os.replace(file.name, path)
 
 

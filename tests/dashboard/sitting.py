@@ -11,7 +11,7 @@ from textual.keys import key_to_character
 from textual.pilot import Pilot
 
 from engine.errors import UsageError
-from tests.scripted_run import ScriptedRun
+from tests.scripted_run import ScriptedRun, ScriptedSource
 from vgtui.dashboard.app import Dashboard
 from vgtui.themes import load_palettes
 from vgtui.training.settings import RunSettings
@@ -26,7 +26,7 @@ class Sitting:
 
     app: Dashboard
     pilot: Pilot[UsageError]
-    source: ScriptedRun
+    source: ScriptedSource
 
     @property
     def text(self) -> str:
@@ -73,13 +73,13 @@ class Sitting:
         await self.pilot.pause(MOMENT)
 
 
-def make_dashboard(source: ScriptedRun, theme: str = "dark", **options: Any) -> Dashboard:
+def make_dashboard(source: ScriptedSource, theme: str = "dark", **options: Any) -> Dashboard:
     return Dashboard(source, source.settings, load_palettes()[0], theme, fps=1000, **options)
 
 
 @asynccontextmanager
 async def open_dashboard(
-    source: ScriptedRun | None = None, size: tuple[int, int] = (120, 40), theme: str = "dark", **options: Any
+    source: ScriptedSource | None = None, size: tuple[int, int] = (120, 40), theme: str = "dark", **options: Any
 ) -> AsyncIterator[Sitting]:
     """The dashboard after the source's first frames."""
     source = source or ScriptedRun(RunSettings())

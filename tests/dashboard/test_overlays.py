@@ -10,12 +10,11 @@ from textual.widgets import Input
 from engine.config import NetworkConfig, TrainingConfig
 from engine.inspection import Histogram, Inspection
 from tests.dashboard.sitting import Sitting, open_dashboard
-from tests.scripted_run import ScriptedRun
+from tests.scripted_run import ScriptedRun, ScriptedSource
 from vgtui.dashboard.screens.main import MainScreen
 from vgtui.options import OPTIONS, values_of
 from vgtui.training.protocol import Inspected
 from vgtui.training.settings import RunSettings
-from vgtui.training.source import Abilities
 
 
 async def test_what_if_lists_every_single_change_best_first() -> None:
@@ -95,13 +94,12 @@ async def test_the_wheel_moves_through_the_layers() -> None:
 
 
 async def test_a_source_that_cannot_be_examined_says_so() -> None:
-    source = ScriptedRun(RunSettings())
-    source.abilities = Abilities()
+    source = ScriptedSource(RunSettings())
     async with open_dashboard(source) as sitting:
         await sitting.press("w", "enter", "comma")
         assert source.told == []
         assert isinstance(sitting.app.screen, MainScreen)
-        await sitting.until(lambda: "this source cannot be looked into" in sitting.text)
+        await sitting.until(lambda: "this source cannot be changed" in sitting.text)
 
 
 # settings

@@ -46,9 +46,9 @@ def test_hidden_layers_keep_their_number_and_the_output_stays_the_output() -> No
     history.mark(3)
     assert history.least(GRADIENT)[0].tolist() == pytest.approx([-3, -2, 5])
     history.mark(5)
-    assert history.least(GRADIENT)[0, [0, 1, 4]].tolist() == pytest.approx([-3, -2, 5])
+    assert history.least(GRADIENT)[0, [0, 1, 2, 4]].tolist() == pytest.approx([-3, -2, -1, 5])
     unknown = history.least(GRADIENT)[0] > history.greatest(GRADIENT)[0]
-    assert unknown.tolist() == [False, False, True, True, False]
+    assert unknown.tolist() == [False, False, False, True, False]
     assert history.marks == [3]
 
 
@@ -88,7 +88,7 @@ def test_every_quantity_and_the_step_are_kept() -> None:
     assert history.scalars[0, STEP] == 30
 
 
-@pytest.mark.parametrize(("layers", "points"), [(1, 1024), (512, 1024), (1000, 512), (10_000, 64)])
+@pytest.mark.parametrize(("layers", "points"), [(1, 1024), (256, 1024), (1000, 256), (10_000, 64)])
 def test_many_layers_have_fewer_points_so_that_memory_stays_bounded(layers: int, points: int) -> None:
     assert History(layers).capacity == points
 

@@ -18,8 +18,8 @@ from vgtui.training.history import History
 from vgtui.training.quantities import Quantity
 
 DECADES_PER_CELL = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-ZERO, NAN, INFINITE, MARK = "0", "!", "∞", "╎"
-"""What stands in a cell where a gradient has no logarithm, and where something was changed."""
+ZERO, NAN, INFINITE, MARK, CURSOR = "0", "!", "∞", "╎", "┃"
+"""What stands in a cell where a gradient has no logarithm, where something was changed, and at the moment shown."""
 
 
 Changes: TypeAlias = dict[int, tuple[int, int]]
@@ -151,6 +151,11 @@ class StripChart:
                 row[column - first] = sign
             elif not dots.marks.isdisjoint(range(column * DOTS_ACROSS, (column + 1) * DOTS_ACROSS)):
                 row[column - first] = MARK
+
+
+def column_of(point: int, points: int, columns: int) -> int:
+    """The cell of a row that a point of the history is in."""
+    return point // points_per_dot(points, columns * DOTS_ACROSS) // DOTS_ACROSS
 
 
 def points_per_dot(points: int, dots: int) -> int:

@@ -1,15 +1,30 @@
 """Opening the dashboard, and leaving it with the terminal as it was, whatever ends it."""
 
-from vgtui.settings import Remembered, load_settings, recall, remember
+import sys
+
+from vgtui.recordings.writer import Recorder
+from vgtui.settings import load_settings, recall, remember
 from vgtui.terminal import has_colour, has_utf8
 from vgtui.training.client import LiveRun
 from vgtui.training.settings import RunSettings
+from vgtui.training.source import FrameSource
 
 DEFAULT_THEME = "dark"
 
 
-def open_dashboard(settings: RunSettings, theme: str | None, fps: float) -> int:
-    """Show a live run until the user leaves. Returns the exit code; raises UsageError when the run cannot be had.
+def train_live(settings: RunSettings, theme: str | None, fps: float, record: str | None) -> int:
+    """Train in the dashboard until the user leaves; into a recording where `record` names one.
+
+    Returns the exit code. Raises UsageError when the run or the recording cannot be had.
+    """
+    recorder = Recorder(record) if record else None
+    return open_dashboard(LiveRun(settings), settings, theme, fps, recorder)
+
+
+def open_dashboard(
+    source: FrameSource, settings: RunSettings, theme: str | None, fps: float, recorder: Recorder | None = None
+) -> int:
+    """Show a frame source until the user leaves. Returns the exit code; raises UsageError when it cannot be had.
 
     theme: None takes that of the last time.
     """
@@ -25,7 +40,7 @@ def open_dashboard(settings: RunSettings, theme: str | None, fps: float) -> int:
     look = Look(view=last.view if last.view in VIEWS else VIEWS[0], hints=last.hints is not False)
     palettes, warnings = load_palettes()
     app = Dashboard(
-        LiveRun(settings),
+        source,
         settings,
         palettes,
         theme or (last.theme if last.theme in palettes else DEFAULT_THEME),
@@ -33,13 +48,25 @@ def open_dashboard(settings: RunSettings, theme: str | None, fps: float) -> int:
         look=look,
         keymap=keymap,
         shows=Shows(has_colour(), has_utf8()),
-        on_look=lambda look, theme: remember(Remembered(look.view, look.hints, theme)),
+        on_look=lambda look, theme: remember(view=look.view, hints=look.hints, theme=theme),
         warnings=warnings,
+        recorder=recorder,
     )
-    with restoring_terminal(app):
-        refused = app.run()
+    try:
+        with restoring_terminal(app):
+            refused = app.run()
+    finally:
+        _end_recording(app.main.recorder)
     if refused is not None:
         raise refused
     if app.crash is not None:
         raise app.crash
     return app.return_code or 0
+
+
+def _end_recording(recorder: Recorder | None) -> None:
+    if recorder:
+        try:
+            recorder.close()
+        except OSError as error:
+            sys.stderr.write(f"vgtui: {recorder.path} lacks its last second: {error.strerror}\n")

@@ -42,7 +42,7 @@ def run(settings: RunSettings, steps: int, every: int, output: str, format_name:
 
 
 async def _run(settings: RunSettings, steps: int, every: int, writer: FrameWriter, advance: Advance) -> int:
-    source = LiveRun(settings)
+    source = LiveRun(settings, validate=True)
     received = _cancel_on_signals()
     try:
         for target in [*range(0, steps, every), steps]:

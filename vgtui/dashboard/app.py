@@ -16,9 +16,10 @@ from vgtui.dashboard.screens.main import MainScreen
 from vgtui.dashboard.screens.palette import ActionPalette
 from vgtui.dashboard.state import Look, RunState
 from vgtui.dashboard.text import plain
+from vgtui.recordings.writer import Recorder
 from vgtui.themes import Palette
 from vgtui.training.settings import RunSettings
-from vgtui.training.source import FrameSource
+from vgtui.training.source import Experiment, FrameSource
 
 
 class Dashboard(App[UsageError]):
@@ -41,11 +42,11 @@ class Dashboard(App[UsageError]):
         shows: Shows = EVERYTHING,
         on_look: Callable[[Look, str], None] = lambda look, theme: None,
         warnings: Sequence[UsageError] = (),
+        recorder: Recorder | None = None,
     ) -> None:
         super().__init__()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.crash: Exception | None = None
-        self._source = source
         self._palettes = palettes
         self._keymap_of_user = keymap or Keymap()
         self._on_look = on_look
@@ -60,9 +61,9 @@ class Dashboard(App[UsageError]):
             self.register_theme(_as_theme(palette))
         self.theme = theme
         self.set_keymap(self._keymap_of_user.changed)
-        state = RunState(settings, look, self._keymap_of_user)
+        state = RunState(settings, look, self._keymap_of_user, follows=not isinstance(source, Experiment))
         state.blocks = shows.colour and shows.utf8
-        self.main = MainScreen(source, state, palettes[theme], fps)
+        self.main = MainScreen(source, state, palettes[theme], fps, recorder)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._plain]
@@ -86,9 +87,10 @@ class Dashboard(App[UsageError]):
         self.exit(return_code=1)
 
     async def action_exit_cleanly(self, code: int = 0) -> None:
-        """End the source, then the app."""
+        """End the sources, then the app."""
         self.workers.cancel_all()
-        await self._source.close()
+        for lane in self.main.lanes.all:
+            await lane.source.close()
         self.exit(return_code=code)
 
     async def action_quit(self) -> None:

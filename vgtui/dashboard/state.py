@@ -1,8 +1,7 @@
-"""What the dashboard knows of its run: everything that the widgets draw, and nothing that draws."""
+"""What the dashboard knows of a run: everything that the widgets draw, and nothing that draws."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,8 @@ from engine.theory import Prediction, predict
 from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.text import plain
 from vgtui.recordings.frames import Frame, Header
-from vgtui.training.history import LOSS, STEP, History
+from vgtui.training.differences import FIELDS, Difference, differences, settings_of
+from vgtui.training.history import ACCURACY, LOSS, STEP, History
 from vgtui.training.protocol import Inspected, Tried
 from vgtui.training.quantities import GRADIENT, Quantity
 from vgtui.training.settings import RunSettings
@@ -26,11 +26,12 @@ MOST_PINS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ghost:
-    """A run that is kept in sight: its last layers, its loss over the steps, and what it is called."""
+    """A run that is kept in sight: its last layers, its loss and accuracy over the steps, and what it is called."""
 
     layers: LayerMeasurements
     steps: NDArray[np.float64]
     loss: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
     label: str
 
 
@@ -46,21 +47,38 @@ class Look:
 
 
 class RunState:
-    """The run as it was asked for, and as its last frame shows it; and how the user looks at it."""
+    """The run as it was asked for, and as its last frame or a moment of its past shows it; how the user looks at it.
 
-    def __init__(self, wanted: RunSettings, look: Look | None = None, keymap: Keymap | None = None) -> None:
+    name: of its lane, where two are compared. follows: it shows a run that somebody else decides about. other: the run
+    beside it, if there is one.
+    """
+
+    def __init__(
+        self,
+        wanted: RunSettings,
+        look: Look | None = None,
+        keymap: Keymap | None = None,
+        *,
+        name: str = "",
+        follows: bool = False,
+    ) -> None:
         self.look = look or Look()
         self.keymap = keymap or Keymap()
+        self.name = name
+        self.follows = follows
+        self.other: RunState | None = None
+        self.chosen = True
+        """Whether keys act on it."""
         self.wanted = wanted
         self.header: Header | None = None
-        self.frame: Frame | None = None
-        self.health: list[Health] = []
+        self.newest: Frame | None = None
         self.history = History(wanted.network.hidden_layers + 1)
         self.ghost: Ghost | None = None
         self.pins: list[Ghost] = []
-        self.first: Frame | None = None
-        """The present run at its initialization, where that was seen."""
         self.pictures_per_second = 0.0
+        self.pace = ""
+        """What a source that has a pace of its own says of it."""
+        self.recording = False
         self.inspected: Inspected | None = None
         self.tried: list[Tried] = []
         self.blocks = True
@@ -68,7 +86,41 @@ class RunState:
         self.paused = False
         self.fault: str | None = None
         self.selected = 0
-        self.shown: Header | None = None
+        self.moment: int | None = None
+        """The point of the history that is shown instead of the newest frame."""
+        self._present: Header | None = None
+        self._first: Frame | None = None
+        self._health: tuple[Frame | None, list[Health]] = None, []
+        self._past: tuple[int, Frame] | None = None
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame on the screen."""
+        if self.moment is None:
+            return self.newest
+        if self._past is None or self._past[0] != self.moment:
+            self._past = self.moment, self.history.frame_of(self.moment)
+        return self._past[1]
+
+    @property
+    def shown(self) -> Header | None:
+        """The run that the frame on the screen belongs to."""
+        return self._present if self.moment is None else self.history.header_of(self.moment)
+
+    @property
+    def first(self) -> Frame | None:
+        """The run on the screen at its initialization, where that was seen."""
+        if self.moment is None or self.shown is self._present:
+            return self._first
+        begin = self.history.begin_of(self.moment)
+        return self.history.frame_of(begin) if self.history.scalars[begin, STEP] == 0 else None
+
+    @property
+    def health(self) -> list[Health]:
+        """Every layer's health on the screen."""
+        if self._health[0] is not self.frame and self.frame:
+            self._health = self.frame, layer_health(self.frame.layers.grad_norm)
+        return self._health[1]
 
     @property
     def layers(self) -> int:
@@ -78,34 +130,67 @@ class RunState:
     @property
     def begins_run(self) -> bool:
         """Whether the next frame is the first of a run."""
-        return self.shown is not self.header
+        return self._present is not self.header
+
+    @property
+    def companions(self) -> list[Ghost]:
+        """The runs that charts show beside this one: those that are pinned, and the other lane."""
+        return [*self.pins, *([self.other.as_ghost()] if self.other and self.other.newest else [])]
 
     def want(self, settings: RunSettings) -> None:
         """The user asked for another run: the one on the screen becomes the ghost."""
-        if self.frame and self.shown:
-            self.ghost = self._ghost(self.frame, _difference(self.shown, settings))
+        if self.newest and self._present:
+            words = [entry.before for entry in differences(self._present, settings)]
+            self.ghost = self._as_ghost(plain(", ".join(words)) or "same settings")
         self.wanted = settings
 
     def pin(self) -> None:
         """Keep the run on the screen in the charts."""
-        if self.frame and self.shown:
-            self.pins = [*self.pins, self._ghost(self.frame, _summary(self.shown))][-MOST_PINS:]
+        if self.newest and self._present:
+            self.pins = [*self.pins, self._as_ghost(_summary(self._present))][-MOST_PINS:]
+
+    def as_ghost(self) -> Ghost:
+        """This run as its neighbour shows it."""
+        return self._as_ghost(self.name, self.frame)
+
+    def leave_neighbour(self) -> None:
+        """The other lane ends; as it last was, it is the ghost."""
+        if self.other and self.other.newest:
+            words = plain(", ".join(entry.after for entry in self.differences()))
+            self.ghost = replace(self.other.as_ghost(), label=words or "same settings")
+        self.other, self.name = None, ""
 
     def take_header(self, header: Header) -> None:
         """A run begins; its first frame is still to come."""
         self.header = header
         self.fault = None
+        if self.follows:
+            self.wanted = settings_of(header)
 
     def take_frame(self, frame: Frame) -> None:
         """Show a frame. The first of a new run marks the history."""
+        before = self.newest.verdict.kind if self.newest and not self.begins_run else None
         if self.begins_run:
-            self.shown = self.header
-            self.history.mark(len(frame.layers.grad_norm))
-            self.first = frame if frame.step == 0 else None
-        self.frame = frame
-        self.health = layer_health(frame.layers.grad_norm)
+            assert self.header
+            self.history.mark(len(frame.layers.grad_norm), self.header, self.change_words(self.header))
+            self._present = self.header
+            self._first = frame if frame.step == 0 else None
         self.history.append(frame)
+        if frame.verdict.kind == "non-finite" != before:
+            self.history.note("fault", frame.verdict.message)
+        self.newest = frame
+        self.go_to(self.history.length)
         self.selected = min(self.selected, self.layers - 1)
+
+    def change_words(self, header: Header) -> str:
+        """What a header changes of the run on the screen."""
+        changes = differences(self._present, header) if self._present else []
+        return plain(", ".join(entry.after for entry in changes)) or "restart"
+
+    def take_fault(self, message: str) -> None:
+        """The run has ended by a fault."""
+        self.fault = message
+        self.history.note("fault", message)
 
     def take_tried(self, tried: Tried) -> None:
         """Take one single change; what is left of a round that was broken off is not mixed with the next."""
@@ -114,24 +199,37 @@ class RunState:
         elif self.tried and tried.number == len(self.tried) + 1:
             self.tried.append(tried)
 
+    def go_to(self, point: int) -> None:
+        """Show a point of the history; the last one is the present."""
+        last = self.history.length - 1
+        self.moment = None if point >= last else max(point, 0)
+        self._past = None
+        self.history.look_at(self.moment)
+        self.selected = min(self.selected, self.layers - 1)
+
     def theory(self) -> Prediction | str | None:
         """What mean-field theory says of the run on the screen, or in words why nothing."""
         shown = self.shown
         return predict_once(shown.network, shown.dataset.features, shown.dataset.classes) if shown else None
 
-    def _ghost(self, frame: Frame, label: str) -> Ghost:
-        begin = self.history.marks[-1] if self.history.marks else 0
-        run = self.history.scalars[begin : self.history.length]
-        return Ghost(frame.layers, run[:, STEP].copy(), run[:, LOSS].copy(), label)
+    def pending(self) -> set[str]:
+        """The fields of the settings that still wait for the first frame that has them."""
+        return {entry.field for entry in differences(self._present, self.wanted)} if self._present else set(FIELDS)
 
-    def is_pending(self, name: str) -> bool:
-        """Whether this field of the settings still waits for the first frame that has it."""
-        if self.shown is None:
-            return True
-        for shown, wanted in ((self.shown.network, self.wanted.network), (self.shown.training, self.wanted.training)):
-            if hasattr(wanted, name):
-                return bool(getattr(shown, name) != getattr(wanted, name))
-        return self.shown.dataset.name != Path(self.wanted.dataset).name
+    def differences(self) -> list[Difference]:
+        """What one must change of this lane to get the other."""
+        return differences(self.wanted, self.other.wanted) if self.other else []
+
+    def apart(self) -> set[str]:
+        """The fields in which the other lane has another value."""
+        return {entry.field for entry in self.differences()}
+
+    def _as_ghost(self, label: str, frame: Frame | None = None) -> Ghost:
+        shown = frame or self.newest
+        assert shown
+        run = self.history.scalars[self.history.begin_of(self.history.length - 1) : self.history.length]
+        steps, loss, accuracy = (run[:, column].copy() for column in (STEP, LOSS, ACCURACY))
+        return Ghost(shown.layers, steps, loss, accuracy, label)
 
 
 predict_once = lru_cache(maxsize=4)(predict)
@@ -142,33 +240,3 @@ def _summary(shown: Header) -> str:
     network = shown.network
     switches = [name for name, on in (("BatchNorm", network.batch_norm), ("skip", network.skip_connections)) if on]
     return " ".join([network.activation, f"{network.hidden_layers}×{network.width}", *switches])
-
-
-def _difference(shown: Header, wanted: RunSettings) -> str:
-    """What the run on the screen had that the wanted one changes, in the words of the state line."""
-    old, new = shown.network, wanted.network
-    words = []
-    if old.activation != new.activation:
-        words.append(old.activation)
-    if old.initialization != new.initialization:
-        words.append(old.initialization)
-    if old.batch_norm != new.batch_norm:
-        words.append(switch_text("BatchNorm", old.batch_norm))
-    if old.skip_connections != new.skip_connections:
-        words.append(switch_text("skip", old.skip_connections))
-    if old.hidden_layers != new.hidden_layers:
-        words.append(f"{old.hidden_layers} layers")
-    if shown.training.optimizer != wanted.training.optimizer:
-        words.append(shown.training.optimizer)
-    if shown.dataset.name != Path(wanted.dataset).name:
-        words.append(plain(shown.dataset.name))
-    if shown.training.learning_rate != wanted.training.learning_rate:
-        words.append(f"rate {shown.training.learning_rate:g}")
-    if shown.training.seed != wanted.training.seed:
-        words.append(f"seed {shown.training.seed}")
-    return ", ".join(words) or "same settings"
-
-
-def switch_text(name: str, on: bool) -> str:
-    """A switch in words."""
-    return f"{name} {'on' if on else 'off'}"

@@ -7,6 +7,7 @@ from typing import TypeVar
 Rung = TypeVar("Rung", int, float)
 
 DEPTHS = (1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 70, 100, 150, 200, 300, 500, 700, 1000)
+CLIPS = (None, 10.0, 1.0, 0.1)
 LEARNING_RATES = tuple(float(f"{digit}e{power}") for power in range(-6, 3) for digit in (1, 2, 5))
 
 

@@ -17,6 +17,8 @@ from engine.telemetry import LayerMeasurements
 
 FORMAT = "vgtui-frames"
 VERSION = 1
+LINE_LIMIT = 2**26
+"""The longest line that is read: a frame of 10 000 layers takes 3 MB."""
 
 Number: TypeAlias = np.float64
 """A float that may be non-finite. msgspec leaves it to the hooks below, as it does not with a plain float."""

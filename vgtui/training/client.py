@@ -9,22 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import vgtui
-from vgtui.recordings.frames import Event, Frame, Header, encode_line
+from vgtui.recordings.frames import LINE_LIMIT, Event, Frame, Header, encode_line
 from vgtui.training.protocol import (
-    LINE_LIMIT,
     Answer,
     Command,
     Inspect,
     Pull,
     Refused,
     Restart,
+    ShareCores,
     StepOnce,
     Train,
     TryChanges,
     answer_decoder,
 )
 from vgtui.training.settings import RunSettings
-from vgtui.training.source import Abilities
 
 LAST_WORDS = 20
 """Lines of the worker's stderr that are kept to explain its death."""
@@ -33,12 +32,16 @@ PATIENCE_SECONDS = 0.5
 
 
 class LiveRun:
-    """Trains in a process of its own. `threads`, the backend and everything else follow from the settings."""
+    """Trains in a process of its own. `threads`, the backend and everything else follow from the settings.
 
-    abilities = Abilities(change=True, pause=True, examine=True)
+    validate: every frame with the whole validation part, rather than as often as a screen needs it.
+    """
 
-    def __init__(self, settings: RunSettings) -> None:
+    def __init__(self, settings: RunSettings, *, validate: bool = False) -> None:
         self._settings = settings
+        self._validate = validate
+        self._at = 0
+        self._among = 1
         self._train = Train()
         self._worker: _Worker | None = None
         self._wanted = asyncio.Event()
@@ -54,11 +57,12 @@ class LiveRun:
         return self._worker.process.pid if self._worker else None
 
     async def next_answer(self, at: int = 0) -> Answer:
-        worker = await self._running_worker(at)
+        if not self._asked:
+            self._at = at
+        worker = await self._running_worker()
         while True:
             if not self._asked:
-                self._send(Pull(at))
-                self._asked = True
+                self.ask(self._at)
             line = await worker.read_line()
             if not line.endswith(b"\n"):
                 return await self._fault(worker)
@@ -72,6 +76,19 @@ class LiveRun:
                 if isinstance(answer, Refused) or _is_header_of(answer, self._settings):
                     self._left = False
                 return answer
+
+    def ask(self, at: int = 0) -> None:
+        self._at = at
+        if self._worker:
+            self._send(Pull(at, self._validate))
+            self._asked = True
+
+    def another(self, settings: RunSettings) -> "LiveRun":
+        return LiveRun(settings, validate=self._validate)
+
+    def share_cores(self, among: int) -> None:
+        self._among = among
+        self._send(ShareCores(among))
 
     def restart(self, settings: RunSettings) -> None:
         self._settings = settings
@@ -101,17 +118,17 @@ class LiveRun:
         if worker:
             await worker.end()
 
-    async def _running_worker(self, at: int) -> "_Worker":
+    async def _running_worker(self) -> "_Worker":
         """The worker; a new one, with its first question asked, where there is none."""
         if self._worker is None:
             await self._wanted.wait()
             self._worker = await _Worker.start()
             self._left = True
+            self.share_cores(self._among)
             # asked before trained, so that the first frame is the network at initialization
             self._send(Restart(self._settings))
-            self._send(Pull(at))
+            self.ask(self._at)
             self._send(self._train)
-            self._asked = True
         return self._worker
 
     def _send(self, command: Command) -> None:

@@ -1,105 +1,254 @@
-"""What a run has shown so far, in bounded memory: the whole time since the start stays, its resolution falls."""
+"""What a source has shown so far, in bounded memory: the whole time since the start stays, its resolution falls.
+
+A point in time is one frame or more. Of those it keeps, for every layer, the least and the greatest of each quantity
+and the mean of every field, so that a moment of the past can be shown as a frame.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgtui.recordings.frames import Frame
+from engine.diagnosis import Verdict
+from engine.telemetry import LayerMeasurements
+from vgtui.recordings.frames import Frame, Header, Number
 from vgtui.training.quantities import QUANTITIES, Quantity
 
 MOST_POINTS = 1024
 """Points kept. When they are full, neighbours are merged in pairs by minimum, mean and maximum."""
-MOST_ENTRIES = 2**19
-"""Points times layers: from 512 layers on there are fewer points. Each entry takes 32 bytes, all together 16 MiB."""
+MOST_ENTRIES = 2**18
+"""Points times layers: from 256 layers on there are fewer points. All together they take MOST_BYTES."""
 LEAST_POINTS = 64
+"""However many layers there are: above 4 096, memory grows with them."""
 
-LOSS, ACCURACY, VALIDATION, STEP = range(4)
+LOSS, ACCURACY, VALIDATION, STEP, EPOCH, RATE = range(6)
 """The columns of `scalars`."""
+
+_EXTREMES = ("grad_norm_min", "grad_norm_max")
+"""Fields that are kept as the extremes of a quantity."""
+_SUMMED = tuple(entry.name for entry in fields(LayerMeasurements) if entry.name not in _EXTREMES)
+_MASKED = ("saturated", "dead", "update_ratio")
+"""Fields that may be unknown."""
+
+BYTES_PER_ENTRY = 2 * 4 * len(QUANTITIES) + 8 * len(_SUMMED) + 4 * len(_MASKED)
+MOST_BYTES = BYTES_PER_ENTRY * MOST_ENTRIES
+"""30 MB, for 256 layers and more; 20 layers take 2.4 MB."""
 
 Rows = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Something that happened at a point: a change of the run, a fault, or a note."""
+
+    point: int
+    kind: Literal["change", "fault", "note"]
+    message: str
+
+
 class History:
-    """Points in time, each one or more frames: every layer's least and greatest log10 of each quantity, and scalars.
+    """Points in time, each one or more frames: every layer's extremes and means, scalars, verdicts, and occasions.
 
     A logarithm of −∞ is an exact 0; NaN and ∞ are what they say. Where a value is unknown, or its layer was not there
-    yet, the interval is empty: its least is above its greatest. scalars: (points, 4), the columns named above. marks:
-    the points at which something was changed. revision: changes whenever the layers do.
+    yet, the interval is empty: its least is above its greatest. scalars: (points, 6), the columns named above.
+    occasions: what happened, in order. layers: of the run that is looked at, the newest unless look_at says otherwise.
+    revision: changes whenever the layers do.
     """
 
     def __init__(self, layers: int) -> None:
         self.length = 0
         self.frames_per_point = 1
-        self.marks: list[int] = []
+        self.occasions: list[Occasion] = []
         self.revision = 0
-        self.scalars = np.empty((MOST_POINTS, 4))
-        self._extremes = _empty(layers)
-        self._frames_in_last = 0
+        self.layers = self._newest_layers = layers
+        self.scalars = np.empty((MOST_POINTS, 6))
+        self._counts = np.zeros(MOST_POINTS, np.int64)
+        # sums, not means: NaN and ∞ stay what they are, and pairs of points are merged by adding
+        self._verdicts: list[Verdict] = []
+        self._runs: list[tuple[int, Header | None, int]] = []
+        self._extremes, self._sums, self._known = _empty(layers)
 
     @property
-    def layers(self) -> int:
-        return int(self._extremes.shape[-1])
+    def marks(self) -> list[int]:
+        """The points at which something was changed."""
+        return sorted({occasion.point for occasion in self.occasions if occasion.kind == "change"})
 
     @property
     def capacity(self) -> int:
         """How many points there is room for."""
         return int(self._extremes.shape[2])
 
+    @property
+    def bytes(self) -> int:
+        """What the arrays take."""
+        return self._extremes.nbytes + self._sums.nbytes + self._known.nbytes
+
     def least(self, quantity: Quantity) -> Rows:
-        """(length, layers), a view."""
-        return self._extremes[QUANTITIES.index(quantity), 0, : self.length]
+        """(length, layers)."""
+        return self._rows(quantity, 0)
 
     def greatest(self, quantity: Quantity) -> Rows:
-        """(length, layers), a view."""
-        return self._extremes[QUANTITIES.index(quantity), 1, : self.length]
+        """(length, layers)."""
+        return self._rows(quantity, 1)
+
+    def frames_of(self, point: int) -> int:
+        """How many frames a point stands for."""
+        return int(self._counts[point])
+
+    def header_of(self, point: int) -> Header | None:
+        """The run that a point belongs to; of a point in which one ended and another began, the later one."""
+        return self._run_of(point)[1]
+
+    def begin_of(self, point: int) -> int:
+        """The first point of the run that a point belongs to."""
+        return self._run_of(point)[0]
+
+    def look_at(self, point: int | None) -> None:
+        """Give rows of as many layers as the run at this point has; None: the newest run."""
+        self._see(self._newest_layers if point is None else self._run_of(point)[2])
+
+    def point_of(self, step: int) -> int:
+        """The point of the newest run that is nearest to a step."""
+        begin = self.begin_of(self.length - 1)
+        return begin + int(np.argmin(np.abs(self.scalars[begin : self.length, STEP] - step)))
+
+    def frame_of(self, point: int) -> Frame:
+        """A point as a frame: the means of its frames, with the extremes of the gradient, and the last verdict."""
+        layers = self._run_of(point)[2]
+        places = _places(layers, self._room)
+        least, greatest = (np.power(10.0, self._extremes[0, side, point, places], dtype=np.float64) for side in (0, 1))
+        values = {"grad_norm_min": least, "grad_norm_max": greatest}
+        sums = dict(zip(_SUMMED, self._sums[:, point, places], strict=True))
+        for field, known in zip(_MASKED, self._known[:, point, places], strict=True):
+            values[field] = np.ma.MaskedArray(sums.pop(field) / np.maximum(known, 1), mask=known == 0)
+        values |= {field: total / self._counts[point] for field, total in sums.items()}
+        if self._counts[point] == 1:  # a logarithm in single precision has lost digits
+            values["grad_norm_min"] = _nearest(least, values["grad_norm"])
+            values["grad_norm_max"] = _nearest(greatest, values["grad_norm"])
+        scalars = self.scalars[point]
+        return Frame(
+            step=round(scalars[STEP]),
+            epoch=int(scalars[EPOCH]),
+            loss=Number(scalars[LOSS]),
+            accuracy=Number(scalars[ACCURACY]),
+            validation_accuracy=Number(scalars[VALIDATION]),
+            steps_per_second=float(scalars[RATE]),
+            layers=LayerMeasurements(**values),
+            verdict=self._verdicts[point],
+        )
 
     def append(self, frame: Frame) -> None:
         """Take a frame of `layers` layers into the last point, or begin a new one."""
-        rows = _logarithms(frame)
-        scalars = np.array([frame.loss, frame.accuracy, frame.validation_accuracy, frame.step])
-        if self.length and self._frames_in_last < self.frames_per_point:
-            last = self.length - 1
+        places = _places(self._newest_layers, self._room)
+        extremes = _logarithms(frame)
+        scalars = np.array(
+            [
+                frame.loss,
+                frame.accuracy,
+                frame.validation_accuracy,
+                frame.step,
+                frame.epoch,
+                frame.steps_per_second,
+            ]
+        )
+        sums = np.array([np.ma.filled(getattr(frame.layers, field), 0) for field in _SUMMED])
+        known = np.array([~np.ma.getmaskarray(getattr(frame.layers, field)) for field in _MASKED])
+        if not self._runs:
+            self._runs.append((0, None, self._newest_layers))
+        last = self.length - 1
+        if self.length and 0 < self._counts[last] < self.frames_per_point and self._runs[-1][0] <= last:
             least, greatest = self._extremes[:, 0, last], self._extremes[:, 1, last]
-            np.minimum(least, rows[:, 0], out=least)
-            np.maximum(greatest, rows[:, 1], out=greatest)
-            self._frames_in_last += 1
-            self.scalars[last] += (scalars - self.scalars[last]) / self._frames_in_last
+            least[:, places] = np.minimum(least[:, places], extremes[:, 0])
+            greatest[:, places] = np.maximum(greatest[:, places], extremes[:, 1])
+            count = self._counts[last] = self._counts[last] + 1
+            self.scalars[last] += (scalars - self.scalars[last]) / count
+            self._sums[:, last, places] += sums
+            self._known[:, last, places] += known
+            self._verdicts[last] = frame.verdict
             return
         if self.length == self.capacity:
             self._merge_pairs()
-        self._extremes[:, :, self.length], self.scalars[self.length] = rows, scalars
+        new = self.length
+        self._extremes[:, 0, new], self._extremes[:, 1, new] = np.inf, -np.inf
+        self._extremes[:, :, new, places] = extremes
+        self._sums[:, new, places], self._known[:, new, places] = sums, known
+        self.scalars[new], self._counts[new] = scalars, 1
+        self._verdicts.append(frame.verdict)
         self.length += 1
-        self._frames_in_last = 1
 
-    def mark(self, layers: int) -> None:
-        """Something was changed: what follows begins a new point, and may have another number of layers.
+    def mark(self, layers: int, header: Header | None = None, message: str = "") -> None:
+        """Another run begins: what follows begins a new point, and may have another number of layers.
 
         Hidden layers keep their number, counted from the input, and the output layer stays the output layer.
         """
         if self.length:
-            self._frames_in_last = self.frames_per_point
-            if self.length not in self.marks:
-                self.marks.append(self.length)
-        if layers != self.layers:
+            self._remember(Occasion(self.length, "change", message))
+        if layers > self._room:
             self._adopt(layers)
+        self._newest_layers = layers
+        self._see(layers)
+        self._runs = [run for run in self._runs if run[0] < self.length]
+        self._runs.append((self.length, header, layers))
+
+    def note(self, kind: Literal["fault", "note"], message: str) -> None:
+        """Something happened at the newest point."""
+        self._remember(Occasion(max(self.length - 1, 0), kind, message))
+
+    @property
+    def _room(self) -> int:
+        """The layers of the deepest network so far."""
+        return int(self._sums.shape[-1])
+
+    def _see(self, layers: int) -> None:
+        if layers != self.layers:
+            self.layers = layers
+            self.revision += 1
+
+    def _remember(self, *occasions: Occasion) -> None:
+        """One of a kind at a point, the last: there are no more of them than points."""
+        kept = {(entry.point, entry.kind): entry for entry in (*self.occasions, *occasions)}
+        self.occasions = sorted(kept.values(), key=lambda entry: entry.point)
+
+    def _rows(self, quantity: Quantity, side: int) -> Rows:
+        rows = self._extremes[QUANTITIES.index(quantity), side, : self.length]
+        return rows if self.layers == rows.shape[1] else rows[:, _places(self.layers, rows.shape[1])]
+
+    def _run_of(self, point: int) -> tuple[int, Header | None, int]:
+        return next(run for run in reversed(self._runs) if run[0] <= point)
 
     def _adopt(self, layers: int) -> None:
+        """Make room for more layers."""
         adopted = _empty(layers)
-        while self.length > adopted.shape[2]:
+        while self.length > adopted[0].shape[2]:
             self._merge_pairs()
-        kept = min(layers, self.layers) - 1
-        adopted[:, :, : self.length, :kept] = self._extremes[:, :, : self.length, :kept]
-        adopted[:, :, : self.length, -1] = self._extremes[:, :, : self.length, -1]
-        self._extremes = adopted
+        places = _places(self._room, layers)
+        points = slice(0, self.length)
+        adopted[0][..., points, places] = self._extremes[..., points, :]
+        adopted[1][..., points, places] = self._sums[..., points, :]
+        adopted[2][..., points, places] = self._known[..., points, :]
+        self._extremes, self._sums, self._known = adopted
         self.revision += 1
 
     def _merge_pairs(self) -> None:
         """Halve the points; of an odd number, the last stays alone."""
-        starts = np.arange(0, self.length, 2)
+        length, starts = self.length, np.arange(0, self.length, 2)
         half = len(starts)
-        self._extremes[:, 0, :half] = np.minimum.reduceat(self._extremes[:, 0, : self.length], starts, axis=1)
-        self._extremes[:, 1, :half] = np.maximum.reduceat(self._extremes[:, 1, : self.length], starts, axis=1)
-        self.scalars[:half] = means(self.scalars[: self.length], 2)
-        self.marks = sorted({mark // 2 for mark in self.marks})
+        for begin, _, _ in self._runs:
+            if begin % 2 and begin < length:  # a mean over two runs says nothing of either: the later one's stays
+                self._sums[:, begin - 1] = self._known[:, begin - 1] = self._counts[begin - 1] = 0
+                self.scalars[begin - 1] = self.scalars[begin]
+        self._extremes[:, 0, :half] = np.minimum.reduceat(self._extremes[:, 0, :length], starts, axis=1)
+        self._extremes[:, 1, :half] = np.maximum.reduceat(self._extremes[:, 1, :length], starts, axis=1)
+        self.scalars[:half] = means(self.scalars[:length], 2)
+        self._sums[:, :half] = np.add.reduceat(self._sums[:, :length], starts, axis=1)
+        self._known[:, :half] = np.add.reduceat(self._known[:, :length], starts, axis=1)
+        self._counts[:half] = np.add.reduceat(self._counts[:length], starts)
+        self._verdicts = [*self._verdicts[1::2], *self._verdicts[-1:][: length % 2]]
+        halved = [Occasion(entry.point // 2, entry.kind, entry.message) for entry in self.occasions]
+        self.occasions = []
+        self._remember(*halved)
+        self._runs = list({run[0] // 2: (run[0] // 2, *run[1:]) for run in self._runs}.values())
         self.length = half
         self.frames_per_point *= 2
 
@@ -112,14 +261,29 @@ def means(values: NDArray[np.float64], every: int) -> NDArray[np.float64]:
     return averaged
 
 
-def _empty(layers: int) -> Rows:
-    """Extremes (quantity, least or greatest, point, layer) that are empty intervals."""
+def _places(layers: int, room: int) -> NDArray[np.intp]:
+    """Where the layers of a network stand among those of a deeper one: the output layer is always the last."""
+    places = np.arange(layers)
+    places[-1] = room - 1
+    return places
+
+
+def _empty(layers: int) -> tuple[Rows, NDArray[np.float64], NDArray[np.int32]]:
+    """Extremes (quantity, least or greatest, point, layer) that are empty intervals; sums, and of fields that may be
+    unknown how many values are known, (field, point, layer)."""
     points = MOST_POINTS
     while points * layers > MOST_ENTRIES and points > LEAST_POINTS:
         points //= 2
     extremes = np.empty((len(QUANTITIES), 2, points, layers), np.float32)
     extremes[:, 0], extremes[:, 1] = np.inf, -np.inf
-    return extremes
+    sums, known = ((len(names), points, layers) for names in (_SUMMED, _MASKED))
+    return extremes, np.zeros(sums), np.zeros(known, np.int32)
+
+
+def _nearest(values: NDArray[np.float64], exact: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values, and where they are the exact ones but for rounding, those."""
+    near: NDArray[np.float64] = np.where(np.isclose(values, exact, rtol=1e-4, atol=0), exact, values)
+    return near
 
 
 def _logarithms(frame: Frame) -> Rows:

@@ -13,9 +13,6 @@ from engine.inspection import Inspection
 from vgtui.recordings.frames import Line, decode_other, encode_line
 from vgtui.training.settings import RunSettings
 
-LINE_LIMIT = 2**26
-"""The longest line that is read: a frame of 10 000 layers takes 3 MB."""
-
 
 class Restart(msgspec.Struct, frozen=True, tag_field="type", tag="restart"):
     """Begin a run at step 0 with these settings; it is answered with a Header, or Refused and the old run goes on."""
@@ -34,9 +31,19 @@ class StepOnce(msgspec.Struct, frozen=True, tag_field="type", tag="step"):
 
 
 class Pull(msgspec.Struct, frozen=True, tag_field="type", tag="pull"):
-    """Ask for one Frame, at the first step boundary from `at` on that has not been shown yet."""
+    """Ask for one Frame, at the first step boundary from `at` on that has not been shown yet.
+
+    It takes the place of one that is not answered yet. validate: with the whole validation part, whatever it costs.
+    """
 
     at: int = 0
+    validate: bool = False
+
+
+class ShareCores(msgspec.Struct, frozen=True, tag_field="type", tag="share"):
+    """So many runs train side by side from now on: take that part of the cores where a rule chooses the threads."""
+
+    among: int
 
 
 class Inspect(msgspec.Struct, frozen=True, tag_field="type", tag="inspect"):
@@ -74,7 +81,7 @@ class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
     problem: str
 
 
-Command: TypeAlias = Restart | Train | StepOnce | Pull | Inspect | TryChanges
+Command: TypeAlias = Restart | Train | StepOnce | Pull | Inspect | TryChanges | ShareCores
 Answer: TypeAlias = Line | Refused | Inspected | Tried
 
 answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer, dec_hook=decode_other)

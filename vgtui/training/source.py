@@ -1,29 +1,17 @@
-"""A frame source: where frames come from, as everything that shows them sees it."""
+"""A frame source: where frames come from, as everything that shows them sees it.
 
-from dataclasses import dataclass
-from typing import Protocol
+What a source can do beside giving frames is its type: an `Experiment` can be changed and examined, a `Player` has a
+pace of its own.
+"""
+
+from typing import Protocol, runtime_checkable
 
 from vgtui.training.protocol import Answer
 from vgtui.training.settings import RunSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Abilities:
-    """What a source can do beside giving frames.
-
-    change: other settings; pause: and single steps; examine: look inside of layers, try changes; scrub: back in time.
-    """
-
-    change: bool = False
-    pause: bool = False
-    examine: bool = False
-    scrub: bool = False
-
-
 class FrameSource(Protocol):
     """A live run, a recording, or somebody's own model. Frames are pulled: none comes that was not asked for."""
-
-    abilities: Abilities
 
     async def next_answer(self, at: int = 0) -> Answer:
         """Ask for the next frame, from step `at` on, and wait for the next thing that the source has to say.
@@ -32,17 +20,28 @@ class FrameSource(Protocol):
         come. After an Event of the kind "fault" nothing more comes until restart().
         """
 
-    def restart(self, settings: RunSettings) -> None:
-        """Begin again at step 0 with these settings; a Header says when."""
-
     def train(self, until: int | None = None) -> None:
-        """Train on, up to a step if one is given."""
+        """Go on, up to a step if one is given."""
 
     def pause(self) -> None:
         """Wait from the next step boundary on."""
 
     def step_once(self) -> None:
-        """One update, then wait."""
+        """One update or frame, then wait."""
+
+    async def close(self) -> None:
+        """End it, and all that belongs to it."""
+
+
+@runtime_checkable
+class Experiment(FrameSource, Protocol):
+    """A source that trains as it is told."""
+
+    def ask(self, at: int = 0) -> None:
+        """Have the frame from step `at` on, instead of the one that an open question was about."""
+
+    def restart(self, settings: RunSettings) -> None:
+        """Begin again at step 0 with these settings; a Header says when."""
 
     def inspect(self, layer: int) -> None:
         """Look inside of a layer; Inspected is the answer, and none comes where there is no such layer any more."""
@@ -50,5 +49,23 @@ class FrameSource(Protocol):
     def try_changes(self) -> None:
         """Measure every single change of the network; each is answered with Tried."""
 
-    async def close(self) -> None:
-        """End it, and all that belongs to it."""
+    def another(self, settings: RunSettings) -> "Experiment":
+        """A second one of this kind, that trains beside it."""
+
+    def share_cores(self, among: int) -> None:
+        """So many experiments share the cores from now on."""
+
+
+@runtime_checkable
+class Player(FrameSource, Protocol):
+    """A source whose frames come in a time of their own, a recording: all are taken, and not each is drawn."""
+
+    @property
+    def pace(self) -> str:
+        """How fast it goes and how far it is, for the screen; "" where there is nothing to say."""
+
+    def change_speed(self, step: int) -> None:
+        """Faster for 1, slower for −1."""
+
+    def skip(self, share: float) -> None:
+        """Take so large a share of the whole at once, 1 for all that is left."""

@@ -29,6 +29,7 @@ from vgtui.training.protocol import (
     Pull,
     Refused,
     Restart,
+    ShareCores,
     StepOnce,
     Train,
     Tried,
@@ -59,6 +60,7 @@ class Worker:
         self._run: _Run | None = None
         self._until: int | None = 0
         self._pull: Pull | None = None
+        self._among = 1
         self._trials: Iterator[Tried] = iter(())
         self._trying = False
 
@@ -105,10 +107,14 @@ class Worker:
                 self._until = (self._run.trainer.step_count if self._run else 0) + 1
             case Pull():
                 self._pull = command
+            case ShareCores(among):
+                self._among = among
+                if self._run:
+                    self._run.limit_threads(among)
 
     def _restart(self, settings: RunSettings) -> None:
         try:
-            self._run = _Run(settings, self._run)
+            self._run = _Run(settings, self._run, self._among)
             self._trying = False
         except UsageError as error:
             self._channel.send(Refused(error.setting, error.problem))
@@ -137,9 +143,9 @@ class Worker:
         """Send the frame that was asked for, if it is due: a waiting run shows each of its steps once."""
         if self._pull is None or run.trainer.step_count < self._pull.at or run.shown_step == run.trainer.step_count:
             return
-        always_validate = self._pull.at > 0 or not self._may_step(run)
+        validate = self._pull.validate or not self._may_step(run)
         self._pull = None
-        self._channel.send(run.frame(always_validate))
+        self._channel.send(run.frame(validate))
 
 
 def _with_last_restart_alone(commands: list[Command]) -> list[Command]:
@@ -158,7 +164,7 @@ def _trials(run: "_Run") -> Iterator[Tried]:
 class _Run:
     """A trainer with what is remembered between its frames."""
 
-    def __init__(self, settings: RunSettings, previous: "_Run | None") -> None:
+    def __init__(self, settings: RunSettings, previous: "_Run | None", among: int) -> None:
         self.settings = settings
         network, training = settings.network, settings.training
         self.backend: Backend
@@ -171,7 +177,7 @@ class _Run:
             self.dataset = previous.dataset
         else:
             self.dataset = load_dataset(settings.dataset)
-        limit_threads(settings.threads or threads_for(network, training))
+        self.limit_threads(among)
         self.trainer = Trainer(network, training, self.dataset, self.backend)
         self.shown_step: int | None = None
         self._recent: deque[LayerMeasurements] = deque(maxlen=PERSISTENCE)
@@ -181,6 +187,11 @@ class _Run:
         self._rate = 0.0
         self._counted_from = time.perf_counter()
         self._counted_steps = 0
+
+    def limit_threads(self, among: int) -> None:
+        """Take as many threads as the user says or the rule gives, of which `among` runs get a part each."""
+        rule = threads_for(self.settings.network, self.settings.training)
+        limit_threads(self.settings.threads or max(1, rule // among))
 
     def header(self) -> Header:
         return Header(

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from engine.config import ACTIVATION_NAMES, DATASET_NAMES, INITIALIZATION_NAMES,
 from engine.errors import UsageError
 from vgtui.dashboard.governor import Governor, takes_bytes
 from vgtui.dashboard.keymap import KEYS
+from vgtui.dashboard.lanes import Lane, Lanes
 from vgtui.dashboard.messages import LayerChosen, LayerOpened, LayersScrolled, LookChanged, SettingChosen
 from vgtui.dashboard.screens.help import HelpScreen
 from vgtui.dashboard.screens.layer import LayerScreen
@@ -25,19 +27,21 @@ from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.screens.settings import SettingsScreen
 from vgtui.dashboard.screens.what_if import WhatIfScreen
 from vgtui.dashboard.state import VIEWS, RunState
-from vgtui.dashboard.steps import DEPTHS, LEARNING_RATES, neighbour, rung
+from vgtui.dashboard.steps import CLIPS, DEPTHS, LEARNING_RATES, neighbour, rung
 from vgtui.dashboard.text import plain
 from vgtui.dashboard.widgets.gradient_by_layer import GradientByLayer
 from vgtui.dashboard.widgets.layer_panel import LayerPanel
 from vgtui.dashboard.widgets.loss_chart import LossChart
 from vgtui.dashboard.widgets.state_line import StateLine
+from vgtui.dashboard.widgets.timeline import Timeline
 from vgtui.dashboard.widgets.verdict_panel import VerdictPanel
-from vgtui.recordings.frames import Event, Frame, Header
+from vgtui.recordings.frames import Event, Frame, Header, Line
+from vgtui.recordings.writer import FLUSH_SECONDS, Recorder
 from vgtui.themes import Palette
 from vgtui.training.protocol import Answer, Inspected, Refused, Tried
 from vgtui.training.quantities import QUANTITIES
 from vgtui.training.settings import RunSettings
-from vgtui.training.source import FrameSource
+from vgtui.training.source import Experiment, FrameSource, Player
 
 NUMBERS_SECONDS = 0.25
 """Numbers change four times a second: nobody reads faster."""
@@ -45,10 +49,11 @@ PAINT_SECONDS = 0.02
 """Before a run's first frame, which redraws much, so that what the key changed is painted first."""
 CHARTS_SECONDS = 0.5
 """The charts of lines cost more, and change less: twice a second."""
+NOT_HERE = "this source cannot be changed: it shows what somebody else trains, or a recording"
 
 
 class MainScreen(Screen[None]):
-    """A pure function of the source's answers and of keys."""
+    """A pure function of the sources' answers and of keys."""
 
     BINDINGS = [
         Binding(key.key, key.action, key.label, show=key.footer > 0, key_display=key.shown, id=key.name)
@@ -57,42 +62,81 @@ class MainScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-low"), (18, "-high")]
 
-    def __init__(self, source: FrameSource, state: RunState, palette: Palette, fps: float) -> None:
+    def __init__(
+        self, source: FrameSource, state: RunState, palette: Palette, fps: float, recorder: Recorder | None = None
+    ) -> None:
         super().__init__()
-        self._source = source
+        self.lanes = Lanes(source, state)
+        self.recorder = recorder
+        self._recorded: Lane | None = None
         self._governor = Governor(fps)
         self._hurry = asyncio.Event()
         self._paused_by_fault = False
         self._numbers_at = 0.0
         self._numbers_stale = False
         self._charts_stale = False
-        self.state = state
+        self._drawn_at = 0.0
         self._palette = palette
-        self._panels = (LayerPanel(state, palette), LayerPanel(state, palette, views_further=1, id="second"))
+        self._panel = LayerPanel(state, palette)
+        self._second = LayerPanel(state, palette, views_further=1, id="second")
+        self._beside = LayerPanel(state, palette, id="beside")
         self._state_line = StateLine(state, palette)
+        self._line_beside = StateLine(state, palette, id="line-beside")
+        self._timeline = Timeline(state, palette)
         self._gradient_chart = GradientByLayer(state, palette)
         self._loss_chart = LossChart(state, palette)
         self._verdict = VerdictPanel(state, palette)
 
     def compose(self) -> ComposeResult:
         yield self._state_line
+        yield self._line_beside
         with Horizontal(id="body"):
-            yield from self._panels
+            yield Horizontal(self._panel, self._second, self._beside, id="panels")
             with Vertical(id="charts"):
                 yield from (self._gradient_chart, self._loss_chart, self._verdict)
+        yield self._timeline
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self.set_interval(NUMBERS_SECONDS, self._draw_stale_numbers)
         self.set_interval(CHARTS_SECONDS, self._draw_stale_charts)
-        self._follow()
+        self.set_interval(FLUSH_SECONDS, self._flush_recording)
+        if self.recorder:
+            self._begin_recording(self.recorder)
+        self._follow(self.lanes.chosen)
+
+    @property
+    def state(self) -> RunState:
+        """The run that keys act on."""
+        return self.lanes.chosen.state
+
+    @property
+    def _source(self) -> FrameSource:
+        return self.lanes.chosen.source
+
+    @property
+    def _experiment(self) -> Experiment | None:
+        """The source, where it trains as it is told; where it does not, the user is told that."""
+        if isinstance(self._source, Experiment):
+            return self._source
+        self.notify(NOT_HERE, severity="warning")
+        return None
+
+    @property
+    def _panels(self) -> tuple[LayerPanel, ...]:
+        return self._panel, self._second, self._beside
+
+    @property
+    def _of_chosen(self) -> Sequence[Timeline | GradientByLayer | LossChart | VerdictPanel]:
+        """What shows the chosen lane, and the other one beside it."""
+        return self._gradient_chart, self._loss_chart, self._verdict, self._timeline
 
     def set_palette(self, palette: Palette) -> None:
         """Draw everything in these colours."""
         self._palette = palette
         for panel in self._panels:
             panel.set_palette(palette)
-        for widget in (self._state_line, self._gradient_chart, self._loss_chart, self._verdict):
+        for widget in (self._state_line, self._line_beside, *self._of_chosen):
             widget.palette = palette
         if overlay := self._overlay:
             overlay.set_palette(palette)
@@ -105,68 +149,91 @@ class MainScreen(Screen[None]):
         return top if isinstance(top, Overlay) and top.is_mounted else None
 
     @work
-    async def _follow(self) -> None:
+    async def _follow(self, lane: Lane) -> None:
         """Ask for a frame, show it, and wait until the next picture is due or a key wants it now."""
-        while True:
+        while lane in self.lanes.all:
             while not self.terminal_takes_bytes():
                 await asyncio.sleep(self._governor.interval)
-            answer = await self._source.next_answer()
-            if isinstance(answer, Frame) and self.state.begins_run:
+            answer = await lane.source.next_answer(self.lanes.next_step(lane))
+            if isinstance(answer, Frame) and lane.state.begins_run:
                 await asyncio.sleep(PAINT_SECONDS)
             begin = time.monotonic()
-            self._take(answer)
-            if isinstance(answer, Frame):
-                self._governor.count_picture()
-                self.state.pictures_per_second = self._governor.pictures_per_second
+            self._take(lane, answer)
+            if isinstance(answer, Frame) and not isinstance(lane.source, Player):
                 due = self._governor.interval - (time.monotonic() - begin)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), due)
                 self._hurry.clear()
 
-    def _take(self, answer: Answer) -> None:
+    def _take(self, lane: Lane, answer: Answer) -> None:
+        if lane is self._recorded and isinstance(answer, Line):
+            self._record_line(lane, answer)
         match answer:
             case Header():
-                self.state.take_header(answer)
+                lane.state.take_header(answer)
             case Frame():
-                self._take_frame(answer)
+                self._take_frame(lane, answer)
             case Refused():
-                self._take_refusal(answer)
+                self._take_refusal(lane, answer)
             case Inspected():
-                self.state.inspected = answer
+                lane.state.inspected = answer
             case Tried():
-                self.state.take_tried(answer)
-            case Event(kind="fault"):
-                self.state.fault = answer.message
+                lane.state.take_tried(answer)
+            case Event(kind="fault") if not lane.state.follows:
+                lane.state.take_fault(answer.message)
+                self.lanes.fell_out(lane)
                 self._draw_numbers()
-            case Event():
+            case Event(kind="fault" | "note"):
+                lane.state.history.note("note", answer.message)
+                self._say_pace(lane)
                 self.notify(plain(answer.message), markup=False)
         if isinstance(answer, Inspected | Tried) and (overlay := self._overlay):
             overlay.state_changed()
 
-    def _take_frame(self, frame: Frame) -> None:
-        begins = self.state.begins_run
-        self.state.take_frame(frame)
-        if frame.verdict.kind == "non-finite" and not self.state.paused:
+    def _take_frame(self, lane: Lane, frame: Frame) -> None:
+        begins = lane.state.begins_run
+        lane.state.take_frame(frame)
+        self.lanes.arrived(lane, frame.step, self._governor.interval)
+        if frame.verdict.kind == "non-finite" and not lane.state.paused and not lane.state.follows:
             self._paused_by_fault = True
             self._set_paused(True)
             begins = True
+        now = time.monotonic()
+        if isinstance(lane.source, Player):  # it has frames that fall between two pictures
+            self._say_pace(lane)
+            if not begins and not lane.state.paused and now - self._drawn_at < self._governor.interval:
+                self._numbers_stale = True
+                return
+        self._drawn_at = now
+        self._governor.count_picture()
+        lane.state.pictures_per_second = self._governor.pictures_per_second
         for panel in self._shown_panels:
-            panel.advance()
-        if begins or time.monotonic() - self._numbers_at >= NUMBERS_SECONDS:
+            if panel.state is lane.state:
+                panel.advance()
+        if begins or (now - self._numbers_at >= NUMBERS_SECONDS and not self._is_ahead(lane)):
             self._draw_numbers(begins)
         else:
             self._numbers_stale = True
 
-    def _take_refusal(self, refused: Refused) -> None:
-        if self.state.header is None:
+    def _is_ahead(self, lane: Lane) -> bool:
+        """Whether the other lane's frame of the same step is still to come."""
+        other = lane.state.other
+        return bool(other and other.newest and lane.state.newest and other.newest.step < lane.state.newest.step)
+
+    def _say_pace(self, lane: Lane) -> None:
+        if isinstance(lane.source, Player):
+            lane.state.pace = lane.source.pace
+            self._state_line.refresh()
+
+    def _take_refusal(self, lane: Lane, refused: Refused) -> None:
+        header = lane.state.header
+        if header is None:
             self.app.exit(UsageError(refused.setting, refused.problem), return_code=2)
             return
         self.notify(plain(f"{refused.setting}: {refused.problem}"), severity="error", markup=False)
-        header = self.state.header
-        dataset = header.dataset.name if header.dataset.name in DATASET_NAMES else self.state.wanted.dataset
-        self.state.wanted = replace(
-            self.state.wanted, network=header.network, training=header.training, dataset=dataset
-        )
+        wanted = lane.state.wanted
+        dataset = header.dataset.name if header.dataset.name in DATASET_NAMES else wanted.dataset
+        lane.state.wanted = replace(wanted, network=header.network, training=header.training, dataset=dataset)
         self._draw_numbers()
 
     def _draw_stale_numbers(self) -> None:
@@ -179,6 +246,12 @@ class MainScreen(Screen[None]):
             self._gradient_chart.update_title()
             self._gradient_chart.redraw()
             self._loss_chart.redraw()
+            self._timeline.redraw()
+
+    def _refresh_lines(self) -> None:
+        self._state_line.refresh()
+        if self.lanes.comparing:
+            self._line_beside.refresh()
 
     def _draw_numbers(self, begins: bool = False) -> None:
         self._numbers_at = time.monotonic()
@@ -187,7 +260,7 @@ class MainScreen(Screen[None]):
         for panel in self._shown_panels:
             panel.draw_numbers(begins)
         self._verdict.redraw()
-        self._state_line.refresh()
+        self._refresh_lines()
         if overlay := self._overlay:
             overlay.state_changed()
         if begins:
@@ -203,7 +276,7 @@ class MainScreen(Screen[None]):
 
     @property
     def _shown_panels(self) -> list[LayerPanel]:
-        """The second panel is there on huge terminals alone."""
+        """The second panel is there on huge terminals alone, that of lane B while two are compared."""
         return [panel for panel in self._panels if panel.display and panel.size.width]
 
     def terminal_takes_bytes(self) -> bool:
@@ -231,16 +304,16 @@ class MainScreen(Screen[None]):
 
     def _run(self, changed: RunSettings) -> None:
         """Restart with these settings; the screen shows them at once, marked until their first frame."""
-        if not self._source.abilities.change:
-            self.notify("this source cannot be changed", severity="warning")
+        if (experiment := self._experiment) is None:
             return
         self.state.want(changed)
         if self._paused_by_fault:
             self._paused_by_fault = False
             self._set_paused(False)
-        self._source.restart(changed)
+        experiment.restart(changed)
+        self.lanes.restarted(self.lanes.chosen)
         self._hurry.set()
-        self._state_line.refresh()
+        self._refresh_lines()
 
     def action_next_activation(self, step: int) -> None:
         self._change({"activation": neighbour(ACTIVATION_NAMES, self.state.wanted.network.activation, step)})
@@ -264,6 +337,11 @@ class MainScreen(Screen[None]):
     def action_next_optimizer(self) -> None:
         self._change(training={"optimizer": neighbour(OPTIMIZER_NAMES, self.state.wanted.training.optimizer, 1)})
 
+    def action_next_clip(self) -> None:
+        present = self.state.wanted.training.gradient_clip
+        place = CLIPS.index(present) if present in CLIPS else -1
+        self._change(training={"gradient_clip": CLIPS[(place + 1) % len(CLIPS)]})
+
     def action_next_dataset(self) -> None:
         present = self.state.wanted.dataset
         names = DATASET_NAMES if present in DATASET_NAMES else (*DATASET_NAMES, present)
@@ -278,25 +356,176 @@ class MainScreen(Screen[None]):
     # time
 
     def _set_paused(self, paused: bool) -> None:
-        self.state.paused = paused
-        if paused:
-            self._source.pause()
-        else:
-            self._source.train()
+        self.lanes.set_paused(paused)
         self._hurry.set()
-        self._state_line.refresh()
+        self._refresh_lines()
 
     def action_pause(self) -> None:
-        if self._source.abilities.pause:
-            self._paused_by_fault = False
-            self._set_paused(not self.state.paused)
+        self._paused_by_fault = False
+        self._set_paused(not self.state.paused)
+        if not self.state.paused and self.state.moment is not None:
+            self._go_to(self.state.history.length)
 
     def action_step(self) -> None:
-        if self._source.abilities.pause:
-            self.state.paused = True
-            self._source.step_once()
-            self._hurry.set()
-            self._state_line.refresh()
+        self.lanes.step_once()
+        self._hurry.set()
+        self._refresh_lines()
+
+    def action_travel(self, step: float) -> None:
+        """Back or forth: by points of the history, or by a share of them; beyond the present a recording goes on."""
+        if not self._may_travel():
+            return
+        history, moment = self.state.history, self.state.moment
+        points = round(step * history.length) if abs(step) < 1 else int(step)
+        if moment is None and step > 0:
+            if isinstance(self._source, Player) and abs(step) < 1:
+                self._source.skip(step)
+            elif isinstance(self._source, Player):
+                self._source.step_once()
+            return
+        present = history.length - 1 if moment is None else moment
+        self._go_to(present + (points or (1 if step > 0 else -1)))
+
+    def action_travel_to(self, end: int) -> None:
+        """To the first frame, or to the newest; from there a recording is read to its end."""
+        if end and self.state.moment is None and isinstance(self._source, Player):
+            self._source.skip(1.0)
+        elif self._may_travel():
+            self._go_to(self.state.history.length if end else 0)
+
+    def _may_travel(self) -> bool:
+        if not self.state.paused:
+            key = self.state.keymap.shown("pause")
+            self.notify(f"{key} pauses; then the arrows go back and forth in time", markup=False)
+        return self.state.paused and self.state.history.length > 0
+
+    def _go_to(self, point: int) -> None:
+        self.lanes.go_to(point)
+        self._draw_all()
+
+    def action_change_speed(self, step: int) -> None:
+        if isinstance(self._source, Player):
+            self._source.change_speed(step)
+            self._say_pace(self.lanes.chosen)
+        else:
+            self.notify("only a recording has a speed of its own", severity="warning")
+
+    # two runs
+
+    def action_compare(self) -> None:
+        """Keep the present run beside the next one; or go on with the chosen one alone."""
+        if self.lanes.comparing:
+            self._end_comparison()
+        elif experiment := self._experiment:
+            lane = self.lanes.compare(experiment)
+            (beside,) = (entry for entry in self.lanes.all if entry is not lane)
+            self._line_beside.state = beside.state
+            self._beside.show(beside.state)
+            self._show_lanes()
+            self._follow(lane)
+
+    def _end_comparison(self) -> None:
+        left = self.lanes.end_comparison()
+        if left is self._recorded and self.recorder:
+            self._begin_recording(self.recorder)
+        self.run_worker(left.source.close())
+        self._hurry.set()
+        self._show_lanes()
+
+    def action_next_lane(self) -> None:
+        if self.lanes.comparing:
+            self.lanes.choose(next(lane for lane in self.lanes.all if lane is not self.lanes.chosen))
+            self._show_lanes()
+        else:
+            key = self.state.keymap.shown("compare")
+            self.notify(f"there is one run; {key} keeps it beside the next one", markup=False)
+
+    def _show_lanes(self) -> None:
+        """Show the lanes there are, and in the charts the chosen one."""
+        self.set_class(self.lanes.comparing, "-comparing")
+        first = self.lanes.all[0].state
+        self._state_line.state = first
+        for panel in (self._panel, self._second):
+            panel.show(first)
+        for panel in (self._panel, self._beside):
+            panel.set_class(panel.state is not self.state, "-not-chosen")
+        for widget in self._of_chosen:
+            widget.state = self.state
+        self.call_after_refresh(self._draw_all)
+
+    # the recording
+
+    def action_record(self) -> None:
+        """Begin a recording, in a file of its own, or end it."""
+        if self._recorded:
+            self._end_recording()
+        else:
+            try:
+                recorder = Recorder(time.strftime("vgtui-%Y%m%d-%H%M%S.jsonl"))
+            except UsageError as error:
+                self.notify(plain(error.problem), severity="error", markup=False)
+            else:
+                self._begin_recording(recorder)
+                self.notify(f"recording into {plain(str(recorder.path.absolute()))}", markup=False)
+
+    def _begin_recording(self, recorder: Recorder) -> None:
+        """Record the chosen lane from its next frame on."""
+        self.recorder, self._recorded = recorder, self.lanes.chosen
+        state = self.state
+        state.recording = True
+        if state.header:
+            self._write(state.header)
+        self._refresh_lines()
+
+    def _record_line(self, lane: Lane, line: Line) -> None:
+        newest = lane.state.newest
+        if isinstance(line, Header) and newest:
+            words = lane.state.change_words(line)
+            self._write(Event(step=newest.step, kind="change", network=line.network, message=words))
+        self._write(line)
+
+    def _write(self, line: Line) -> None:
+        if self.recorder:
+            try:
+                self.recorder.write(line)
+            except OSError as error:
+                self._give_up_recording(error)
+
+    def _flush_recording(self) -> None:
+        if self._recorded and self.recorder:
+            try:
+                self.recorder.flush_if_due()
+            except OSError as error:
+                self._give_up_recording(error)
+
+    def _end_recording(self) -> None:
+        recorder, self.recorder = self.recorder, None
+        self._forget_recording()
+        if recorder:
+            try:
+                recorder.close()
+            except OSError as error:
+                self._say_lost(recorder, error)
+            else:
+                words = f"recorded {recorder.lines} lines: vgtui replay {recorder.path}"
+                self.notify(plain(words), markup=False)
+
+    def _give_up_recording(self, error: OSError) -> None:
+        recorder, self.recorder = self.recorder, None
+        self._forget_recording()
+        if recorder:
+            recorder.abandon()
+            self._say_lost(recorder, error)
+
+    def _say_lost(self, recorder: Recorder, error: OSError) -> None:
+        words = f"the recording ends here, what was written stays: {recorder.path}: {error.strerror}"
+        self.notify(plain(words), severity="error", markup=False)
+
+    def _forget_recording(self) -> None:
+        if self._recorded:
+            self._recorded.state.recording = False
+        self._recorded = None
+        self._refresh_lines()
 
     # looking
 
@@ -317,7 +546,8 @@ class MainScreen(Screen[None]):
         self.action_settings(message.name)
 
     def _select(self, layer: int) -> None:
-        self.state.selected = layer
+        for lane in self.lanes.all:
+            lane.state.selected = min(layer, lane.state.layers - 1)
         for panel in self._shown_panels:
             panel.redraw()
         self._verdict.redraw()
@@ -362,27 +592,20 @@ class MainScreen(Screen[None]):
             present.action_close()
         self.app.push_screen(overlay)
 
-    def _may_examine(self) -> bool:
-        if not self._source.abilities.examine:
-            self.notify("this source cannot be looked into", severity="warning")
-        return self._source.abilities.examine
-
     def action_look_inside(self) -> None:
-        if self._may_examine():
+        if experiment := self._experiment:
             self.state.inspected = None
-            self._open(LayerScreen(self.state, self._palette, self._select, self._source.inspect))
+            self._open(LayerScreen(self.state, self._palette, self._select, experiment.inspect))
 
     def action_what_if(self) -> None:
-        if self._may_examine():
+        if experiment := self._experiment:
             self.state.tried = []
-            self._source.try_changes()
+            experiment.try_changes()
             self._open(WhatIfScreen(self.state, self._palette, lambda name, value: self._change({name: value})))
 
     def action_settings(self, focused: str | None = None) -> None:
-        if self._source.abilities.change:
+        if self._experiment:
             self._open(SettingsScreen(self.state, self._palette, self._run, focused))
-        else:
-            self.notify("this source cannot be changed", severity="warning")
 
     def action_help(self) -> None:
         header = self.state.header

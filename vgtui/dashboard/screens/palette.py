@@ -17,10 +17,11 @@ class ActionPalette(CommandPalette):
         """Leave, once: keys that were typed ahead reach a screen that has been left already."""
         return super().dismiss(result) if self.is_current else AwaitComplete()
 
+    @on(Input.Changed)
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)
-    def take_one_command(self, event: Input.Submitted | OptionList.OptionSelected) -> None:
-        """A second enter does not run the command again."""
+    def take_one_command(self, event: Input.Changed | Input.Submitted | OptionList.OptionSelected) -> None:
+        """A second enter does not run the command again, and what is typed after it searches for nothing."""
         if not self.is_current:
             event.prevent_default()
 

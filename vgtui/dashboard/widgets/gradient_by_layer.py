@@ -43,16 +43,16 @@ class GradientByLayer(Chart):
         values = quantity.of(frame.layers)
         width = columns - LEFT_GUTTER
         measured = _line(values, series.measured, joined=True)
-        legend = [("━ measured", series.measured)]
+        legend = [(f"━ {self.state.name or 'measured'}", series.measured)]
         lines: list[Line] = []
         theory: list[Line] = []
         if self.state.ghost:
             lines.append(_line(quantity.of(self.state.ghost.layers), series.ghost))
             legend.append((f"· last run ({self.state.ghost.label})", series.ghost))
-        for number, pin in enumerate(self.state.pins):
+        for number, run in enumerate(self.state.companions):
             colour = series.pinned[number % len(series.pinned)]
-            lines.append(_line(quantity.of(pin.layers), colour))
-            legend.append((f"· {pin.label}", colour))
+            lines.append(_line(quantity.of(run.layers), colour))
+            legend.append((f"· {run.label}", colour))
         if self.state.look.theory:
             curve, words = self._theory(quantity, frame)
             if curve is not None:

@@ -9,7 +9,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from vgtui.charts.heat_map import HeatMap, bands_of, heat_map
-from vgtui.charts.strip_chart import INFINITE, MARK, NAN, ZERO
+from vgtui.charts.strip_chart import CURSOR, INFINITE, MARK, NAN, ZERO, points_per_dot
 from vgtui.dashboard.text import layer_name
 from vgtui.dashboard.widgets.layer_rows import LABEL
 from vgtui.dashboard.widgets.lines import Lines
@@ -20,7 +20,7 @@ SHADES = " .:-=+*#%@"
 """Small to large, where there are no colours; one band a line."""
 LABEL_EVERY = 3
 """Lines between two labels where not every line has one."""
-BLANK, IS_ZERO, IS_NAN, IS_INFINITE = -1, -2, -3, -4
+BLANK, IS_ZERO, IS_NAN, IS_INFINITE, IS_MOMENT = -1, -2, -3, -4, -5
 SIGNS = {IS_ZERO: ZERO, IS_NAN: NAN, IS_INFINITE: INFINITE}
 
 
@@ -39,6 +39,8 @@ class HeatMapView(Lines):
         picture = heat_map(self.state.history, self.state.look.quantity, columns, lines * self._per_line)
         height_of_band = self._height_of_band(len(picture.layers), lines)
         cells = np.repeat(self._cells(picture), height_of_band, axis=0)
+        if (moment := self.state.moment) is not None:
+            cells[:, moment // points_per_dot(self.state.history.length, columns)] = IS_MOMENT
         if len(cells) % self._per_line:
             cells = np.vstack([cells, np.full((1, columns), BLANK)])
         rows = cells.reshape(-1, self._per_line, columns)
@@ -86,6 +88,8 @@ class HeatMapView(Lines):
         return parts
 
     def _cell(self, above: int, below: int, marked: bool) -> tuple[str, Style]:
+        if above == IS_MOMENT:
+            return CURSOR, self.style(self.palette.accent)
         for cell, other in ((above, below), (below, above)):
             if cell in SIGNS:
                 ground = self.palette.background

@@ -74,6 +74,12 @@ class LayerPanel(Vertical):
             part.palette = palette
             part.redraw()
 
+    def show(self, state: RunState) -> None:
+        """Show this run from now on."""
+        self.state = state
+        for part in self.query(Lines):
+            part.state = state
+
     def redraw(self) -> None:
         """Draw the present view as the state is now."""
         self._fit()
@@ -112,6 +118,8 @@ class LayerPanel(Vertical):
             if self.view == "sparklines":
                 scale = self.sparklines.decades_per_cell
                 facts.append(f"sparklines: {scale:g} {'decade' if scale == 1 else 'decades'} a cell")
+        if self.state.other:
+            title = f"{self.state.name}   {title}"
         subtitle = " · ".join(facts)
         if title != self.border_title:
             self.border_title = title
@@ -123,7 +131,7 @@ class LayerPanel(Vertical):
         width, height = self.content_size
         if height < 2:
             return
-        hint = HINTS[self.view] if self.state.look.hints and height >= HINT_FROM_LINES else ""
+        hint = HINTS[self.view] if self._has_hint(height) else ""
         lines = height - 1 - self._hint.fit(hint, width)
         self._show_columns(width)
         layers = self.state.layers
@@ -135,6 +143,9 @@ class LayerPanel(Vertical):
             if (top, row_height) != (part.top, part.row_height):
                 part.top, part.row_height = top, row_height
                 part.redraw()
+
+    def _has_hint(self, height: int) -> bool:
+        return self.state.look.hints and self.state.other is None and height >= HINT_FROM_LINES
 
     def _show_columns(self, width: int) -> None:
         if (width, self.view) != self._fitted:

@@ -1,7 +1,6 @@
 """The chart of loss and accuracy since the start, over every change."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from textual.strip import Strip
 
 from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines
-from vgtui.charts.strip_chart import MARK, points_per_dot
+from vgtui.charts.strip_chart import CURSOR, MARK, column_of, points_per_dot
 from vgtui.dashboard.text import short_number
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
 from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION, means
@@ -47,7 +46,9 @@ class LossChart(Chart):
         loss, accuracy, validation = _log10(averaged[:, LOSS]), averaged[:, ACCURACY], averaged[:, VALIDATION]
         span = _loss_span(loss)
         shares = [Line(series.validation, xs, validation.tolist()), Line(series.accuracy, xs, accuracy.tolist())]
-        losses = [*self._pinned(averaged[:, STEP], history.marks, per_dot), Line(series.loss, xs, loss.tolist())]
+        beside = self._beside(averaged[:, STEP], history.marks, per_dot)
+        losses = [*(line for pair in beside for line in pair[:1]), Line(series.loss, xs, loss.tolist())]
+        shares = [*(line for pair in beside for line in pair[1:]), *shares]
         picture = draw_lines(losses, ends, span, width, height)
         for row, over in zip(picture, draw_lines(shares, ends, (0.0, 1.0), width, height), strict=True):
             row[:] = [upper if upper.style else lower for lower, upper in zip(row, over, strict=True)]
@@ -55,19 +56,29 @@ class LossChart(Chart):
             for row in picture:
                 if column < width and not row[column].style:
                     row[column] = Cell(MARK, self.palette.border)
+        if self.state.moment is not None:
+            column = column_of(self.state.moment, history.length, width)
+            for row in picture:
+                row[column] = Cell(CURSOR, self.palette.accent)
         left = {0: short_number(10 ** span[1]), height - 1: short_number(10 ** span[0])}
         right = {0: " 100%", height // 2: "  50%", height - 1: "   0%"}
         body = [self.row(left.get(number, ""), cells, right.get(number, "")) for number, cells in enumerate(picture)]
         return [*heads, *body]
 
-    def _pinned(self, steps: NDArray[np.float64], marks: list[int], per_dot: int) -> Iterator[Line]:
-        """The losses of pinned runs, at the same steps as those of the present run."""
+    def _beside(self, steps: NDArray[np.float64], marks: list[int], per_dot: int) -> list[tuple[Line, Line]]:
+        """Loss and accuracy of pinned runs and of the other lane, at the same steps as those of the present run."""
         begin = -(-marks[-1] // per_dot) if marks else 0
         colours = self.palette.series.pinned
-        for number, pin in enumerate(self.state.pins):
-            losses = np.interp(steps[begin:], pin.steps, pin.loss, right=np.nan)
-            xs = range(begin, len(steps))
-            yield Line(colours[number % len(colours)], xs, _log10(losses).tolist(), joined=False)
+        pairs = []
+        for number, run in enumerate(self.state.companions):
+            losses, shares = (
+                np.interp(steps[begin:], run.steps, values, right=np.nan) for values in (run.loss, run.accuracy)
+            )
+            colour, xs = colours[number % len(colours)], range(begin, len(steps))
+            pairs.append(
+                (Line(colour, xs, _log10(losses).tolist(), joined=False), Line(colour, xs, shares.tolist(), False))
+            )
+        return pairs
 
 
 def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:

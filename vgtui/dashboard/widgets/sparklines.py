@@ -7,7 +7,7 @@ from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
 
-from vgtui.charts.strip_chart import StripChart
+from vgtui.charts.strip_chart import CURSOR, StripChart, column_of
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.widgets.layer_rows import LayerRows, level_colour
 from vgtui.themes import Palette
@@ -59,6 +59,10 @@ class Sparklines(LayerRows):
         cells = self._chart.cells[(len(self._chart.levels) - 1 - place) * self.row_height + part]
         quantity, levels = self.state.look.quantity, np.nan_to_num(self._chart.levels[place], nan=0).tolist()
         colours = [level_colour(self.palette, quantity, level) for level in levels]
+        if (moment := self.state.moment) is not None:
+            place = column_of(moment, self.state.history.length, len(cells))
+            cells = [*cells[:place], CURSOR, *cells[place + 1 :]]
+            colours[place] = self.palette.accent
         pairs = zip(colours, cells, strict=True)
         return [
             Segment("".join(cell for _, cell in group), self.style(colour, selected))

@@ -7,19 +7,24 @@ from textual import events
 from textual.widget import Widget
 
 from vgtui.dashboard.messages import SettingChosen
-from vgtui.dashboard.state import RunState, switch_text
+from vgtui.dashboard.state import RunState
 from vgtui.dashboard.text import count_text, plain
 from vgtui.themes import Palette
+from vgtui.training.differences import switch_text
 
 FULL_WIDTH = 100
 """From here on there is room for every setting."""
+APART = "≠"
+"""Before a setting that the other lane has otherwise."""
+GROUPS = {"hidden_layers": {"hidden_layers", "width"}, "learning_rate": {"learning_rate", "optimizer"}}
+"""The fields that stand together in one part of the line, named after one of them."""
 
 
 class StateLine(Widget):
     """One line. A setting that waits for its first frame is coloured, and followed by …"""
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
-        super().__init__()
+    def __init__(self, state: RunState, palette: Palette, id: str | None = None) -> None:
+        super().__init__(id=id)
         self.state = state
         self.palette = palette
         self._places: dict[str, range] = {}
@@ -49,30 +54,49 @@ class StateLine(Widget):
         parts["learning_rate"] = f"{training.optimizer} {training.learning_rate:g}"
         if self.state.wanted.dataset != "digits":
             parts["dataset"] = plain(Path(self.state.wanted.dataset).name)
-        line = Text(" vgtui  " if wide else " ", self.palette.accent)
+        line = Text(self._lane_name(wide), self.palette.accent)
         self._places = {}
+        pending, apart = self.state.pending(), self.state.apart()
+        if self.state.other:  # what the lanes differ in must be named, even where it seldom matters
+            kinds = {difference.field: difference.before for difference in self.state.differences()}
+            parts |= {name: plain(words) for name, words in kinds.items() if name not in parts and name != "width"}
         for place, (name, words) in enumerate(parts.items()):
             if place:
                 line.append(" · ", self.palette.muted)
+            fields = GROUPS.get(name, {name})
+            if fields & apart:
+                words = f"{APART}{words}"
             self._places[name] = range(line.cell_len, line.cell_len + len(words))
-            if self.state.is_pending(name):
+            if fields & pending:
                 line.append(f"{words}…", self.palette.pending)
             else:
-                line.append(words, self.palette.text)
+                line.append(words, self.palette.accent if fields & apart else self.palette.text)
         return line
+
+    def _lane_name(self, wide: bool) -> str:
+        if self.state.other:
+            return f"{'▸' if self.state.chosen else ' '}{self.state.name}  "
+        return " vgtui  " if wide else " "
 
     def _progress(self, with_backend: bool) -> Text:
         state, line = self.state, Text()
+        if state.recording:
+            line.append("● rec   ", self.palette.accent)
         if state.header and with_backend:
-            line.append(f"{plain(state.header.backend.name)} {state.header.backend.dtype}   ", self.palette.muted)
+            device = plain(f"{state.header.backend.name} {state.header.backend.dtype}")
+            line.append(f"{device}   ", self.palette.muted)
         if state.frame:
             line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)
         if state.look.rate:
             line.append(f"{state.pictures_per_second:.0f} fps   ", self.palette.muted)
         if state.fault:
             line.append("stopped ", self.palette.health["vanished"])
+        elif state.moment is not None:
+            line.append("in the past ", self.palette.pending)
         elif state.paused:
             line.append("paused ", self.palette.pending)
+        elif state.pace:
+            line.append(f"replay {state.pace} ", self.palette.muted)
         elif state.frame:
             line.append(f"{count_text(round(state.frame.steps_per_second))}/s ", self.palette.muted)
         else:

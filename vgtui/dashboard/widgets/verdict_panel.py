@@ -1,8 +1,9 @@
-"""The verdict in words, the keys that would help, and the numbers of the chosen layer."""
+"""The verdict in words, the keys that would help, how two lanes compare, and the numbers of the chosen layer."""
 
 from rich.text import Text
 from textual.strip import Strip
 
+from vgtui.dashboard.comparison import comparison
 from vgtui.dashboard.text import count_text, norm_text, plain, share_text, short_number
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
@@ -28,7 +29,7 @@ class VerdictPanel(Lines):
 
     def _text(self) -> Text:
         state = self.state
-        if state.fault:
+        if state.fault and state.moment is None:
             return Text.assemble(
                 (f"fault: {plain(state.fault)}; press ", self.palette.health["vanished"]),
                 ("r", f"bold {self.palette.accent}"),
@@ -37,7 +38,9 @@ class VerdictPanel(Lines):
         if not state.frame:
             return Text("starting the training process …", self.palette.muted)
         parts = [self._sentence(state.frame)]
-        if state.look.hints and self.size.height >= ROOM_FOR_INTRODUCTION:
+        if state.other and (words := comparison(state, state.other)):
+            parts.insert(0, Text(words, self.palette.accent))
+        if state.look.hints and not state.other and self.size.height >= ROOM_FOR_INTRODUCTION:
             parts.insert(0, self._introduction())
         if self.app.size.width < FULL_WIDTH:
             parts.append(self._scores(state.frame))  # the chart of them has no room
@@ -64,8 +67,13 @@ class VerdictPanel(Lines):
         verdict = frame.verdict
         text = Text(verdict.message, self.palette.health[VERDICT_HEALTH[verdict.kind]])
         if verdict.kind == "non-finite":
-            text.append(f", found at step {count_text(frame.step)}; training is paused")
+            text.append(f", found at step {count_text(frame.step)}")
+            if self.state.paused and not self.state.follows:
+                text.append("; training is paused")
         if not verdict.cures:
+            return text
+        if self.state.follows:  # there are no keys for them
+            text.append(f"; try {' or '.join(plain(cure.text) for cure in verdict.cures)}", self.palette.text)
             return text
         text.append("; press " if self.size.width >= ROOM_FOR_CURES else "; ", self.palette.text)
         for place, cure in enumerate(verdict.cures):
@@ -79,8 +87,11 @@ class VerdictPanel(Lines):
     def _layer(self, frame: Frame) -> Text:
         layer, layers = self.state.selected, frame.layers
         name = "output layer" if layer == self.state.layers - 1 else f"layer {layer + 1}"
+        least, norm, greatest = (
+            norm_text(float(norms[layer])) for norms in (layers.grad_norm_min, layers.grad_norm, layers.grad_norm_max)
+        )
         facts = [
-            f"gradient {norm_text(float(layers.grad_norm[layer]))}",
+            f"gradient {norm}" if least == greatest else f"gradient {norm} ({least} to {greatest})",
             f"output {short_number(float(layers.activation_mean[layer]))}"
             f" ± {short_number(float(layers.activation_std[layer]))}",
             f"φ′ {short_number(float(layers.derivative_rms[layer]))}",

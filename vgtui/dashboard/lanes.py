@@ -1,0 +1,121 @@
+"""The run on the screen, or two that are compared: lane A, the next one, beside lane B, that goes on."""
+
+from dataclasses import dataclass
+
+from vgtui.dashboard.pace import InStep, Paced
+from vgtui.dashboard.state import RunState
+from vgtui.training.source import Experiment, FrameSource
+
+MOST_STRIDE = 10_000
+"""Steps between two frames of compared runs."""
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """A source with what is known of its run, and its place in the pace while it is compared."""
+
+    source: FrameSource
+    state: RunState
+    paced: Paced | None = None
+
+
+class Lanes:
+    """One lane, or two in step. `chosen` is the lane that keys act on."""
+
+    def __init__(self, source: FrameSource, state: RunState) -> None:
+        self.chosen = Lane(source, state)
+        self.all = [self.chosen]
+        self._pace: InStep | None = None
+
+    @property
+    def comparing(self) -> bool:
+        return self._pace is not None
+
+    def compare(self, source: Experiment) -> Lane:
+        """Let the present run go on as lane B, and begin the next one, chosen, as lane A. Returns lane A."""
+        going_on = self.chosen
+        old = going_on.state
+        new = RunState(old.wanted, old.look, old.keymap, name="A")
+        old.name, old.other, new.other = "B", new, old
+        new.pins, new.selected, new.paused, new.blocks = list(old.pins), old.selected, old.paused, old.blocks
+        runs = source, source.another(old.wanted)
+        step = old.newest.step if old.newest else -1
+        for run in runs:
+            run.share_cores(len(runs))
+        going_on.paced = Paced(source, step, bound=max(step, 0))
+        lane = Lane(runs[1], new, Paced(runs[1]))
+        self.all = [lane, going_on]
+        self._pace = InStep((lane.paced, going_on.paced), old.paused)  # type: ignore[arg-type]
+        self.choose(lane)
+        return lane
+
+    def end_comparison(self) -> Lane:
+        """Go on with the chosen lane alone; the other one becomes its ghost. Returns that other lane."""
+        kept = self.chosen
+        (left,) = (lane for lane in self.all if lane is not kept)
+        kept.state.leave_neighbour()
+        kept.paced = self._pace = None
+        self.all = [kept]
+        if isinstance(kept.source, Experiment):
+            kept.source.share_cores(1)
+            kept.source.ask(0)
+        if not kept.state.paused:
+            kept.source.train()
+        return left
+
+    def choose(self, lane: Lane) -> None:
+        """Let keys act on this lane."""
+        self.chosen = lane
+        for entry in self.all:
+            entry.state.chosen = entry is lane
+
+    def next_step(self, lane: Lane) -> int:
+        """From which step on the lane's next frame is wanted."""
+        return lane.paced.target if lane.paced else 0
+
+    def arrived(self, lane: Lane, step: int, seconds: float) -> None:
+        """A frame has come, and the next picture is wanted so many seconds later."""
+        if self._pace and lane.paced:
+            rates = [entry.state.newest.steps_per_second for entry in self.all if entry.state.newest]
+            stride = min(max(round(min(rates, default=0.0) * seconds), 1), MOST_STRIDE)
+            self._pace.arrived(lane.paced, step, stride)
+
+    def restarted(self, lane: Lane) -> None:
+        if self._pace and lane.paced:
+            self._pace.restarted(lane.paced)
+
+    def fell_out(self, lane: Lane) -> None:
+        if self._pace and lane.paced:
+            self._pace.fell_out(lane.paced)
+
+    def set_paused(self, paused: bool) -> None:
+        """Pause all lanes, or let them go on."""
+        for lane in self.all:
+            lane.state.paused = paused
+        if self._pace:
+            (self._pace.pause if paused else self._pace.go_on)()
+        elif paused:
+            self.chosen.source.pause()
+        else:
+            self.chosen.source.train()
+
+    def step_once(self) -> None:
+        """One step of every lane, then wait."""
+        for lane in self.all:
+            lane.state.paused = True
+        if self._pace:
+            self._pace.step_once()
+        else:
+            self.chosen.source.step_once()
+
+    def go_to(self, point: int) -> None:
+        """Show a moment of the chosen lane, and the same step of the other."""
+        state = self.chosen.state
+        state.go_to(point)
+        if state.other and state.other.history.length:
+            other = state.other
+            other.go_to(other.history.length if state.moment is None else other.history.point_of(_step(state)))
+
+
+def _step(state: RunState) -> int:
+    return state.frame.step if state.frame else 0

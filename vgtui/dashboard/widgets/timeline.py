@@ -1,0 +1,54 @@
+"""The time since the start on one line: where something was changed, where a fault was, and which moment is shown."""
+
+from rich.segment import Segment
+from textual.strip import Strip
+
+from vgtui.charts.strip_chart import CURSOR, MARK
+from vgtui.dashboard.text import count_text, plain
+from vgtui.dashboard.widgets.lines import Lines
+from vgtui.training.history import STEP, Occasion
+
+LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
+SIGNS = {"change": MARK, "fault": FAULT, "note": NOTE}
+WORDS = 40
+"""Cells for the words beside the line, where there is room for both."""
+LEAST_LINE = 20
+
+
+class Timeline(Lines):
+    """A line from the start to now; beside it the step shown, and what happened there."""
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        history, moment = self.state.history, self.state.moment
+        if not history.length or not self.state.frame:
+            return []
+        point = history.length - 1 if moment is None else moment
+        muted = self.style(self.palette.muted)
+        words = self._words(point)
+        columns = max(width - max(WORDS, len(words)) - 3, min(LEAST_LINE, width - 2))
+        cells = [Segment(LINE, muted)] * columns
+        for occasion in history.occasions:
+            colour = self.palette.health["NaN"] if occasion.kind == "fault" else self.palette.accent
+            cells[self._column(occasion.point, columns)] = Segment(SIGNS[occasion.kind], self.style(colour))
+        sign = NOW if moment is None else CURSOR
+        cells[self._column(point, columns)] = Segment(sign, self.style(self.palette.accent))
+        text = self.style(self.palette.pending if moment is not None else self.palette.muted)
+        return [Strip([Segment(" ", muted), *cells, Segment(f" {words}", text)]).crop(0, width)]
+
+    def _column(self, point: int, columns: int) -> int:
+        last = max(self.state.history.length - 1, 1)
+        return min(round(point / last * (columns - 1)), columns - 1)
+
+    def _words(self, point: int) -> str:
+        history = self.state.history
+        if self.state.moment is None:
+            return "now   (pause, then ← → goes back)" if self.state.look.hints else "now"
+        first, last = (count_text(round(history.scalars[place, STEP])) for place in (point, history.length - 1))
+        frames = history.frames_of(point)
+        words = f"step {first} of {last}" if frames == 1 else f"about step {first} of {last}, {frames} frames"
+        happened = self._nearest(point)
+        return f"{words} · {plain(happened.message)}" if happened else words
+
+    def _nearest(self, point: int) -> Occasion | None:
+        """What happened at this point."""
+        return next((entry for entry in reversed(self.state.history.occasions) if entry.point == point), None)

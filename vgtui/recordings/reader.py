@@ -1,0 +1,188 @@
+"""Reading the frame format, piece by piece as the bytes come: what is whole is given, what is not is counted.
+
+Memory is bounded by the longest line that is taken, whatever the file holds or unpacks to.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from engine.errors import UsageError
+from engine.telemetry import LayerMeasurements
+from vgtui.recordings.frames import FORMAT, LINE_LIMIT, VERSION, Event, Frame, Header, Line, decode_other
+from vgtui.recordings.writer import GZIP
+
+UNPACK_BYTES = 2**20
+"""How much is unpacked at a time."""
+GZIP_MAGIC = b"\x1f\x8b"
+
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line, dec_hook=decode_other)
+_LAYER_FIELDS = tuple(entry.name for entry in fields(LayerMeasurements))
+_FAULTS = (msgspec.DecodeError, UsageError, ValueError, TypeError, OverflowError, RecursionError)
+"""What decoding raises for a line that is no line of the format, or says what cannot be."""
+
+
+class _Opening(msgspec.Struct):
+    """What every version's header begins with."""
+
+    type: str = ""
+    format: str = ""
+    version: int = 0
+
+
+class Reader:
+    """Takes bytes and gives messages. name: what its errors call the source; shown as it is."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.header: Header | None = None
+        self.frames = 0
+        self.damaged = 0
+        self._first_damaged = 0
+        self._line = 0
+        self._tail = b""
+        self._overlong = False
+        self._packed: bool | None = None
+        self._unpacker: Any = None
+        self._broken = ""
+        self._step = 0
+
+    def feed(self, data: bytes) -> Iterator[Line]:
+        """The messages that these bytes complete. Raises UsageError where there is no header to begin with."""
+        for piece in self._unpacked(data):
+            *lines, self._tail = (self._tail + piece).split(b"\n")
+            for line in lines:
+                yield from self._take(line)
+            if len(self._tail) > LINE_LIMIT:
+                self._overlong, self._tail = True, b""
+
+    def summary(self) -> str:
+        """What there was, and what was wrong with it, in a sentence."""
+        words = [f"{self.frames} frame{'s' * (self.frames != 1)}"]
+        if self.damaged:
+            lines = "line" if self.damaged == 1 else "lines"
+            words.append(f"{self.damaged} damaged {lines} left out, the first is line {self._first_damaged}")
+        if self._broken:
+            words.append(self._broken)
+        if self._tail or self._overlong:
+            words.append("the last line is torn and left out")
+        return "; ".join(words)
+
+    def check_begun(self) -> None:
+        """At the end: raises UsageError where there was no header."""
+        if self.header is None:
+            if self._broken:
+                raise self._problem(f"cannot be unpacked: {self._broken}")
+            what = "ends within its first line" if self._tail else "is empty"
+            raise self._problem(f"{what}, so there is nothing to show")
+
+    def _unpacked(self, data: bytes) -> Iterator[bytes]:
+        if self._packed is None and data:
+            self._packed = data.startswith(GZIP_MAGIC)
+        if not self._packed:
+            yield data
+            return
+        while data and not self._broken:
+            if self._unpacker is None:
+                self._unpacker = zlib.decompressobj(wbits=GZIP)
+            try:
+                piece = self._unpacker.decompress(data, UNPACK_BYTES)
+            except zlib.error:
+                self._broken = f"the compressed data are damaged after line {self._line}"
+                return
+            data = self._unpacker.unconsumed_tail
+            if self._unpacker.eof:  # another part may follow
+                data, self._unpacker = self._unpacker.unused_data, None
+            yield piece
+
+    def _take(self, line: bytes) -> Iterator[Line]:
+        self._line += 1
+        overlong, self._overlong = self._overlong, False
+        if overlong:
+            yield from self._leave_out()
+            return
+        if self.header is None:
+            self.header = self._first_header(line)
+            yield self.header
+            return
+        if not line.strip():
+            return
+        try:
+            message = _decoder.decode(line)
+            self._check(message)
+        except _FAULTS:
+            yield from self._leave_out()
+            return
+        if isinstance(message, Header):
+            self.header = message
+        elif isinstance(message, Frame):
+            self.frames += 1
+            self._step = message.step
+        yield message
+
+    def _leave_out(self) -> Iterator[Event]:
+        self.damaged += 1
+        if self.damaged == 1:
+            self._first_damaged = self._line
+            yield Event(step=self._step, kind="note", message=f"line {self._line} is damaged and left out")
+
+    def _first_header(self, line: bytes) -> Header:
+        try:
+            opening = msgspec.json.decode(line, type=_Opening)
+        except (msgspec.DecodeError, RecursionError):
+            opening = _Opening()
+        if (opening.type, opening.format) != ("header", FORMAT):
+            raise self._problem("is no recording: its first line is no header, as vgtui --record FILE writes it")
+        if opening.version > VERSION:
+            raise self._problem(
+                f"has version {opening.version} of the format, and this vgtui reads up to {VERSION}; update vgtui"
+            )
+        try:
+            message = _decoder.decode(line)
+            assert isinstance(message, Header)
+            self._check(message)
+        except _FAULTS as error:
+            raise self._problem(f"has a damaged header: {error}") from error
+        return message
+
+    def _problem(self, words: str) -> UsageError:
+        return UsageError("FILE", f"{self.name} {words}")
+
+    def _check(self, message: Line) -> None:
+        """Raises ValueError where parts do not fit together, so that whatever shows them can rely on it."""
+        if isinstance(message, Header):
+            _check_header(message)
+        elif isinstance(message, Frame):
+            assert self.header
+            _check_frame(message, self.header)
+
+
+def _check_header(header: Header) -> None:
+    data = header.dataset
+    if (header.format, header.version) != (FORMAT, VERSION):
+        raise ValueError("it is of another version")
+    if len(header.layers) != header.network.hidden_layers + 1:
+        raise ValueError(f"{len(header.layers)} layers for {header.network.hidden_layers} hidden layers")
+    if min(data.samples, data.features, data.classes) < 1:
+        raise ValueError("a data set without samples, features or classes")
+
+
+def _check_frame(frame: Frame, header: Header) -> None:
+    if min(frame.step, frame.epoch, frame.steps_per_second) < 0:
+        raise ValueError("a negative step, epoch or speed")
+    for name in _LAYER_FIELDS:
+        values = getattr(frame.layers, name)
+        if len(values) != len(header.layers):
+            raise ValueError(f"{len(values)} values of {name} for {len(header.layers)} layers")
+        if name != "activation_mean" and np.ma.filled(values, 0).min() < 0:
+            raise ValueError(f"a negative {name}")
+    for cure in frame.verdict.cures:
+        change: dict[str, Any] = {cure.setting: cure.value}
+        if hasattr(header.network, cure.setting):
+            replace(header.network, **change)
+        else:
+            replace(header.training, **change)

@@ -1,0 +1,200 @@
+"""A recording as a frame source: a file in its own time, faster or slower, or a stream as it comes."""
+
+import asyncio
+import os
+import stat
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+
+from engine.errors import UsageError
+from vgtui.recordings.frames import Event, Frame, Header, Line
+from vgtui.recordings.reader import Reader
+from vgtui.training.protocol import Answer
+
+CHUNK_BYTES = 2**18
+SPEEDS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+FIRST_GAP_SECONDS = 0.1
+"""Before a run's first frame, and where it is not known how fast it trained."""
+LONGEST_GAP_SECONDS = 2.0
+"""Between two frames, however far apart they are."""
+GROWTH_SECONDS = 0.5
+"""How often a file that has ended is looked at again, as it may be written still."""
+BREATH_SECONDS = 0.02
+"""For so long frames are taken without a pause, before keys and pictures have their turn."""
+STREAM = "-"
+
+
+class Replay:
+    """Gives a recording's frames. Raises UsageError for what is none, before anything is shown.
+
+    path: "-" is standard input. A file is played in the time that its steps took; a stream is followed.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._reader = Reader("standard input" if path == STREAM else path)
+        try:
+            self._file = os.dup(sys.stdin.fileno()) if path == STREAM else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+        self._is_file = stat.S_ISREG(os.fstat(self._file).st_mode)
+        self._follows = path == STREAM
+        self._waiting: deque[Line] = deque()
+        self._messages: Iterator[Line] = iter(())
+        self._position = 0
+        self._ended = False
+        self._speed = SPEEDS.index(1.0)
+        self._paused = False
+        self._single = 0
+        self._skip_to = 0
+        self._due = 0.0
+        self._breathed_at = 0.0
+        self._shown: Frame | None = None
+        self._poked = asyncio.Event()
+        self.header = self._begin()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all that there is, for now, has been given."""
+        return self._ended
+
+    @property
+    def pace(self) -> str:
+        if self._ended:
+            return "end"
+        if self._follows:
+            return "following"
+        speed = SPEEDS[self._speed]
+        return f"{speed:g}×  {100 * self._position / max(self._size(), 1):.0f} %"
+
+    async def next_answer(self, at: int = 0) -> Answer:
+        while True:
+            message = await self._next_message()
+            if isinstance(message, Frame):
+                await self._until_due(message)
+                self._shown = message
+                if message.step < at:
+                    continue
+            elif isinstance(message, Header):
+                self._shown = None
+            return message
+
+    def train(self, until: int | None = None) -> None:
+        self._paused = False
+        self._due = time.monotonic()
+        self._poked.set()
+
+    def pause(self) -> None:
+        self._paused = True
+        self._single = self._skip_to = 0
+        self._poked.set()
+
+    def step_once(self) -> None:
+        self._paused = True
+        self._single += 1
+        self._poked.set()
+
+    def change_speed(self, step: int) -> None:
+        self._speed = min(max(self._speed + step, 0), len(SPEEDS) - 1)
+        self._due = time.monotonic()
+        self._poked.set()
+
+    def skip(self, share: float) -> None:
+        self._skip_to = self._position + max(1, round(share * self._size()))
+        self._poked.set()
+
+    async def close(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def _begin(self) -> Header:
+        """Read as far as the header."""
+        try:
+            while self._reader.header is None:
+                data = os.read(self._file, CHUNK_BYTES)
+                if not data:
+                    self._reader.check_begun()
+                self._position += len(data)
+                self._messages = self._reader.feed(data)
+                if (first := next(self._messages, None)) is not None:
+                    self._waiting.append(first)
+        except OSError as error:
+            raise UsageError("FILE", f"{self._reader.name} cannot be read: {error.strerror}") from error
+        assert self._reader.header
+        return self._reader.header
+
+    def _size(self) -> int:
+        return os.fstat(self._file).st_size if self._is_file and self._file >= 0 else 0
+
+    async def _next_message(self) -> Line:
+        while True:
+            if self._waiting:
+                return self._waiting.popleft()
+            for message in self._messages:
+                return message
+            data = await self._read()
+            if data:
+                self._position += len(data)
+                self._messages = self._reader.feed(data)
+                self._ended = False
+            elif not self._ended:
+                self._ended = True
+                what = "stream" if self._follows else "recording"
+                return Event(step=0, kind="note", message=f"end of the {what}: {self._reader.summary()}")
+            else:
+                await asyncio.sleep(GROWTH_SECONDS)
+
+    async def _read(self) -> bytes:
+        """What there is; nothing at the end, for now."""
+        if not self._is_file:
+            await self._until_readable()
+        try:
+            return os.read(self._file, CHUNK_BYTES)
+        except OSError as error:
+            return self._lost(error)
+
+    def _lost(self, error: OSError) -> bytes:
+        if not self._ended:
+            self._ended = True
+            self._waiting.append(Event(step=0, kind="note", message=f"cannot be read any further: {error.strerror}"))
+        return b""
+
+    async def _until_readable(self) -> None:
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            loop.add_reader(self._file, readable.set)
+        except PermissionError:  # a device that is always ready, such as /dev/null
+            return
+        try:
+            await readable.wait()
+        finally:
+            loop.remove_reader(self._file)
+
+    async def _until_due(self, frame: Frame) -> None:
+        """Wait as long as the run took, at the present speed; while paused, until a single frame is wanted."""
+        self._due += self._gap(frame) / SPEEDS[self._speed]
+        while self._position > self._skip_to:
+            if self._single:
+                self._single -= 1
+                return
+            wait = None if self._paused else self._due - time.monotonic()
+            if wait is not None and wait <= 0:
+                break
+            self._poked.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._poked.wait(), wait)
+        now = time.monotonic()
+        self._due = max(self._due, now)
+        if now - self._breathed_at > BREATH_SECONDS:
+            await asyncio.sleep(0)
+            self._breathed_at = time.monotonic()
+
+    def _gap(self, frame: Frame) -> float:
+        if self._follows:
+            return 0.0
+        if self._shown is None or not frame.steps_per_second:
+            return FIRST_GAP_SECONDS
+        return min(max(frame.step - self._shown.step, 0) / frame.steps_per_second, LONGEST_GAP_SECONDS)

@@ -1,0 +1,77 @@
+"""In what two runs differ: one rule for ghosts, lanes, changes in the history, and settings that are not shown yet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.config import DATASET_NAMES
+from vgtui.recordings.frames import Header
+from vgtui.training.settings import RunSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field of the settings, in words: as the first run has it, and as the second."""
+
+    field: str
+    before: str
+    after: str
+
+
+def differences(before: Header | RunSettings, after: Header | RunSettings) -> list[Difference]:
+    """What one must change of a run to get the other."""
+    found = []
+    for field, words in _WORDS.items():
+        old, new = _value(before, field), _value(after, field)
+        if old != new:
+            found.append(Difference(field, words(old), words(new)))
+    return found
+
+
+def switch_text(name: str, on: bool) -> str:
+    """A switch in words."""
+    return f"{name} {'on' if on else 'off'}"
+
+
+def name_of_dataset(run: Header | RunSettings) -> str:
+    """The data set as the settings call it; one that a recording names is no name that could be mistyped."""
+    if isinstance(run, RunSettings):
+        return run.dataset
+    return run.dataset.name if run.dataset.name in DATASET_NAMES else f"./{run.dataset.name}"
+
+
+def settings_of(header: Header) -> RunSettings:
+    """The settings that a header tells of."""
+    return RunSettings(header.network, header.training, name_of_dataset(header))
+
+
+def _value(run: Header | RunSettings, field: str) -> Any:
+    if field == "dataset":
+        return Path(name_of_dataset(run)).name
+    return getattr(run.network if hasattr(run.network, field) else run.training, field)
+
+
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "activation": str,
+    "initialization": str,
+    "batch_norm": lambda on: switch_text("BatchNorm", on),
+    "skip_connections": lambda on: switch_text("skip", on),
+    "hidden_layers": lambda count: f"{count} layers",
+    "width": lambda units: f"width {units}",
+    "weight_variance": lambda value: f"weight variance {value:g}",
+    "bias_variance": lambda value: f"bias variance {value:g}",
+    "dtype": str,
+    "optimizer": str,
+    "dataset": str,
+    "learning_rate": lambda rate: f"rate {rate:g}",
+    "momentum": lambda value: f"momentum {value:g}",
+    "weight_decay": lambda value: f"decay {value:g}",
+    "gradient_clip": lambda norm: "no clipping" if norm is None else f"clip {norm:g}",
+    "batch_size": lambda samples: f"batch {samples}",
+    "seed": lambda number: f"seed {number}",
+}
+"""A field, and its value in the words of the state line."""
+
+FIELDS = frozenset(_WORDS)
+"""Every field that two runs can differ in."""

@@ -61,10 +61,10 @@ def measure_live(options: list[str], fps: float, seconds: float, keys: Sequence[
     with open_dashboard([*options, "--fps", str(fps)]) as terminal:
         for key in keys:
             terminal.press(key)
-        _read_for(terminal, SETTLE_SECONDS)
+        read_for(terminal, SETTLE_SECONDS)
         assert terminal.step is not None
         bytes_before, cpu_before, begin = len(terminal.received), _cpu(terminal.process.pid), time.monotonic()
-        _read_for(terminal, seconds)
+        read_for(terminal, seconds)
         elapsed = time.monotonic() - begin
         cpu_share = (_cpu(terminal.process.pid) - cpu_before) / elapsed
         seen = [(when, step) for when, step in terminal.replay() if step is not None]
@@ -108,13 +108,13 @@ def measure_keys(options: list[str]) -> list[float]:
     """
     delays = []
     with open_dashboard(options) as terminal:
-        _read_for(terminal, 1)
+        read_for(terminal, 1)
         for number in range(KEYS_PRESSED):
             expected = "BatchNorm on" if number % 2 == 0 else "BatchNorm off"
             assert expected not in terminal.line  # and so all that came before the key has been interpreted
             begin = time.monotonic()
             terminal.press("b")
-            _read_for(terminal, 0.4 + 0.013 * number)
+            read_for(terminal, 0.4 + 0.013 * number)
             delays.append(next(when - begin for when, line in terminal.replay_lines() if expected in line))
     return sorted(delays)
 
@@ -122,13 +122,13 @@ def measure_keys(options: list[str]) -> list[float]:
 def measure_memory(minutes: float) -> tuple[float, float]:
     """Megabytes of the dashboard after one minute, and after so many."""
     with open_dashboard() as terminal:
-        _read_for(terminal, 60)
+        read_for(terminal, 60)
         early = _resident_megabytes(terminal.process.pid)
-        _read_for(terminal, 60 * (minutes - 1))
+        read_for(terminal, 60 * (minutes - 1))
         return early, _resident_megabytes(terminal.process.pid)
 
 
-def _read_for(terminal: Terminal, seconds: float) -> None:
+def read_for(terminal: Terminal, seconds: float) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         terminal.read(left)

@@ -69,7 +69,7 @@ class Sitting:
         await self.until(lambda: self.source.exhausted)
         await self.pilot.pause(MOMENT)
         self.app.main._draw_numbers()
-        self.app.main._draw_stale_charts()
+        self.app.main._draw_stale_charts(at_once=True)
         await self.pilot.pause(MOMENT)
 
 

@@ -90,12 +90,17 @@ class Terminal:
             self._unread.append((time.monotonic(), data))
             self.received += data
 
-    def replay_lines(self) -> Iterator[tuple[float, str]]:
-        """Interpret what was read and not looked at yet: when each piece came, and the line of state after it."""
+    def replay_screens(self) -> Iterator[tuple[float, str]]:
+        """Interpret what was read and not looked at yet: when each piece came, and the screen after it."""
         while self._unread:
             when, data = self._unread.pop(0)
             self._stream.feed(data)
-            yield when, str(self._screen.display[0])
+            yield when, "\n".join(self._screen.display)
+
+    def replay_lines(self) -> Iterator[tuple[float, str]]:
+        """When each piece came that was read and not looked at yet, and the line of state after it."""
+        for when, screen in self.replay_screens():
+            yield when, screen.partition("\n")[0]
 
     def replay(self) -> Iterator[tuple[float, int | None]]:
         """When each piece came that was read and not looked at yet, and the step after it."""

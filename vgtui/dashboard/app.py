@@ -12,7 +12,7 @@ from textual.theme import Theme
 from engine.errors import UsageError
 from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
-from vgtui.dashboard.screens.main import MainScreen
+from vgtui.dashboard.screens.main import FollowingScreen, MainScreen
 from vgtui.dashboard.screens.palette import ActionPalette
 from vgtui.dashboard.state import Look, RunState
 from vgtui.dashboard.text import plain
@@ -61,9 +61,11 @@ class Dashboard(App[UsageError]):
             self.register_theme(_as_theme(palette))
         self.theme = theme
         self.set_keymap(self._keymap_of_user.changed)
-        state = RunState(settings, look, self._keymap_of_user, follows=not isinstance(source, Experiment))
+        follows = not isinstance(source, Experiment)
+        state = RunState(settings, look, self._keymap_of_user, follows=follows)
         state.blocks = shows.colour and shows.utf8
-        self.main = MainScreen(source, state, palettes[theme], fps, recorder)
+        screen = FollowingScreen if follows else MainScreen
+        self.main = screen(source, state, palettes[theme], fps, recorder)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._plain]
@@ -107,7 +109,10 @@ class Dashboard(App[UsageError]):
         self.on_look_changed()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        idle = "experiment" if self.main.state.follows else "player"
         for key in self._keymap_of_user:
+            if key.needs == idle:
+                continue
             yield SystemCommand(f"{key.label} ({key.shown})", key.help, lambda action=key.action: self._run(action))
 
     async def _run(self, action: str) -> None:

@@ -28,12 +28,14 @@ class Governor:
         self.pictures_per_second = 0.0
         self._clock, self._processor_clock = clock, processor_clock
         self._began, self._processor_began = clock(), processor_clock()
-        self._pictures = 0
+        self._pictures = -1  # what was before the first picture was no picture's cost
 
     def count_picture(self) -> None:
         """A picture was made; after a window of them, the interval follows from their cost."""
         self._pictures += 1
         now, processor = self._clock(), self._processor_clock()
+        if not self._pictures:
+            self._began, self._processor_began = now, processor
         elapsed = now - self._began
         if elapsed < WINDOW_SECONDS:
             return

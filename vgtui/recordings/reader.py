@@ -41,6 +41,8 @@ class Reader:
         self.name = name
         self.header: Header | None = None
         self.frames = 0
+        self.taken = 0
+        """Bytes of the lines that were taken, as they are unpacked."""
         self.damaged = 0
         self._first_damaged = 0
         self._line = 0
@@ -59,6 +61,11 @@ class Reader:
                 yield from self._take(line)
             if len(self._tail) > LINE_LIMIT:
                 self._overlong, self._tail = True, b""
+
+    @property
+    def packed(self) -> bool:
+        """Whether the bytes are compressed."""
+        return bool(self._packed)
 
     def summary(self) -> str:
         """What there was, and what was wrong with it, in a sentence."""
@@ -101,6 +108,7 @@ class Reader:
 
     def _take(self, line: bytes) -> Iterator[Line]:
         self._line += 1
+        self.taken += len(line) + 1
         overlong, self._overlong = self._overlong, False
         if overlong:
             yield from self._leave_out()

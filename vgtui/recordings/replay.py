@@ -14,7 +14,7 @@ from vgtui.recordings.frames import Event, Frame, Header, Line
 from vgtui.recordings.reader import Reader
 from vgtui.training.protocol import Answer
 
-CHUNK_BYTES = 2**18
+CHUNK_BYTES = 2**16
 SPEEDS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 FIRST_GAP_SECONDS = 0.1
 """Before a run's first frame, and where it is not known how fast it trained."""
@@ -67,7 +67,7 @@ class Replay:
         if self._follows:
             return "following"
         speed = SPEEDS[self._speed]
-        return f"{speed:g}×  {100 * self._position / max(self._size(), 1):.0f} %"
+        return f"{speed:g}×  {100 * self._place / max(self._size(), 1):.0f} %"
 
     async def next_answer(self, at: int = 0) -> Answer:
         while True:
@@ -102,7 +102,7 @@ class Replay:
         self._poked.set()
 
     def skip(self, share: float) -> None:
-        self._skip_to = self._position + max(1, round(share * self._size()))
+        self._skip_to = self._place + max(1, round(share * self._size()))
         self._poked.set()
 
     async def close(self) -> None:
@@ -125,6 +125,11 @@ class Replay:
             raise UsageError("FILE", f"{self._reader.name} cannot be read: {error.strerror}") from error
         assert self._reader.header
         return self._reader.header
+
+    @property
+    def _place(self) -> int:
+        """How far the file has been taken, in bytes; of a compressed one, how far it has been read."""
+        return self._position if self._reader.packed else self._reader.taken
 
     def _size(self) -> int:
         return os.fstat(self._file).st_size if self._is_file and self._file >= 0 else 0
@@ -176,7 +181,7 @@ class Replay:
     async def _until_due(self, frame: Frame) -> None:
         """Wait as long as the run took, at the present speed; while paused, until a single frame is wanted."""
         self._due += self._gap(frame) / SPEEDS[self._speed]
-        while self._position > self._skip_to:
+        while self._place > self._skip_to:
             if self._single:
                 self._single -= 1
                 return

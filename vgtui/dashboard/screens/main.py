@@ -10,7 +10,7 @@ from typing import Any
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
@@ -49,16 +49,30 @@ PAINT_SECONDS = 0.02
 """Before a run's first frame, which redraws much, so that what the key changed is painted first."""
 CHARTS_SECONDS = 0.5
 """The charts of lines cost more, and change less: twice a second."""
+COMPARING_PATIENCE = 2
+"""While two runs are compared, all is drawn half as often."""
 NOT_HERE = "this source cannot be changed: it shows what somebody else trains, or a recording"
+
+
+def _bindings(idle: str) -> list[BindingType]:
+    """Every key; in the footer those that do not need what this kind of source cannot do."""
+    return [
+        Binding(
+            key.key,
+            key.action,
+            key.label,
+            show=key.footer > 0 and key.needs != idle,
+            key_display=key.shown,
+            id=key.name,
+        )
+        for key in sorted(KEYS, key=lambda key: key.footer)
+    ]
 
 
 class MainScreen(Screen[None]):
     """A pure function of the sources' answers and of keys."""
 
-    BINDINGS = [
-        Binding(key.key, key.action, key.label, show=key.footer > 0, key_display=key.shown, id=key.name)
-        for key in sorted(KEYS, key=lambda key: key.footer)
-    ]
+    BINDINGS = _bindings(idle="player")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-low"), (18, "-high")]
 
@@ -75,7 +89,7 @@ class MainScreen(Screen[None]):
         self._numbers_at = 0.0
         self._numbers_stale = False
         self._charts_stale = False
-        self._drawn_at = 0.0
+        self._drawn_at = self._charts_at = 0.0
         self._palette = palette
         self._panel = LayerPanel(state, palette)
         self._second = LayerPanel(state, palette, views_further=1, id="second")
@@ -159,7 +173,8 @@ class MainScreen(Screen[None]):
                 await asyncio.sleep(PAINT_SECONDS)
             begin = time.monotonic()
             self._take(lane, answer)
-            if isinstance(answer, Frame) and not isinstance(lane.source, Player):
+            # compared runs and recordings have a pace of their own
+            if isinstance(answer, Frame) and not lane.paced and not isinstance(lane.source, Player):
                 due = self._governor.interval - (time.monotonic() - begin)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), due)
@@ -193,7 +208,7 @@ class MainScreen(Screen[None]):
     def _take_frame(self, lane: Lane, frame: Frame) -> None:
         begins = lane.state.begins_run
         lane.state.take_frame(frame)
-        self.lanes.arrived(lane, frame.step, self._governor.interval)
+        self.lanes.arrived(lane, frame.step, self._patience * self._governor.interval)
         if frame.verdict.kind == "non-finite" and not lane.state.paused and not lane.state.follows:
             self._paused_by_fault = True
             self._set_paused(True)
@@ -204,16 +219,23 @@ class MainScreen(Screen[None]):
             if not begins and not lane.state.paused and now - self._drawn_at < self._governor.interval:
                 self._numbers_stale = True
                 return
+        if not begins and self._is_ahead(lane):  # both lanes are one picture
+            self._numbers_stale = True
+            return
         self._drawn_at = now
         self._governor.count_picture()
         lane.state.pictures_per_second = self._governor.pictures_per_second
         for panel in self._shown_panels:
-            if panel.state is lane.state:
-                panel.advance()
-        if begins or (now - self._numbers_at >= NUMBERS_SECONDS and not self._is_ahead(lane)):
+            panel.advance()
+        if begins or now - self._numbers_at >= self._patience * NUMBERS_SECONDS:
             self._draw_numbers(begins)
         else:
             self._numbers_stale = True
+
+    @property
+    def _patience(self) -> int:
+        """How much more slowly all is drawn: two runs need the cores, and two pictures cost twice as much."""
+        return COMPARING_PATIENCE if self.lanes.comparing else 1
 
     def _is_ahead(self, lane: Lane) -> bool:
         """Whether the other lane's frame of the same step is still to come."""
@@ -237,11 +259,13 @@ class MainScreen(Screen[None]):
         self._draw_numbers()
 
     def _draw_stale_numbers(self) -> None:
-        if self._numbers_stale:
+        if self._numbers_stale and time.monotonic() - self._numbers_at >= self._patience * NUMBERS_SECONDS / 2:
             self._draw_numbers()
 
-    def _draw_stale_charts(self) -> None:
-        if self._charts_stale:
+    def _draw_stale_charts(self, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if self._charts_stale and (at_once or now - self._charts_at >= self._patience * CHARTS_SECONDS / 2):
+            self._charts_at = now
             self._charts_stale = False
             self._gradient_chart.update_title()
             self._gradient_chart.redraw()
@@ -264,7 +288,7 @@ class MainScreen(Screen[None]):
         if overlay := self._overlay:
             overlay.state_changed()
         if begins:
-            self.call_after_refresh(self._draw_stale_charts)
+            self.call_after_refresh(self._draw_stale_charts, at_once=True)
 
     def _draw_all(self) -> None:
         """The look has changed: draw everything anew."""
@@ -272,7 +296,7 @@ class MainScreen(Screen[None]):
             panel.redraw()
             panel.advance()
         self._draw_numbers()
-        self._draw_stale_charts()
+        self._draw_stale_charts(at_once=True)
 
     @property
     def _shown_panels(self) -> list[LayerPanel]:
@@ -451,6 +475,7 @@ class MainScreen(Screen[None]):
             panel.set_class(panel.state is not self.state, "-not-chosen")
         for widget in self._of_chosen:
             widget.state = self.state
+        self._refresh_lines()
         self.call_after_refresh(self._draw_all)
 
     # the recording
@@ -574,12 +599,12 @@ class MainScreen(Screen[None]):
     def action_pin(self) -> None:
         self.state.pin()
         self._draw_numbers()
-        self._draw_stale_charts()
+        self._draw_stale_charts(at_once=True)
 
     def action_unpin(self) -> None:
         self.state.pins = []
         self._draw_numbers()
-        self._draw_stale_charts()
+        self._draw_stale_charts(at_once=True)
 
     # what lies over the screen
 
@@ -618,3 +643,9 @@ class MainScreen(Screen[None]):
             if header.backend.fallback_reason:
                 notes.append(f"No GPU: {plain(header.backend.fallback_reason)}.")
         self._open(HelpScreen(self.state, self._palette, notes))
+
+
+class FollowingScreen(MainScreen, inherit_bindings=False):
+    """The same for a source that cannot be changed; its footer has the keys of a recording instead."""
+
+    BINDINGS = _bindings(idle="experiment")

@@ -63,8 +63,10 @@ def main() -> None:
     guess = measure_side_by_side(100)
     ratios, delays = [], []
     for _ in range(chosen.rounds):
-        apart = measure_side_by_side(round(guess * chosen.seconds / 2))
+        before = measure_side_by_side(round(guess * chosen.seconds / 4))
         together, answers = measure_lanes(chosen.seconds)
+        after = measure_side_by_side(round(guess * chosen.seconds / 4))
+        apart = (before + after) / 2  # the machine's own speed drifts
         ratios.append(together / apart)
         delays += answers
         print(f"two runs {apart:.1f} steps/s each, two lanes {together:.1f}: {together / apart:.2f}", flush=True)

@@ -49,8 +49,8 @@ PAINT_SECONDS = 0.02
 """Before a run's first frame, which redraws much, so that what the key changed is painted first."""
 CHARTS_SECONDS = 0.5
 """The charts of lines cost more, and change less: twice a second."""
-COMPARING_PATIENCE = 2
-"""While two runs are compared, all is drawn half as often."""
+COMPARING_PATIENCE = 3
+"""While two runs are compared, all is drawn a third as often: the cores are theirs."""
 NOT_HERE = "this source cannot be changed: it shows what somebody else trains, or a recording"
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from engine.errors import UsageError
-from vgtui.settings import themes_folder
+from vgtui.data_files import users_folder
 from vgtui.themes import Palette, find_palette, load_palettes
 
 CONTRAST = 4.5
@@ -40,7 +40,7 @@ def text_colours(palette: Palette) -> dict[str, str]:
 
 
 def write_theme(name: str, text: str) -> Path:
-    folder = themes_folder()
+    folder = users_folder("themes")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.toml"
     path.write_text(text, "utf-8")

@@ -7,7 +7,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
 import vgtui
@@ -25,10 +25,12 @@ examples:
   vgtui --activation relu --init he_normal    the same network, cured
   vgtui --hidden-layers 100 --batch-norm      deeper
   vgtui run --steps 500 --format jsonl        without a screen, for scripts
+  vgtui --lesson quarter                      why the gradient vanishes, step by step
+  vgtui --preset schoenholz-2017              a configuration from a paper
   vgtui --record run.jsonl.gz                 keep every frame; vgtui replay shows them again
   vgtui list                                  everything that can be chosen
 
-commands: run, replay, bench, list. `vgtui COMMAND --help` explains each."""
+commands: run, replay, lessons, bench, list. `vgtui COMMAND --help` explains each."""
 
 RUN_EXAMPLES = """\
 examples:
@@ -101,7 +103,7 @@ def usage_sentence(error: UsageError) -> str:
 
 
 def _command(name: str, words: Sequence[str]) -> int:
-    commands = {"run": _run, "replay": _replay, "bench": _bench, "list": _list}
+    commands = {"run": _run, "replay": _replay, "lessons": _lessons, "bench": _bench, "list": _list}
     if name not in commands:
         raise UsageError("COMMAND", unknown_name("", "command", name, commands).problem)
     return commands[name](words)
@@ -116,15 +118,24 @@ def _dashboard(words: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"vgtui {vgtui.__version__}")
     _add_options(parser)
     screen = _add_screen_options(parser)
+    screen.add_argument("--lesson", metavar="NAME", help="begin a guided lesson: vgtui lessons")
     screen.add_argument("--record", metavar="FILE", help="keep every frame; compressed where FILE ends with .gz")
     chosen = parser.parse_args(words)
     _check_screen_options(chosen)
     settings = _settings_of(chosen)
+    lesson = None
+    if chosen.lesson is not None:
+        from vgtui.lessons.lesson import find_lesson
+
+        lesson = find_lesson(chosen.lesson)
+        settings = lesson.settings_before(0)
     reason = _no_screen(sys.stdin, sys.stdout, sys.stderr)
     if reason is None:
         from vgtui.commands.dashboard import train_live
 
-        return train_live(settings, chosen.theme, chosen.fps, chosen.record)
+        return train_live(settings, chosen.theme, chosen.fps, chosen.record, lesson)
+    if lesson:
+        raise UsageError("lesson", f"{reason}, and a lesson needs one; vgtui lessons {lesson.name} prints its text")
     if chosen.record:
         raise UsageError("record", f"{reason}, and the dashboard is what records; take vgtui run --output FILE")
     from vgtui.commands.run import REPORT_STEPS, run
@@ -174,6 +185,19 @@ def _replay(words: Sequence[str]) -> int:
     if _no_screen(*streams) is None:
         return replay(chosen.file, chosen.theme, chosen.fps)
     return report(chosen.file)
+
+
+def _lessons(words: Sequence[str]) -> int:
+    from vgtui.commands.lessons import print_lesson, print_lessons
+
+    parser = _Parser(
+        prog="vgtui lessons",
+        description="The guided lessons and how far you are; or the text of one.",
+        epilog="examples:\n  vgtui lessons\n  vgtui lessons quarter\n  vgtui --lesson quarter",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="print the text of this lesson")
+    chosen = parser.parse_args(words)
+    return print_lesson(chosen.name) if chosen.name is not None else print_lessons()
 
 
 def _run(words: Sequence[str]) -> int:
@@ -244,6 +268,7 @@ def _typed(option: Option) -> Callable[[str], Any]:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     """The shared options. None of them has a default here: the settings have theirs."""
     group = parser.add_argument_group("network and training")
+    group.add_argument("--preset", metavar="NAME", help="begin with a configuration from a paper: vgtui list presets")
     for option in OPTIONS:
         if option.kind == "switch":
             state = "on" if option.default else "off"
@@ -266,4 +291,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _settings_of(chosen: argparse.Namespace) -> RunSettings:
     """The settings of parsed options. Raises UsageError."""
-    return settings_from({o.field: value for o in OPTIONS if (value := getattr(chosen, o.field)) is not None})
+    preset: Mapping[str, Any] = {}
+    if chosen.preset is not None:
+        from vgtui.presets import find_preset
+
+        preset = find_preset(chosen.preset).settings
+    given = {o.field: value for o in OPTIONS if (value := getattr(chosen, o.field)) is not None}
+    return settings_from({**preset, **given})

@@ -29,17 +29,14 @@ class Remembered(msgspec.Struct, frozen=True):
     view: str | None = None
     hints: bool | None = None
     theme: str | None = None
+    lessons: dict[str, int] = {}
+    """Steps that were done of each lesson."""
 
 
 def settings_path() -> Path:
     """Where the settings file is, whether it exists or not."""
     chosen = os.environ.get(FILE_VARIABLE)
     return Path(chosen) if chosen else user_config_path("vgtui") / "settings.toml"
-
-
-def themes_folder() -> Path:
-    """Where a user's own themes are."""
-    return user_config_path("vgtui") / "themes"
 
 
 def load_settings() -> UserSettings:

@@ -1,16 +1,13 @@
 """Themes: colours as data, one TOML file a theme, ours and the user's own, checked against the model below."""
 
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from engine.diagnosis import Health, VerdictKind
 from engine.errors import UsageError, unknown_name
-from vgtui.settings import themes_folder
-from vgtui.toml_file import COLOUR_PATTERN, read_toml
+from vgtui.data_files import read_all
+from vgtui.toml_file import COLOUR_PATTERN
 
 VERDICT_HEALTH: dict[VerdictKind, Health] = {
     "healthy": "learning",
@@ -88,18 +85,8 @@ def load_palettes() -> tuple[dict[str, Palette], list[UsageError]]:
 
     A file of the user's that is no theme is left out; what is wrong in it comes beside.
     """
-    palettes, warnings = {}, []
-    for file in _files(_folder()):
-        palette = read_toml(file, Palette, "theme")
-        palettes[palette.name] = palette
-    for file in _files(themes_folder()):
-        try:
-            palette = read_toml(file, Palette, "theme")
-        except UsageError as error:
-            warnings.append(error)
-        else:
-            palettes[palette.name] = palette
-    return palettes, warnings
+    palettes, warnings = read_all("themes", Palette, "theme")
+    return {palette.name: palette for palette in palettes}, warnings
 
 
 def find_palette(name: str) -> Palette:
@@ -111,15 +98,3 @@ def find_palette(name: str) -> Palette:
         if f"{name}.toml" in warning.problem:
             raise warning
     raise unknown_name("theme", "theme", name, palettes)
-
-
-def _files(folder: Traversable | Path) -> list[Traversable | Path]:
-    if not folder.is_dir():
-        return []
-    return sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-
-
-def _folder() -> Traversable:
-    """A wheel carries the themes inside the package; a clone, and an editable install of it, has them beside it."""
-    inside = files("vgtui") / "data" / "themes"
-    return inside if inside.is_dir() else files("vgtui") / ".." / "themes"

@@ -2,6 +2,7 @@
 
 import sys
 
+from vgtui.lessons.lesson import Lesson
 from vgtui.recordings.writer import Recorder
 from vgtui.settings import load_settings, recall, remember
 from vgtui.terminal import has_colour, has_utf8
@@ -12,17 +13,24 @@ from vgtui.training.source import FrameSource
 DEFAULT_THEME = "dark"
 
 
-def train_live(settings: RunSettings, theme: str | None, fps: float, record: str | None) -> int:
+def train_live(
+    settings: RunSettings, theme: str | None, fps: float, record: str | None = None, lesson: Lesson | None = None
+) -> int:
     """Train in the dashboard until the user leaves; into a recording where `record` names one.
 
     Returns the exit code. Raises UsageError when the run or the recording cannot be had.
     """
     recorder = Recorder(record) if record else None
-    return open_dashboard(LiveRun(settings), settings, theme, fps, recorder)
+    return open_dashboard(LiveRun(settings), settings, theme, fps, recorder, lesson)
 
 
 def open_dashboard(
-    source: FrameSource, settings: RunSettings, theme: str | None, fps: float, recorder: Recorder | None = None
+    source: FrameSource,
+    settings: RunSettings,
+    theme: str | None,
+    fps: float,
+    recorder: Recorder | None = None,
+    lesson: Lesson | None = None,
 ) -> int:
     """Show a frame source until the user leaves. Returns the exit code; raises UsageError when it cannot be had.
 
@@ -36,6 +44,8 @@ def open_dashboard(
     from vgtui.themes import load_palettes
 
     keymap = Keymap(load_settings().keys)
+    if lesson:
+        keymap.check(lesson)
     last = recall()
     look = Look(view=last.view if last.view in VIEWS else VIEWS[0], hints=last.hints is not False)
     palettes, warnings = load_palettes()
@@ -49,6 +59,9 @@ def open_dashboard(
         keymap=keymap,
         shows=Shows(has_colour(), has_utf8()),
         on_look=lambda look, theme: remember(view=look.view, hints=look.hints, theme=theme),
+        on_lesson=lambda done: remember(lessons=done),
+        lesson=lesson,
+        lessons_done=last.lessons,
         warnings=warnings,
         recorder=recorder,
     )

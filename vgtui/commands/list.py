@@ -9,6 +9,7 @@ from engine.config import BACKEND_NAMES
 from engine.datasets import BUILT_IN, load_dataset
 from engine.initializers import INITIALIZERS
 from engine.optimizers import OPTIMIZERS
+from vgtui.presets import PRESETS
 from vgtui.themes import load_palettes
 
 Rows = list[tuple[str, str]]
@@ -34,6 +35,10 @@ def _datasets() -> Rows:
     return rows
 
 
+def _presets() -> Rows:
+    return [(name, f"{preset.title}. {preset.reference}. See: {preset.see}") for name, preset in PRESETS.items()]
+
+
 def _themes() -> Rows:
     palettes, warnings = load_palettes()
     for warning in warnings:
@@ -56,6 +61,7 @@ SECTIONS: dict[str, Callable[[], Rows]] = {
     "initializations": _initializations,
     "optimizers": _optimizers,
     "datasets": _datasets,
+    "presets": _presets,
     "themes": _themes,
     "backends": _backends,
 }
@@ -68,5 +74,5 @@ def print_choices(section: str | None) -> int:
             print(f"{name}:")
         indent = "" if section else "  "
         for word, remark in SECTIONS[name]():
-            print(f"{indent}{word:<17} {remark}")
+            print(f"{indent}{word:<19} {remark}")
     return 0

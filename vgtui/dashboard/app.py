@@ -1,7 +1,7 @@
 """The Textual app: themes, the palette, the way out. The screens do the rest."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -16,6 +16,8 @@ from vgtui.dashboard.screens.main import FollowingScreen, MainScreen
 from vgtui.dashboard.screens.palette import ActionPalette
 from vgtui.dashboard.state import Look, RunState
 from vgtui.dashboard.text import plain
+from vgtui.lessons.lesson import Lesson
+from vgtui.presets import PRESETS
 from vgtui.recordings.writer import Recorder
 from vgtui.themes import Palette
 from vgtui.training.settings import RunSettings
@@ -41,6 +43,9 @@ class Dashboard(App[UsageError]):
         keymap: Keymap | None = None,
         shows: Shows = EVERYTHING,
         on_look: Callable[[Look, str], None] = lambda look, theme: None,
+        on_lesson: Callable[[dict[str, int]], None] = lambda done: None,
+        lesson: Lesson | None = None,
+        lessons_done: Mapping[str, int] | None = None,
         warnings: Sequence[UsageError] = (),
         recorder: Recorder | None = None,
     ) -> None:
@@ -50,6 +55,8 @@ class Dashboard(App[UsageError]):
         self._palettes = palettes
         self._keymap_of_user = keymap or Keymap()
         self._on_look = on_look
+        self._on_lesson = on_lesson
+        self._first_lesson = lesson
         self._warnings = warnings
         # Textual turns colours into greys for NO_COLOR, which are colours still
         self._plain: list[LineFilter] = []
@@ -66,12 +73,16 @@ class Dashboard(App[UsageError]):
         state.blocks = shows.colour and shows.utf8
         screen = FollowingScreen if follows else MainScreen
         self.main = screen(source, state, palettes[theme], fps, recorder)
+        self.main.lessons_done = dict(lessons_done or {})
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._plain]
 
     def on_look_changed(self) -> None:
         self._on_look(self.main.state.look, self.theme)
+
+    def on_lesson_advanced(self) -> None:
+        self._on_lesson(self.main.lessons_done)
 
     def get_default_screen(self) -> Screen[None]:
         return self.main
@@ -82,6 +93,8 @@ class Dashboard(App[UsageError]):
     def on_mount(self) -> None:
         for warning in self._warnings:
             self.notify(plain(str(warning)), severity="warning", markup=False)
+        if self._first_lesson:
+            self.main.call_after_refresh(self.main.begin_lesson, self._first_lesson)
 
     def _handle_exception(self, error: Exception) -> None:
         """Leave, and let the command line say what happened; Textual would print a traceback."""
@@ -114,6 +127,11 @@ class Dashboard(App[UsageError]):
             if key.needs == idle:
                 continue
             yield SystemCommand(f"{key.label} ({key.shown})", key.help, lambda action=key.action: self._run(action))
+        if not self.main.state.follows:
+            for name, preset in PRESETS.items():
+                yield SystemCommand(
+                    f"preset {name}", preset.title, lambda preset=preset: self.main.begin_preset(preset)
+                )
 
     async def _run(self, action: str) -> None:
         await self.run_action(action, default_namespace=self.main)

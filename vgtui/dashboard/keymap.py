@@ -10,6 +10,7 @@ from textual.keys import Keys, format_key
 from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES
 from engine.diagnosis import Cure
 from engine.errors import UsageError, unknown_name
+from vgtui.lessons.lesson import Lesson
 from vgtui.training.settings import RunSettings
 
 
@@ -222,6 +223,17 @@ KEYS = (
         "Of two that are compared, keys act on the other.",
         needs="experiment",
     ),
+    Key("lessons", "g", "g", "lessons", RUNS, "lessons", "Guided lessons.", 11, needs="experiment"),
+    Key(
+        "back_to_lesson",
+        "G",
+        "G",
+        "back_to_lesson",
+        RUNS,
+        "lesson's run",
+        "The lesson's run again.",
+        needs="experiment",
+    ),
     Key("record", "x", "x", "record", RUNS, "record", "Begin or end a recording."),
     Key("theme", "T", "T", "app.next_theme", PROGRAM, "theme", "The next theme."),
     Key("help", "question_mark", "?", "help", PROGRAM, "help", "This page.", 2),
@@ -265,6 +277,14 @@ class Keymap:
     def shown(self, name: str) -> str:
         """How the key of an action is written on the screen."""
         return next(key.shown for key in self.keys if key.name == name)
+
+    def check(self, lesson: Lesson) -> None:
+        """Raises UsageError where a lesson presses what there is not."""
+        names = [key.name for key in self.keys]
+        for number, step in enumerate(lesson.steps, start=1):
+            for name in step.press:
+                if name not in names:
+                    raise unknown_name("lesson", f"{lesson.name}, step {number}: action", name, names)
 
     def cure_keys(self, cure: Cure, settings: RunSettings) -> str:
         """What to press for a cure, at the present settings: a key, or how often it must be pressed."""

@@ -34,5 +34,13 @@ class SettingChosen(Message):
 
 
 @dataclass
+class LessonAdvanced(Message):
+    """A step of a lesson was done: how many are, now."""
+
+    name: str
+    done: int
+
+
+@dataclass
 class LookChanged(Message):
     """The user wants to see it in another way."""

@@ -20,9 +20,17 @@ from engine.errors import UsageError
 from vgtui.dashboard.governor import Governor, takes_bytes
 from vgtui.dashboard.keymap import KEYS
 from vgtui.dashboard.lanes import Lane, Lanes
-from vgtui.dashboard.messages import LayerChosen, LayerOpened, LayersScrolled, LookChanged, SettingChosen
+from vgtui.dashboard.messages import (
+    LayerChosen,
+    LayerOpened,
+    LayersScrolled,
+    LessonAdvanced,
+    LookChanged,
+    SettingChosen,
+)
 from vgtui.dashboard.screens.help import HelpScreen
 from vgtui.dashboard.screens.layer import LayerScreen
+from vgtui.dashboard.screens.lessons import LessonsScreen
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.screens.settings import SettingsScreen
 from vgtui.dashboard.screens.what_if import WhatIfScreen
@@ -31,10 +39,16 @@ from vgtui.dashboard.steps import CLIPS, DEPTHS, LEARNING_RATES, neighbour, rung
 from vgtui.dashboard.text import plain
 from vgtui.dashboard.widgets.gradient_by_layer import GradientByLayer
 from vgtui.dashboard.widgets.layer_panel import LayerPanel
+from vgtui.dashboard.widgets.lesson_panel import LessonPanel
+from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.loss_chart import LossChart
 from vgtui.dashboard.widgets.state_line import StateLine
 from vgtui.dashboard.widgets.timeline import Timeline
 from vgtui.dashboard.widgets.verdict_panel import VerdictPanel
+from vgtui.lessons.course import Course
+from vgtui.lessons.lesson import Lesson, load_lessons
+from vgtui.options import settings_from
+from vgtui.presets import Preset
 from vgtui.recordings.frames import Event, Frame, Header, Line
 from vgtui.recordings.writer import FLUSH_SECONDS, Recorder
 from vgtui.themes import Palette
@@ -49,6 +63,8 @@ PAINT_SECONDS = 0.02
 """Before a run's first frame, which redraws much, so that what the key changed is painted first."""
 CHARTS_SECONDS = 0.5
 """The charts of lines cost more, and change less: twice a second."""
+PRESET_SECONDS = 20.0
+"""For reading what a preset says of itself."""
 COMPARING_PATIENCE = 3
 """While two runs are compared, all is drawn a third as often: the cores are theirs."""
 NOT_HERE = "this source cannot be changed: it shows what somebody else trains, or a recording"
@@ -100,6 +116,9 @@ class MainScreen(Screen[None]):
         self._gradient_chart = GradientByLayer(state, palette)
         self._loss_chart = LossChart(state, palette)
         self._verdict = VerdictPanel(state, palette)
+        self._lesson = LessonPanel(state, palette)
+        self.lessons_done: dict[str, int] = {}
+        """Steps that were done of each lesson."""
 
     def compose(self) -> ComposeResult:
         yield self._state_line
@@ -107,7 +126,7 @@ class MainScreen(Screen[None]):
         with Horizontal(id="body"):
             yield Horizontal(self._panel, self._second, self._beside, id="panels")
             with Vertical(id="charts"):
-                yield from (self._gradient_chart, self._loss_chart, self._verdict)
+                yield from (self._lesson, self._gradient_chart, self._loss_chart, self._verdict)
         yield self._timeline
         yield Footer(compact=True, show_command_palette=False)
 
@@ -141,16 +160,17 @@ class MainScreen(Screen[None]):
         return self._panel, self._second, self._beside
 
     @property
-    def _of_chosen(self) -> Sequence[Timeline | GradientByLayer | LossChart | VerdictPanel]:
+    def _of_chosen(self) -> Sequence[Lines]:
         """What shows the chosen lane, and the other one beside it."""
-        return self._gradient_chart, self._loss_chart, self._verdict, self._timeline
+        return self._gradient_chart, self._loss_chart, self._verdict, self._timeline, self._lesson
 
     def set_palette(self, palette: Palette) -> None:
         """Draw everything in these colours."""
         self._palette = palette
         for panel in self._panels:
             panel.set_palette(palette)
-        for widget in (self._state_line, self._line_beside, *self._of_chosen):
+        self._state_line.palette = self._line_beside.palette = palette
+        for widget in self._of_chosen:
             widget.palette = palette
         if overlay := self._overlay:
             overlay.set_palette(palette)
@@ -169,6 +189,8 @@ class MainScreen(Screen[None]):
             while not self.terminal_takes_bytes():
                 await asyncio.sleep(self._governor.interval)
             answer = await lane.source.next_answer(self.lanes.next_step(lane))
+            if lane not in self.lanes.all:
+                return
             if isinstance(answer, Frame) and lane.state.begins_run:
                 await asyncio.sleep(PAINT_SECONDS)
             begin = time.monotonic()
@@ -213,6 +235,8 @@ class MainScreen(Screen[None]):
             self._paused_by_fault = True
             self._set_paused(True)
             begins = True
+        if lane is self.lanes.chosen:
+            self._watch_lesson()
         now = time.monotonic()
         if isinstance(lane.source, Player):  # it has frames that fall between two pictures
             self._say_pace(lane)
@@ -284,6 +308,7 @@ class MainScreen(Screen[None]):
         for panel in self._shown_panels:
             panel.draw_numbers(begins)
         self._verdict.redraw()
+        self._lesson.show()
         self._refresh_lines()
         if overlay := self._overlay:
             overlay.state_changed()
@@ -478,6 +503,60 @@ class MainScreen(Screen[None]):
         self._refresh_lines()
         self.call_after_refresh(self._draw_all)
 
+    def begin_preset(self, preset: Preset) -> None:
+        """Run a configuration from a paper, and say what to see in it."""
+        wanted = self.state.wanted
+        kept = {"backend": wanted.backend, "threads": wanted.threads}
+        self._run(settings_from({**preset.settings, **kept}))
+        self.notify(f"{preset.reference}. See {preset.see}.", title=preset.title, timeout=PRESET_SECONDS, markup=False)
+
+    # the lesson
+
+    def action_lessons(self) -> None:
+        if self._experiment:
+            lessons, warnings = load_lessons()
+            present = self._lesson.course.lesson.name if self._lesson.course else None
+            self._open(
+                LessonsScreen(
+                    self.state, self._palette, lessons, warnings, self.lessons_done, present, self.begin_lesson
+                )
+            )
+
+    def begin_lesson(self, lesson: Lesson | None) -> None:
+        """Begin a lesson where it was left, or again when it was done; None leaves the present one."""
+        if lesson:
+            try:
+                self.state.keymap.check(lesson)
+            except UsageError as error:
+                self.notify(plain(error.problem), severity="error", markup=False)
+                return
+            done = self.lessons_done.get(lesson.name, 0)
+            self._lesson.course = Course(lesson, done if done < len(lesson.steps) else 0)
+            self.state.look.view = VIEWS[0]
+            self.action_back_to_lesson()
+        else:
+            self._lesson.course = None
+        self.set_class(lesson is not None, "-lesson")
+        self._lesson.show()
+        self.call_after_refresh(self._draw_all)
+
+    def action_back_to_lesson(self) -> None:
+        """The run with which the lesson's present step begins."""
+        if self._lesson.course:
+            self._run(self._lesson.course.beginning)
+        else:
+            self.notify(f"there is no lesson; {self.state.keymap.shown('lessons')} lists them", markup=False)
+
+    def _watch_lesson(self) -> None:
+        """Let the lesson see what is measured now; it may go on by it."""
+        course, state = self._lesson.course, self.state
+        if course is None or state.newest is None or state.header is None or state.begins_run:
+            return
+        if course.observe(state.newest, state.first, state.header, state.look.view):
+            self.lessons_done[course.lesson.name] = course.at
+            self.app.post_message(LessonAdvanced(course.lesson.name, course.at))
+            self._lesson.show()
+
     # the recording
 
     def action_record(self) -> None:
@@ -581,6 +660,7 @@ class MainScreen(Screen[None]):
         look = self.state.look
         look.view = VIEWS[(VIEWS.index(look.view) + 1) % len(VIEWS)]
         self._look_changed()
+        self._watch_lesson()
 
     def action_next_quantity(self, step: int) -> None:
         look = self.state.look

@@ -1,0 +1,33 @@
+"""`vgtui lessons`: the lessons there are, how far one is, and the text of one."""
+
+import sys
+
+from vgtui.lessons.lesson import Lesson, find_lesson, load_lessons
+from vgtui.settings import recall
+
+
+def print_lessons() -> int:
+    """A line a lesson: its name, its title, and how many of its steps were done."""
+    lessons, warnings = load_lessons()
+    done = recall().lessons
+    for warning in warnings:
+        sys.stderr.write(f"vgtui: {warning}\n")
+    width = max(map(len, lessons))
+    for name, lesson in lessons.items():
+        print(f"{name:<{width}}  {lesson.title}  ({_progress(lesson, done.get(name, 0))})")
+    sys.stderr.write("vgtui --lesson NAME begins one\n")
+    return 0
+
+
+def print_lesson(name: str) -> int:
+    """What a lesson says. Raises UsageError where there is none of this name."""
+    lesson = find_lesson(name)
+    print(lesson.title)
+    for number, step in enumerate(lesson.steps, start=1):
+        print(f"\n{number}. {step.say}")
+    return 0
+
+
+def _progress(lesson: Lesson, done: int) -> str:
+    count = len(lesson.steps)
+    return "done" if done >= count else f"{done} of {count} steps" if done else f"{count} steps"

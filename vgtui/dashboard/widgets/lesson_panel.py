@@ -1,0 +1,88 @@
+"""The lesson under way: what to look at, what to press, and what is measured of that which it waits for."""
+
+from textwrap import wrap
+
+from rich.segment import Segment
+from textual.strip import Strip
+
+from vgtui.dashboard.text import norm_text, plain, short_number
+from vgtui.dashboard.widgets.lines import Lines
+from vgtui.lessons.course import Course, Reading
+from vgtui.lessons.measures import MEASURES
+
+DONE, WAITING = "✓", "·"
+
+
+class LessonPanel(Lines):
+    """Takes as many lines as its words need; hidden where there is no lesson."""
+
+    course: Course | None = None
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        return [Strip([Segment(f" {words}", self.style(colour))]) for words, colour in self._lines_for(width)][:height]
+
+    def show(self) -> None:
+        """Bring title, height and words up to the course."""
+        course = self.course
+        self.display = course is not None
+        if course is None:
+            return
+        count = len(course.lesson.steps)
+        title = f"Lesson: {plain(course.lesson.title)}"
+        subtitle = f"step {course.at + 1} of {count}" if course.step else f"all {count} steps done"
+        if (title, subtitle) != (self.border_title, self.border_subtitle):
+            self.border_title, self.border_subtitle = title, subtitle
+        lines = len(self._lines_for(max(self.content_size.width, 1))) + 2
+        if self.styles.height is None or self.styles.height.value != lines:
+            self.styles.height = lines
+        self.redraw()
+
+    def _lines_for(self, width: int) -> list[tuple[str, str]]:
+        """Words and their colour, line by line."""
+        course, keymap, palette = self.course, self.state.keymap, self.palette
+        room = max(width - 2, 1)
+        if course is None:
+            return []
+        if course.step is None:
+            words = f"Well done. {keymap.shown('lessons')} opens the list of lessons; the run is yours to go on with."
+            return [(line, palette.text) for line in wrap(words, room)]
+        lines = [(line, palette.text) for line in wrap(plain(course.step.say), room)]
+        lines += [(line, palette.accent) for line in wrap(self._presses(), room)]
+        if astray := course.astray(self.state.wanted):
+            words = ", ".join(entry.after for entry in astray)
+            key = keymap.shown("back_to_lesson")
+            words = f"Not the lesson's run any more ({plain(words)}): {key} sets it back."
+            lines += [(line, palette.pending) for line in wrap(words, room)]
+        for reading in course.readings:
+            words, colour = self._reading(reading)
+            lines += [(line, colour) for line in wrap(words, room, subsequent_indent="  ")]
+        return lines
+
+    def _presses(self) -> str:
+        """The keys of the step, one after the other, each with how often."""
+        assert self.course and self.course.step
+        counted: list[tuple[str, int]] = []
+        for name in self.course.step.press:
+            if counted and counted[-1][0] == name:
+                counted[-1] = name, counted[-1][1] + 1
+            else:
+                counted.append((name, 1))
+        keys = [f"{self.state.keymap.shown(name)}{f' {count} times' * (count > 1)}" for name, count in counted]
+        return f"Press {', then '.join(keys)}." if keys else ""
+
+    def _reading(self, reading: Reading) -> tuple[str, str]:
+        expected = reading.expected
+        bounds = [
+            f"{words} {short_number(bound)}"
+            for words, bound in (("at least", expected.least), ("at most", expected.most))
+            if bound is not None
+        ]
+        when = " at the start" if expected.when == "init" else ""
+        value = "none yet" if reading.value is None else _value_text(reading.value)
+        sign, colour = (DONE, "learning") if reading.met else (WAITING, "weak")
+        words = f"{sign} {MEASURES[expected.measure].words}{when}: {value}, waits for {' and '.join(bounds)}"
+        return words, self.palette.health[colour]  # type: ignore[index]
+
+
+def _value_text(value: float) -> str:
+    return short_number(value) if abs(value) >= 1e-3 else norm_text(value)

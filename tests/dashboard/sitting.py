@@ -15,6 +15,7 @@ from tests.scripted_run import ScriptedRun, ScriptedSource
 from vgtui.dashboard.app import Dashboard
 from vgtui.themes import load_palettes
 from vgtui.training.settings import RunSettings
+from vgtui.training.source import FrameSource
 
 MOMENT = 0.001
 """Seconds. Without a length, a pause of the pilot waits until the processor is idle, which here it seldom is."""
@@ -73,8 +74,13 @@ class Sitting:
         await self.pilot.pause(MOMENT)
 
 
-def make_dashboard(source: ScriptedSource, theme: str = "dark", **options: Any) -> Dashboard:
-    return Dashboard(source, source.settings, load_palettes()[0], theme, fps=1000, **options)
+def make_dashboard(
+    source: FrameSource, theme: str = "dark", settings: RunSettings | None = None, **options: Any
+) -> Dashboard:
+    if settings is None:
+        assert isinstance(source, ScriptedSource)
+        settings = source.settings
+    return Dashboard(source, settings, load_palettes()[0], theme, fps=1000, **options)
 
 
 @asynccontextmanager

@@ -1,10 +1,15 @@
 """The history keeps the whole run in bounded memory and loses no spike."""
 
+import tracemalloc
+from dataclasses import fields
+
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from tests.frames import make_frame
-from vgtui.training.history import MOST_POINTS, STEP, History
+from engine.config import NetworkConfig
+from tests.frames import make_frame, make_header
+from vgtui.training.history import BYTES_PER_ENTRY, MOST_BYTES, MOST_POINTS, STEP, History
 from vgtui.training.quantities import GRADIENT, SIGNAL, UPDATE
 from vgtui.training.settings import RunSettings
 
@@ -100,3 +105,116 @@ def test_a_run_that_grows_deep_keeps_its_whole_past_in_fewer_points() -> None:
     history.mark(2001)
     assert history.length <= history.capacity
     assert history.greatest(GRADIENT)[:, 0].max() == pytest.approx(9)
+
+
+def test_an_hour_at_ten_frames_a_second_stays_within_its_bytes_and_a_spike_can_be_gone_back_to() -> None:
+    history = History(31)
+    calm = make_frame(SETTINGS, [1.0] * 31)
+    spike = make_frame(SETTINGS, [1.0] * 30 + [1e6])
+    for number in range(36_000):
+        history.append(replace(spike if number == 11 else calm, step=5 * number))
+    assert history.bytes == BYTES_PER_ENTRY * 31 * MOST_POINTS
+    point = int(np.argmax(history.greatest(GRADIENT)[:, -1]))
+    frame = history.frame_of(point)
+    assert point == 0
+    assert frame.layers.grad_norm_max[-1] == pytest.approx(1e6, rel=1e-5)
+    assert frame.layers.grad_norm[-1] == pytest.approx((1e6 + 63) / 64)
+    assert history.frames_of(point) == 64
+    assert abs(frame.step - 5 * 11) < 5 * 64
+
+
+def test_beside_its_arrays_a_history_needs_little_and_only_while_it_merges() -> None:
+    history, frame = History(31), make_frame(SETTINGS, [1.0] * 31)
+    tracemalloc.start()
+    for _ in range(2 * MOST_POINTS + 2):
+        history.append(frame)
+    now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert history.frames_per_point == 4
+    assert now < history.bytes / 20
+    assert peak < history.bytes / 2
+
+
+@pytest.mark.parametrize("layers", [2, 21, 256, 1000, 4096])
+def test_no_history_takes_more_than_its_bound(layers: int) -> None:
+    assert History(layers).bytes <= MOST_BYTES
+    assert MOST_BYTES < 31_000_000
+
+
+def test_a_point_of_one_frame_is_that_frame() -> None:
+    history = History(3)
+    norms = [3.2e-45, 0.0, 7.25]
+    frame = make_frame(SETTINGS, norms, step=30, loss=1.5)
+    frame.layers.update_ratio.mask = True
+    history.append(frame)
+    back = history.frame_of(0)
+    assert (back.step, back.loss, back.verdict) == (30, 1.5, frame.verdict)
+    for field in fields(frame.layers):
+        old, new = getattr(frame.layers, field.name), getattr(back.layers, field.name)
+        assert new.tolist() == old.tolist(), field.name
+
+
+def test_means_leave_out_what_is_unknown_and_keep_nan() -> None:
+    history = History(2)
+    for number in range(2 * MOST_POINTS + 1):
+        frame = make_frame(SETTINGS, [np.nan if number == 0 else 2.0 * (number % 2), 1.0])
+        frame.layers.update_ratio.mask = number == 0
+        history.append(frame)
+    first, second = history.frame_of(0), history.frame_of(1)
+    assert np.isnan(first.layers.grad_norm[0])
+    assert second.layers.grad_norm[0] == 1.0
+    assert first.layers.update_ratio.tolist() == [1e-3, 1e-3]
+
+
+def test_a_point_belongs_to_the_run_that_made_it_however_deep_it_was() -> None:
+    history = History(4)
+    deep, shallow = (make_header(RunSettings(NetworkConfig(hidden_layers=depth))) for depth in (3, 1))
+    history.mark(4, deep)
+    history.append(make_frame(SETTINGS, [1.0, 2.0, 3.0, 4.0]))
+    history.mark(2, shallow, "1 layers")
+    history.append(make_frame(SETTINGS, [5.0, 6.0]))
+    assert history.frame_of(0).layers.grad_norm.tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert history.frame_of(1).layers.grad_norm.tolist() == [5.0, 6.0]
+    assert (history.header_of(0), history.header_of(1)) == (deep, shallow)
+    assert (history.begin_of(0), history.begin_of(1)) == (0, 1)
+    assert history.layers == 2
+    history.look_at(0)
+    assert history.greatest(GRADIENT)[0].tolist() == pytest.approx(np.log10([1, 2, 3, 4]).tolist())
+    history.look_at(None)
+    assert history.layers == 2
+
+
+def test_merging_never_mixes_the_means_of_two_runs() -> None:
+    history = History(2)
+    for number in range(MOST_POINTS - 3):
+        history.append(make_frame(SETTINGS, [1.0, 1.0], step=number))
+    history.mark(2, None, "BatchNorm on")  # at an odd point
+    for number in range(4):
+        history.append(make_frame(SETTINGS, [100.0, 1.0], step=number))
+    point = history.marks[0]
+    assert history.frame_of(point).layers.grad_norm[0] == 100.0
+    assert history.frame_of(point).step == 0
+    assert history.least(GRADIENT)[point, 0] == 0
+
+
+def test_occasions_keep_their_place_and_are_no_more_than_points() -> None:
+    history = History(2)
+    for number in range(2200):
+        if number % 3 == 0:
+            history.mark(2, None, f"change {number}")
+        history.append(make_frame(SETTINGS, [1.0, 1.0]))
+        if number == 2:
+            history.note("fault", "NaN")
+    assert len(history.occasions) <= 3 * MOST_POINTS
+    assert [entry.message for entry in history.occasions if entry.kind == "fault"] == ["NaN"]
+    assert history.occasions[-1].message == "change 2199"
+    assert all(entry.point < history.length for entry in history.occasions)
+
+
+def test_the_point_of_a_step_is_looked_for_in_the_newest_run() -> None:
+    history = History(2)
+    for number in range(10):
+        if number == 5:
+            history.mark(2)
+        history.append(make_frame(SETTINGS, [1.0, 1.0], step=10 * (number % 5)))
+    assert [history.point_of(step) for step in (0, 21, 1000)] == [5, 7, 9]

@@ -71,6 +71,10 @@ class InStep:
     def pause(self) -> None:
         """Let all come to the step as far as which they may train already, and wait there."""
         self.paused = True
+        for run in self._living:
+            others = [other.bound for other in self._living if other is not run]
+            if run.target == NEVER and run.bound > run.step and run.bound in others:
+                run.grant(run.bound, run.bound)
 
     def go_on(self) -> None:
         """Train on."""

@@ -44,12 +44,10 @@ class Course:
         return self.lesson.settings_before(self.at)
 
     def astray(self, wanted: RunSettings) -> list[Difference]:
-        """What the user has changed that neither the lesson's run has nor what the present step will make of it."""
+        """What the user has changed that the present step does not ask for."""
         if self.step is None:
             return []
-        goal = self.lesson.settings_at(self.at)
-        found = differences(goal, wanted)
-        return [] if not differences(self.beginning, wanted) else found
+        return [entry for entry in differences(self.beginning, wanted) if entry.field not in self.step.change]
 
     def observe(self, frame: Frame, first: Frame | None, header: Header, view: str) -> bool:
         """Look at a frame, the run's first one and the view. Returns whether the lesson has gone on by it."""

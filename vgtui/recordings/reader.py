@@ -18,7 +18,8 @@ from vgtui.recordings.writer import GZIP
 
 UNPACK_BYTES = 2**20
 """How much is unpacked at a time."""
-GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f"
+"""A compressed file's first byte; a header's is {."""
 
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line, dec_hook=decode_other)
 _LAYER_FIELDS = tuple(entry.name for entry in fields(LayerMeasurements))
@@ -141,7 +142,7 @@ class Reader:
     def _first_header(self, line: bytes) -> Header:
         try:
             opening = msgspec.json.decode(line, type=_Opening)
-        except (msgspec.DecodeError, RecursionError):
+        except _FAULTS:
             opening = _Opening()
         if (opening.type, opening.format) != ("header", FORMAT):
             raise self._problem("is no recording: its first line is no header, as vgtui --record FILE writes it")

@@ -11,6 +11,8 @@ from vgtui.lessons.course import Course, Reading
 from vgtui.lessons.measures import MEASURES
 
 DONE, WAITING = "✓", "·"
+ROOM_FOR_ALL = 18
+"""Lines of the terminal from which on a whole lesson is seen."""
 
 
 class LessonPanel(Lines):
@@ -32,7 +34,7 @@ class LessonPanel(Lines):
         subtitle = f"step {course.at + 1} of {count}" if course.step else f"all {count} steps done"
         if (title, subtitle) != (self.border_title, self.border_subtitle):
             self.border_title, self.border_subtitle = title, subtitle
-        lines = len(self._lines_for(max(self.content_size.width, 1))) + 2
+        lines = len(self._lines_for(max(self.content_size.width, 1))) + self.gutter.height
         if self.styles.height is None or self.styles.height.value != lines:
             self.styles.height = lines
         self.redraw()
@@ -46,8 +48,8 @@ class LessonPanel(Lines):
         if course.step is None:
             words = f"Well done. {keymap.shown('lessons')} opens the list of lessons; the run is yours to go on with."
             return [(line, palette.text) for line in wrap(words, room)]
-        lines = [(line, palette.text) for line in wrap(plain(course.step.say), room)]
-        lines += [(line, palette.accent) for line in wrap(self._presses(), room)]
+        say = [(line, palette.text) for line in wrap(plain(course.step.say), room)]
+        lines = [(line, palette.accent) for line in wrap(self._presses(), room)]
         if astray := course.astray(self.state.wanted):
             words = ", ".join(entry.after for entry in astray)
             key = keymap.shown("back_to_lesson")
@@ -56,7 +58,8 @@ class LessonPanel(Lines):
         for reading in course.readings:
             words, colour = self._reading(reading)
             lines += [(line, colour) for line in wrap(words, room, subsequent_indent="  ")]
-        return lines
+        # where not all is seen, what to do comes first
+        return [*lines, *say] if self.app.size.height < ROOM_FOR_ALL else [*say, *lines]
 
     def _presses(self) -> str:
         """The keys of the step, one after the other, each with how often."""

@@ -1,0 +1,155 @@
+"""Two runs side by side: what the screen says of both, and which one keys act on."""
+
+import re
+from dataclasses import replace
+from math import nan
+
+import pytest
+
+from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.frames import make_frame, make_header
+from tests.scripted_run import ScriptedRun, vanishing
+from vgtui.dashboard.comparison import comparison
+from vgtui.dashboard.state import RunState
+from vgtui.training.settings import RunSettings
+
+
+def run_of(sitting: Sitting, number: int) -> ScriptedRun:
+    source = sitting.app.main.lanes.all[number].source
+    assert isinstance(source, ScriptedRun)
+    return source
+
+
+def state_lines(sitting: Sitting) -> list[str]:
+    return sitting.text.split("\n")[:2]
+
+
+def better_with_batch_norm(settings: RunSettings, step: int) -> list[float]:
+    return [1.0] * 21 if settings.network.batch_norm else vanishing(settings, step)
+
+
+async def test_c_lets_the_run_go_on_as_lane_b_and_the_next_one_is_lane_a() -> None:
+    async with open_dashboard(ScriptedRun(RunSettings(), norms=better_with_batch_norm)) as sitting:
+        first = sitting.source
+        await sitting.press("c")
+        assert [line[:3] for line in state_lines(sitting)] == ["▸A ", " B "]
+        assert run_of(sitting, 1) is first
+        assert "restart" not in first.told
+        await sitting.press("b")
+        await sitting.until(lambda: "≠BatchNorm on" in state_lines(sitting)[0])
+        assert "≠BatchNorm off" in state_lines(sitting)[1]
+        assert state_lines(sitting)[0].count("≠") == 1
+        assert run_of(sitting, 0).told.count("restart") == 1
+        assert "restart" not in first.told
+        assert run_of(sitting, 0).settings.training == first.settings.training
+        assert "A   Gradient norm per layer" in sitting.text
+        assert "B   Gradient norm per layer" in sitting.text
+
+
+async def test_the_difference_is_put_into_words() -> None:
+    async with open_dashboard(ScriptedRun(RunSettings(), norms=better_with_batch_norm)) as sitting:
+        await sitting.press("c", "b")
+        words = " ".join(re.sub(r"[│╭╮─╯╰]", " ", sitting.text).split())
+        await sitting.until(lambda: "A: layer 1 gets" in sitting.text)
+        state = sitting.app.main.state
+        assert state.other
+        words = comparison(state, state.other)
+        assert words == ("A: layer 1 gets 5.0e+19 times the gradient of B; accuracy 0.12 against 0.12 at step 50")
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "words"),
+    [
+        ([1e-3, 0.1, 1.0], [1e-6, 0.1, 1.0], "layer 1 gets 1e+03 times the gradient of B"),
+        ([1e-3, 0.1, 1.0], [1e-3, 10.0, 1.0], "layer 2 gets 0.01 times the gradient of B"),
+        ([0.0, 0.1, 1.0], [0.0, 0.1, 1.0], "layer 1 gets the same gradient as in B"),
+        ([0.0, 0.1, 1.0], [1e-3, 0.1, 1.0], "layer 1 gets a gradient of 0, in B 1.0e-03"),
+        ([1e-3, nan, 1.0], [1e-3, 0.1, 1.0], "layer 2 gets a gradient of NaN, in B 1.0e-01"),
+        ([1e-3, 0.1, 0.2, 1.0], [1e-6, 1.0], "layer 1 gets 1e+03 times the gradient of B"),
+    ],
+)
+def test_words_for_every_pair_of_gradients(mine: list[float], theirs: list[float], words: str) -> None:
+    states = [RunState(RunSettings(), name=name) for name in ("A", "B")]
+    for state, norms in zip(states, (mine, theirs), strict=True):
+        state.take_header(make_header(RunSettings()))
+        state.history.mark(len(norms))
+        state.take_frame(make_frame(RunSettings(), norms, step=500))
+    assert comparison(*states).startswith(f"A: {words}; accuracy")
+
+
+def test_a_lane_that_waits_is_compared_at_the_step_of_the_other() -> None:
+    states = [RunState(RunSettings(), name=name) for name in ("A", "B")]
+    for state, steps, scale in ((states[0], 3, 1.0), (states[1], 9, 1e-3)):
+        state.take_header(make_header(RunSettings()))
+        for step in range(steps):
+            state.take_frame(make_frame(RunSettings(), [scale / (1 + step)] * 20 + [1.0], step=step))
+    assert comparison(*states).endswith(
+        "layer 1 gets 1e+03 times the gradient of B; accuracy 0.12 against 0.12 at step 2; B waits at 8"
+    )
+
+
+async def test_tab_chooses_the_lane_that_keys_act_on() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("tab")
+        await sitting.until(lambda: "there is one run; c keeps it" in sitting.text)
+        await sitting.press("c", "tab")
+        await sitting.until(lambda: [line[:3] for line in state_lines(sitting)] == [" A ", "▸B "])
+        await sitting.press("s")
+        assert run_of(sitting, 1).settings.network.skip_connections
+        assert not run_of(sitting, 0).settings.network.skip_connections
+        assert "━ B" in sitting.text
+        await sitting.press("tab")
+        await sitting.until(lambda: "━ A" in sitting.text)
+
+
+async def test_c_again_goes_on_with_the_chosen_lane_and_closes_the_other() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("c", "b")
+        left, kept = run_of(sitting, 1), run_of(sitting, 0)
+        await sitting.press("c")
+        await sitting.until(lambda: "close" in left.told)
+        assert "close" not in kept.told
+        assert kept.told[-1] == "train"
+        assert sitting.line.startswith(" vgtui")
+        assert "BatchNorm on" in sitting.line
+        assert "last run (BatchNorm off)" in sitting.text
+        assert not sitting.app.main.state.other
+    assert left.told.count("close") == 1
+
+
+async def test_pause_and_time_move_both_lanes() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("c", "space", "left", "left")
+        states = [lane.state for lane in sitting.app.main.lanes.all]
+        assert [state.paused for state in states] == [True, True]
+        assert [state.frame.step for state in states if state.frame] == [30, 30]
+        await sitting.press("space")
+        assert [state.moment for state in states] == [None, None]
+
+
+async def test_cores_are_shared_while_two_runs_are_compared() -> None:
+    async with open_dashboard() as sitting:
+        first = sitting.source
+        await sitting.press("c")
+        assert "share 2" in first.told and "share 2" in run_of(sitting, 0).told
+        await sitting.press("tab", "c")
+        assert first.told.count("share 1") == 1
+
+
+@pytest.mark.parametrize("size", [(200, 60), (120, 40), (80, 24), (60, 16), (40, 12), (20, 5)])
+async def test_two_lanes_can_be_drawn_at_every_size(size: tuple[int, int]) -> None:
+    async with open_dashboard(size=size) as sitting:
+        await sitting.press("c", "plus", "v", "tab", "v", "v", "space", "left", "c")
+        assert sitting.app.is_running and sitting.app.crash is None
+
+
+async def test_a_lane_that_fails_is_explained_and_the_other_goes_on() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("c", "tab")
+        run_of(sitting, 1).fail("the training process was killed by SIGKILL")
+        await sitting.until(lambda: "fault: the training process was" in sitting.text)
+        assert "stopped" in state_lines(sitting)[1]
+        assert "stopped" not in state_lines(sitting)[0]
+        await sitting.press("r")
+        await sitting.until(lambda: "stopped" not in state_lines(sitting)[1])
+        assert replace(run_of(sitting, 1).settings) == RunSettings()

@@ -1,0 +1,107 @@
+"""Every lesson, played to its end on the real engine, and what the screen says meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.dashboard.sitting import MOMENT, Sitting, make_dashboard, open_dashboard
+from tests.scripted_run import ScriptedRun
+from vgtui.dashboard.keymap import Keymap
+from vgtui.lessons.course import Course
+from vgtui.lessons.lesson import Lesson, load_lessons
+from vgtui.training.client import LiveRun
+from vgtui.training.settings import RunSettings
+
+LESSONS = load_lessons()[0]
+WRONG_KEYS = ("next_activation", "skip", "batch_norm")
+"""Of these, one that the step does not ask for."""
+SECONDS = 20
+
+
+@asynccontextmanager
+async def open_lesson(lesson: Lesson) -> AsyncIterator[tuple[Sitting, Course]]:
+    app = make_dashboard(LiveRun(lesson.settings_before(0)), lesson=lesson, settings=lesson.settings_before(0))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        sitting = Sitting(app, pilot, None)  # type: ignore[arg-type]
+        await sitting.until(lambda: app.main._lesson.course is not None)
+        course = app.main._lesson.course
+        assert course
+        yield sitting, course
+        await app.action_exit_cleanly()
+
+
+async def wait_for(sitting: Sitting, condition: object) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(SECONDS):
+        while not condition():
+            await sitting.pilot.pause(0.02)
+            if sitting.app.crash:
+                raise sitting.app.crash
+
+
+@pytest.mark.parametrize("name", LESSONS)
+async def test_a_lesson_is_played_to_its_end_and_waits_at_a_wrong_key(name: str) -> None:
+    lesson, keymap = LESSONS[name], Keymap()
+    key_of = {key.name: key.key.split(",")[0] for key in keymap}
+    async with open_lesson(lesson) as (sitting, course):
+        state = sitting.app.main.state
+        for number, step in enumerate(lesson.steps):
+            assert course.at == number
+            if step.press:
+                wrong = next(action for action in WRONG_KEYS if action not in step.press)
+                sitting.type_key(key_of[wrong])
+                await wait_for(sitting, lambda: not state.begins_run and not state.pending() and state.newest)
+                await wait_for(sitting, lambda: "Not the lesson's run" in sitting.text)
+                await wait_for(sitting, lambda: state.paused or (state.newest and state.newest.step >= 20))
+                assert course.at == number
+                sitting.type_key("G")
+                await wait_for(sitting, lambda: not state.begins_run and not state.pending())
+                assert course.at == number
+            for action in step.press:
+                sitting.type_key(key_of[action])
+                await sitting.pilot.pause(MOMENT)
+            await wait_for(sitting, lambda number=number: course.at > number)
+        assert course.step is None
+        await wait_for(sitting, lambda: "Well done." in sitting.text)
+        assert sitting.app.main.lessons_done == {name: len(lesson.steps)}
+
+
+async def test_the_list_begins_a_lesson_where_it_was_left_and_leaves_it() -> None:
+    remembered: list[dict[str, int]] = []
+    options = {"lessons_done": {"quarter": 1, "skip": 3}, "on_lesson": remembered.append}
+    async with open_dashboard(**options) as sitting:  # type: ignore[arg-type]
+        await sitting.press("g")
+        for words in ("Why 0.25ⁿ: the vanishing gradient   step 2 of 5", "✓ Skip connections   done", "2 steps"):
+            assert words in sitting.text
+        await sitting.press("enter")
+        await sitting.until(lambda: "Where does it go?" in sitting.text)
+        assert "Press v 2 times." in sitting.text
+        assert sitting.source.told == ["restart"]
+        await sitting.press("v", "v")
+        await sitting.until(lambda: "Ten layers more" in sitting.text)
+        assert remembered == [{"quarter": 2, "skip": 3}]
+        await sitting.press("s")
+        await sitting.until(lambda: "Not the lesson's run any more (skip on): G" in sitting.text)
+        await sitting.press("G")
+        await sitting.until(lambda: "Not the lesson's" not in sitting.text)
+        await sitting.press("g", "home", "enter")
+        await sitting.until(lambda: "Ten layers more" not in sitting.text)
+        await sitting.press("G")
+        await sitting.until(lambda: "there is no lesson; g lists them" in sitting.text)
+
+
+async def test_a_lesson_speaks_of_the_users_own_keys() -> None:
+    keymap = Keymap({"view": "f5"})
+    async with open_dashboard(keymap=keymap, lesson=LESSONS["quarter"], lessons_done={"quarter": 1}) as sitting:
+        await sitting.until(lambda: "Press f5 2 times." in sitting.text)
+
+
+@pytest.mark.parametrize("size", [(200, 60), (80, 24), (40, 12)])
+async def test_a_lesson_is_readable_at_every_size(size: tuple[int, int]) -> None:
+    source = ScriptedRun(RunSettings(), frames=1)
+    async with open_dashboard(source, size=size, lesson=LESSONS["quarter"]) as sitting:
+        await sitting.until(lambda: "A network of 20" in sitting.text)
+        await sitting.until(lambda: "step: 0, waits for at least 50" in sitting.text)
+        assert "sigmoid" in sitting.line

@@ -29,6 +29,7 @@ bench: $(INSTALLED_DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 'jax[cpu]'
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.dashboard
+	$(BIN)/python -m benchmarks.lanes
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -19,6 +19,7 @@ PICTURES = (
     ("cured", SECONDS, ("escape", "v", "b")),
     ("heat_map", MOMENT, ("v",)),
     ("look_inside", MOMENT, ("enter",)),
+    ("lanes", 3 * SECONDS, ("escape", "v", "b", "c", "b")),
 )
 """A picture, the seconds to wait for it, and the keys before."""
 

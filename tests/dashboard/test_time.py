@@ -145,7 +145,8 @@ async def test_x_records_into_a_new_file_and_ends_it(tmp_path: Path, monkeypatch
     async with open_dashboard() as sitting:
         await sitting.press("x")
         await sitting.until(lambda: "recording into" in sitting.text)
-        await sitting.press("b", "x")
+        await sitting.press("b")
+        await sitting.press("x")
         await sitting.until(lambda: "recorded" in sitting.text)
         assert "● rec" not in sitting.line
     (file,) = tmp_path.iterdir()

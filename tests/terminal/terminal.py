@@ -21,7 +21,14 @@ TIMEOUT = 20.0
 class Terminal:
     """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`."""
 
-    def __init__(self, arguments: Sequence[str] = (), columns: int = 120, lines: int = 40, **environment: str) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str] = (),
+        columns: int = 120,
+        lines: int = 40,
+        stdin: int | None = None,
+        **environment: str,
+    ) -> None:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._unread: list[tuple[float, bytes]] = []
@@ -32,12 +39,12 @@ class Terminal:
         self.slave = slave
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vgtui", *arguments],
-            stdin=slave,
+            stdin=slave if stdin is None else stdin,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
             env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"} | environment,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),
         )
 
     def __enter__(self) -> "Terminal":

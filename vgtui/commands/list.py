@@ -13,6 +13,8 @@ from vgtui.presets import PRESETS
 from vgtui.themes import load_palettes
 
 Rows = list[tuple[str, str]]
+LEAST_WIDTH = 17
+"""Of the names, so that most sections have their remarks in one column."""
 
 
 def _activations() -> Rows:
@@ -73,6 +75,8 @@ def print_choices(section: str | None) -> int:
         if section is None:
             print(f"{name}:")
         indent = "" if section else "  "
-        for word, remark in SECTIONS[name]():
-            print(f"{indent}{word:<19} {remark}")
+        rows = SECTIONS[name]()
+        width = max(LEAST_WIDTH, *(len(word) for word, _ in rows))
+        for word, remark in rows:
+            print(f"{indent}{word:<{width}} {remark}")
     return 0

@@ -33,7 +33,8 @@ activation gives (rms φ′) times what the weights give. product is that of all
 the most that n sigmoids let through.""",
 }
 SIGNS = """\
-0 is exactly 0, ! is NaN, ∞ is infinite, – is unknown, ╎ marks a change. Every change restarts the training from the \
+0 is exactly 0, ! is NaN, ∞ is infinite, – is unknown, ╎ marks a change, ┃ the moment shown, ≠ what two lanes differ \
+in. Every change restarts the training from the \
 same seed on the same batches, and the run before stays as dots in "by layer". A pinned run stays until it is \
 unpinned. Theory is that of wide layers at initialization, of one sample at a time."""
 

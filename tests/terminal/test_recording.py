@@ -1,0 +1,89 @@
+"""Recording and replaying in a real pseudo-terminal: what every way of leaving leaves on the disk."""
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.terminal import Terminal
+from vgtui.recordings.frames import Frame
+from vgtui.recordings.reader import Reader
+
+SMALL = ["--hidden-layers", "3", "--width", "16"]
+
+
+def steps_in(path: Path) -> tuple[list[int], Reader]:
+    reader = Reader(str(path))
+    steps = [message.step for message in reader.feed(path.read_bytes()) if isinstance(message, Frame)]
+    return steps, reader
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+def test_kill_9_loses_at_most_the_last_second(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with Terminal([*SMALL, "--record", str(path)]) as terminal:
+        terminal.wait_for(lambda: path.exists() and len(steps_in(path)[0]) > 10)
+        seen: list[tuple[float, int]] = []
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            terminal.read(0.1)
+            seen += [(when, step) for when, step in terminal.replay() if step is not None]
+        killed = time.monotonic()
+        terminal.process.send_signal(signal.SIGKILL)
+        terminal.process.wait()
+    steps, _ = steps_in(path)
+    # what was on the screen more than a second ago, and a little for the busy machine
+    old = max(step for when, step in seen if when < killed - 1.3)
+    assert max(steps) >= old > 0
+
+
+@pytest.mark.parametrize("way", ["q", signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_every_other_way_of_leaving_ends_the_file_properly(tmp_path: Path, way: str | signal.Signals) -> None:
+    path = tmp_path / "run.jsonl.gz"
+    with Terminal([*SMALL, "--record", str(path)]) as terminal:
+        terminal.wait_for(lambda: (terminal.step or 0) > 50)
+        last = terminal.step
+        if isinstance(way, str):
+            terminal.press(way)
+        else:
+            terminal.process.send_signal(way)
+        assert terminal.wait_for_exit() == (0 if way == "q" else 128 + int(way))
+    assert gzip.decompress(path.read_bytes()).endswith(b"\n")
+    steps, reader = steps_in(path)
+    assert max(steps) >= (last or 0)
+    assert reader.summary() == f"{len(steps)} frames"
+
+
+def test_a_stream_is_followed_and_keys_come_from_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    command = [sys.executable, "-m", "vgtui", "run", *SMALL, "--steps", "400", "--every", "20", "--format", "jsonl"]
+    path.write_bytes(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=tmp_path).stdout)
+    lines = path.read_bytes().splitlines(keepends=True)
+    out, into = os.pipe()
+    os.write(into, b"".join(lines[:5]))
+    with Terminal(["replay", "-"], stdin=out) as terminal:
+        terminal.wait_for(lambda: "replay following" in terminal.line and terminal.step == 60)
+        os.write(into, b"".join(lines[5:]))
+        os.close(into)
+        terminal.wait_for(lambda: terminal.step == 400 and "replay end" in terminal.line)
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+    os.close(out)
+
+
+def test_a_replay_without_a_terminal_is_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    command = [sys.executable, "-m", "vgtui"]
+    subprocess.run([*command, "run", *SMALL, "--steps", "20", "-o", str(path)], check=True, cwd=tmp_path)
+    shown = subprocess.run([*command, "replay", str(path)], capture_output=True, text=True, cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "Gradient by layer at step 20" in shown.stdout
+    assert shown.stderr == "vgtui: end of the recording: 11 frames\n"
+    wrong = subprocess.run([*command, "replay", __file__], capture_output=True, text=True, cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith(f"vgtui: FILE: {__file__} is no recording")

@@ -12,7 +12,7 @@ run: $(INSTALLED)
 	@$(BIN)/vgtui $(ARGS)
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check .

@@ -46,7 +46,8 @@ async def nothing_comes(source: Replay) -> "asyncio.Task[Answer]":
 
 
 async def test_frames_come_in_the_time_that_their_steps_took_and_faster_at_a_higher_speed(tmp_path: Path) -> None:
-    for faster, least, most in ((0, 0.35, 1.0), (2, 0.08, 0.3)):
+    taken = []
+    for faster in (0, 3):
         source = Replay(write(tmp_path / "run.jsonl", 5))
         for _ in range(faster):
             source.change_speed(1)
@@ -54,8 +55,10 @@ async def test_frames_come_in_the_time_that_their_steps_took_and_faster_at_a_hig
         assert isinstance(answers[0], Header)
         begin = time.monotonic()
         await take(source, 4)
-        assert least < time.monotonic() - begin < most
+        taken.append(time.monotonic() - begin)
         await source.close()
+    assert taken[0] > 0.35  # four frames, a tenth of a second apart
+    assert taken[1] < taken[0] / 2
 
 
 async def test_a_pause_holds_and_single_frames_come_one_by_one(tmp_path: Path) -> None:

@@ -18,6 +18,11 @@ import pyte
 TIMEOUT = 20.0
 
 
+def _without_size() -> dict[str, str]:
+    """The environment without a size of the terminal, which would be believed rather than the terminal."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+
+
 class Terminal:
     """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`."""
 
@@ -43,7 +48,8 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"} | environment,
+            env={**_without_size(), "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"}
+            | environment,
             preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),
         )
 

@@ -31,6 +31,10 @@ _SUMMED = tuple(entry.name for entry in fields(LayerMeasurements) if entry.name 
 _MASKED = ("saturated", "dead", "update_ratio")
 """Fields that may be unknown."""
 
+_SHOWN = tuple({field: None for quantity in QUANTITIES for field in (quantity.least, quantity.greatest)})
+"""The fields of all quantities, each once."""
+_PLACES = np.array([[_SHOWN.index(field) for field in (entry.least, entry.greatest)] for entry in QUANTITIES])
+
 BYTES_PER_ENTRY = 2 * 4 * len(QUANTITIES) + 8 * len(_SUMMED) + 4 * len(_MASKED)
 MOST_BYTES = BYTES_PER_ENTRY * MOST_ENTRIES
 """30 MB, for 256 layers and more; 20 layers take 2.4 MB."""
@@ -152,7 +156,8 @@ class History:
                 frame.steps_per_second,
             ]
         )
-        sums = np.array([np.ma.filled(getattr(frame.layers, field), 0) for field in _SUMMED])
+        values = (getattr(frame.layers, field) for field in _SUMMED)
+        sums = np.array([row.filled(0) if isinstance(row, np.ma.MaskedArray) else row for row in values])
         known = np.array([~np.ma.getmaskarray(getattr(frame.layers, field)) for field in _MASKED])
         if not self._runs:
             self._runs.append((0, None, self._newest_layers))
@@ -288,11 +293,11 @@ def _nearest(values: NDArray[np.float64], exact: NDArray[np.float64]) -> NDArray
 
 def _logarithms(frame: Frame) -> Rows:
     """The frame's log10 extremes, (quantity, least or greatest, layer)."""
-    rows = np.empty((len(QUANTITIES), 2, len(frame.layers.grad_norm)), np.float32)
+    values = [getattr(frame.layers, field) for field in _SHOWN]
     with np.errstate(divide="ignore"):
-        for row, quantity in zip(rows, QUANTITIES, strict=True):
-            for side, field, unknown in ((0, quantity.least, np.inf), (1, quantity.greatest, -np.inf)):
-                values = getattr(frame.layers, field)
-                row[side] = np.log10(np.ma.getdata(values))
-                row[side][np.ma.getmaskarray(values)] = unknown
-    return rows
+        logs = np.log10([np.ma.getdata(row) for row in values])
+    extremes: Rows = logs[_PLACES].astype(np.float32)
+    for (quantity, side), place in np.ndenumerate(_PLACES):
+        if isinstance(values[place], np.ma.MaskedArray):
+            extremes[quantity, side, np.ma.getmaskarray(values[place])] = -np.inf if side else np.inf
+    return extremes

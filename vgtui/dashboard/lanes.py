@@ -1,10 +1,10 @@
 """The run on the screen, or two that are compared: lane A, the next one, beside lane B, that goes on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vgtui.dashboard.pace import InStep, Paced
 from vgtui.dashboard.state import RunState
-from vgtui.training.source import Experiment, FrameSource
+from vgtui.training.source import Experiment, FrameSource, Player
 
 MOST_STRIDE = 10_000
 """Steps between two frames of compared runs."""
@@ -17,6 +17,11 @@ class Lane:
     source: FrameSource
     state: RunState
     paced: Paced | None = None
+    player: Player | None = field(init=False)
+    """The source, where it has a pace of its own."""
+
+    def __post_init__(self) -> None:
+        self.player = self.source if isinstance(self.source, Player) else None
 
 
 class Lanes:

@@ -6,11 +6,13 @@ Memory is bounded by the longest line that is taken, whatever the file holds or 
 import zlib
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
 from vgtui.recordings.frames import FORMAT, LINE_LIMIT, VERSION, Event, Frame, Header, Line, decode_other
@@ -190,8 +192,14 @@ def _check_frame(frame: Frame, header: Header) -> None:
         if name != "activation_mean" and np.ma.filled(values, 0).min() < 0:
             raise ValueError(f"a negative {name}")
     for cure in frame.verdict.cures:
-        change: dict[str, Any] = {cure.setting: cure.value}
-        if hasattr(header.network, cure.setting):
-            replace(header.network, **change)
-        else:
-            replace(header.training, **change)
+        _check_change(header.network, header.training, cure.setting, cure.value)
+
+
+@lru_cache(maxsize=256)
+def _check_change(network: NetworkConfig, training: TrainingConfig, setting: str, value: Any) -> None:
+    """Raises where there is no such setting, or it cannot have this value."""
+    change: dict[str, Any] = {setting: value}
+    if hasattr(network, setting):
+        replace(network, **change)
+    else:
+        replace(training, **change)

@@ -55,7 +55,7 @@ from vgtui.themes import Palette
 from vgtui.training.protocol import Answer, Inspected, Refused, Tried
 from vgtui.training.quantities import QUANTITIES
 from vgtui.training.settings import RunSettings
-from vgtui.training.source import Experiment, FrameSource, Player
+from vgtui.training.source import Experiment, FrameSource
 
 NUMBERS_SECONDS = 0.25
 """Numbers change four times a second: nobody reads faster."""
@@ -186,7 +186,7 @@ class MainScreen(Screen[None]):
     async def _follow(self, lane: Lane) -> None:
         """Ask for a frame, show it, and wait until the next picture is due or a key wants it now."""
         while lane in self.lanes.all:
-            while not self.terminal_takes_bytes():
+            while not lane.player and not self.terminal_takes_bytes():
                 await asyncio.sleep(self._governor.interval)
             answer = await lane.source.next_answer(self.lanes.next_step(lane))
             if lane not in self.lanes.all:
@@ -196,7 +196,7 @@ class MainScreen(Screen[None]):
             begin = time.monotonic()
             self._take(lane, answer)
             # compared runs and recordings have a pace of their own
-            if isinstance(answer, Frame) and not lane.paced and not isinstance(lane.source, Player):
+            if isinstance(answer, Frame) and not lane.paced and not lane.player:
                 due = self._governor.interval - (time.monotonic() - begin)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), due)
@@ -238,11 +238,12 @@ class MainScreen(Screen[None]):
         if lane is self.lanes.chosen:
             self._watch_lesson()
         now = time.monotonic()
-        if isinstance(lane.source, Player):  # it has frames that fall between two pictures
-            self._say_pace(lane)
-            if not begins and not lane.state.paused and now - self._drawn_at < self._governor.interval:
+        if lane.player:  # it has frames that fall between two pictures
+            due = now - self._drawn_at >= self._governor.interval and self.terminal_takes_bytes()
+            if not begins and not due:
                 self._numbers_stale = True
                 return
+            self._say_pace(lane)
         if not begins and self._is_ahead(lane):  # both lanes are one picture
             self._numbers_stale = True
             return
@@ -267,8 +268,8 @@ class MainScreen(Screen[None]):
         return bool(other and other.newest and lane.state.newest and other.newest.step < lane.state.newest.step)
 
     def _say_pace(self, lane: Lane) -> None:
-        if isinstance(lane.source, Player):
-            lane.state.pace = lane.source.pace
+        if lane.player:
+            lane.state.pace = lane.player.pace
             self._state_line.refresh()
 
     def _take_refusal(self, lane: Lane, refused: Refused) -> None:
@@ -283,6 +284,9 @@ class MainScreen(Screen[None]):
         self._draw_numbers()
 
     def _draw_stale_numbers(self) -> None:
+        if self.lanes.chosen.player and self._numbers_stale:
+            for panel in self._shown_panels:
+                panel.advance()
         if self._numbers_stale and time.monotonic() - self._numbers_at >= self._patience * NUMBERS_SECONDS / 2:
             self._draw_numbers()
 
@@ -427,18 +431,20 @@ class MainScreen(Screen[None]):
         history, moment = self.state.history, self.state.moment
         points = round(step * history.length) if abs(step) < 1 else int(step)
         if moment is None and step > 0:
-            if isinstance(self._source, Player) and abs(step) < 1:
-                self._source.skip(step)
-            elif isinstance(self._source, Player):
-                self._source.step_once()
+            if player := self.lanes.chosen.player:
+                if abs(step) < 1:
+                    player.skip(step)
+                else:
+                    player.step_once()
             return
         present = history.length - 1 if moment is None else moment
         self._go_to(present + (points or (1 if step > 0 else -1)))
 
     def action_travel_to(self, end: int) -> None:
         """To the first frame, or to the newest; from there a recording is read to its end."""
-        if end and self.state.moment is None and isinstance(self._source, Player):
-            self._source.skip(1.0)
+        player = self.lanes.chosen.player
+        if end and self.state.moment is None and player:
+            player.skip(1.0)
         elif self._may_travel():
             self._go_to(self.state.history.length if end else 0)
 
@@ -453,8 +459,8 @@ class MainScreen(Screen[None]):
         self._draw_all()
 
     def action_change_speed(self, step: int) -> None:
-        if isinstance(self._source, Player):
-            self._source.change_speed(step)
+        if player := self.lanes.chosen.player:
+            player.change_speed(step)
             self._say_pace(self.lanes.chosen)
         else:
             self.notify("only a recording has a speed of its own", severity="warning")

@@ -252,10 +252,12 @@ class MainScreen(Screen[None]):
         lane.state.pictures_per_second = self._governor.pictures_per_second
         for panel in self._shown_panels:
             panel.advance()
-        if begins or now - self._numbers_at >= self._patience * NUMBERS_SECONDS:
-            self._draw_numbers(begins)
-        else:
+        if not begins and now - self._numbers_at < self._patience * NUMBERS_SECONDS:
             self._numbers_stale = True
+        elif begins or not self.lanes.comparing:
+            self._draw_numbers(begins)
+        else:  # two pictures in one piece would take longer than a key may wait
+            self.call_later(self._draw_numbers)
 
     @property
     def _patience(self) -> int:
@@ -297,8 +299,11 @@ class MainScreen(Screen[None]):
             self._charts_stale = False
             self._gradient_chart.update_title()
             self._gradient_chart.redraw()
-            self._loss_chart.redraw()
             self._timeline.redraw()
+            if at_once:
+                self._loss_chart.redraw()
+            else:
+                self.call_later(self._loss_chart.redraw)
 
     def _refresh_lines(self) -> None:
         self._state_line.refresh()

@@ -1,6 +1,6 @@
 """What comparing costs: two lanes in step in the dashboard, against two `vgtui run` side by side, in one run.
 
-`python -m benchmarks.lanes`. All train the 30×64 network; the figure is the ratio of steps a second. The keys' answers
+`python -m benchmarks.lanes`; what it prints is kept in LANES.txt. All train the 30×64 network; the figure is the ratio of steps a second. The keys' answers
 are measured while both lanes train.
 """
 
@@ -8,10 +8,12 @@ import argparse
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from benchmarks.dashboard import measure_headless, open_dashboard, read_for
 from tests.terminal.terminal import Terminal
 
+RESULTS = Path(__file__).with_name("LANES.txt")
 NETWORK = ["--hidden-layers", "30", "--width", "64"]
 SETTLE_SECONDS = 4.0
 KEYS_PRESSED = 30
@@ -61,7 +63,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="seconds a round (default: 10)")
     chosen = parser.parse_args()
     guess = measure_side_by_side(100)
-    ratios, delays = [], []
+    ratios, delays, lines = [], [], []
     for _ in range(chosen.rounds):
         before = measure_side_by_side(round(guess * chosen.seconds / 4))
         together, answers = measure_lanes(chosen.seconds)
@@ -69,13 +71,16 @@ def main() -> None:
         apart = (before + after) / 2  # the machine's own speed drifts
         ratios.append(together / apart)
         delays += answers
-        print(f"two runs {apart:.1f} steps/s each, two lanes {together:.1f}: {together / apart:.2f}", flush=True)
+        lines.append(f"two runs {apart:.1f} steps/s each, two lanes {together:.1f}: {together / apart:.2f}")
+        print(lines[-1], flush=True)
     delays.sort()
-    print(
+    lines.append(
         f"ratio: median {statistics.median(ratios):.2f}, best {max(ratios):.2f}; key to screen: "
         f"median {1e3 * statistics.median(delays):.0f} ms, "
         f"95th percentile {1e3 * delays[round(0.95 * (len(delays) - 1))]:.0f} ms, {len(delays)} keys"
     )
+    print(lines[-1])
+    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def test_what_is_remembered_is_recalled() -> None:
     assert recall() == Remembered()
     remember(view="heat map", hints=False)
     remember(theme="light")
-    assert recall() == Remembered("heat map", False, "light")
+    remember(lessons={"skip": 2})
+    assert recall() == Remembered("heat map", False, "light", {"skip": 2})
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"view": 3}', b"\xff\xff"])

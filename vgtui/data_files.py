@@ -1,6 +1,6 @@
 """Where vgtui's own data files are, in a wheel, a clone and an editable install alike; and a user's beside them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import TypeVar
 import msgspec
 from platformdirs import user_config_path
 
-from engine.errors import UsageError
+from engine.errors import UsageError, unknown_name
 from vgtui.toml_file import read_toml
 
 Model = TypeVar("Model", bound=msgspec.Struct)
+Named = TypeVar("Named")
 
 
 def read_all(kind: str, model: type[Model], setting: str) -> tuple[list[Model], list[UsageError]]:
@@ -28,6 +29,16 @@ def read_all(kind: str, model: type[Model], setting: str) -> tuple[list[Model], 
         except UsageError as error:
             warnings.append(error)
     return found, warnings
+
+
+def pick(name: str, found: Mapping[str, Named], warnings: Sequence[UsageError], setting: str) -> Named:
+    """The one of this name. Raises UsageError: what is wrong in its file, or that there is none."""
+    if name in found:
+        return found[name]
+    for warning in warnings:
+        if f"{name}.toml" in warning.problem:
+            raise warning
+    raise unknown_name(setting, setting, name, found)
 
 
 def users_folder(kind: str) -> Path:

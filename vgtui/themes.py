@@ -5,8 +5,8 @@ from typing import Annotated
 import msgspec
 
 from engine.diagnosis import Health, VerdictKind
-from engine.errors import UsageError, unknown_name
-from vgtui.data_files import read_all
+from engine.errors import UsageError
+from vgtui.data_files import pick, read_all
 from vgtui.toml_file import COLOUR_PATTERN
 
 VERDICT_HEALTH: dict[VerdictKind, Health] = {
@@ -92,9 +92,4 @@ def load_palettes() -> tuple[dict[str, Palette], list[UsageError]]:
 def find_palette(name: str) -> Palette:
     """The theme of this name. Raises UsageError: what is wrong in its file, or that there is none."""
     palettes, warnings = load_palettes()
-    if name in palettes:
-        return palettes[name]
-    for warning in warnings:
-        if f"{name}.toml" in warning.problem:
-            raise warning
-    raise unknown_name("theme", "theme", name, palettes)
+    return pick(name, palettes, warnings, "theme")

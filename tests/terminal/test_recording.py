@@ -59,6 +59,17 @@ def test_every_other_way_of_leaving_ends_the_file_properly(tmp_path: Path, way: 
     assert reader.summary() == f"{len(steps)} frames"
 
 
+def test_a_signal_while_nobody_reads_the_terminal_ends_the_file_properly_too(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl.gz"
+    with Terminal([*SMALL, "--record", str(path), "--fps", "30"]) as terminal:
+        terminal.wait_for(lambda: (terminal.step or 0) > 50)
+        terminal.resize(200, 60)  # a whole picture, more than the line takes
+        terminal.press("v" * 40)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.process.wait(3) == 128 + signal.SIGTERM
+    assert gzip.decompress(path.read_bytes()).endswith(b"\n")
+
+
 def test_a_stream_is_followed_and_keys_come_from_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     command = [sys.executable, "-m", "vgtui", "run", *SMALL, "--steps", "400", "--every", "20", "--format", "jsonl"]

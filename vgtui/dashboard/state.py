@@ -108,6 +108,12 @@ class RunState:
         return self._present if self.moment is None else self.history.header_of(self.moment)
 
     @property
+    def on_screen(self) -> RunSettings:
+        """The settings to name: those that were asked for, or in the past those of the run that is shown."""
+        shown = self.shown
+        return self.wanted if self.moment is None or shown is None else settings_of(shown)
+
+    @property
     def first(self) -> Frame | None:
         """The run on the screen at its initialization, where that was seen."""
         if self.moment is None or self.shown is self._present:
@@ -214,11 +220,13 @@ class RunState:
 
     def pending(self) -> set[str]:
         """The fields of the settings that still wait for the first frame that has them."""
-        return {entry.field for entry in differences(self._present, self.wanted)} if self._present else set(FIELDS)
+        if self._present is None:
+            return set(FIELDS)
+        return {entry.field for entry in differences(self._present, self.wanted)} if self.moment is None else set()
 
     def differences(self) -> list[Difference]:
         """What one must change of this lane to get the other."""
-        return differences(self.wanted, self.other.wanted) if self.other else []
+        return differences(self.on_screen, self.other.on_screen) if self.other else []
 
     def apart(self) -> set[str]:
         """The fields in which the other lane has another value."""

@@ -6,7 +6,7 @@ import msgspec
 
 from engine.diagnosis import VerdictKind
 from engine.errors import UsageError, unknown_name
-from vgtui.data_files import read_all
+from vgtui.data_files import pick, read_all
 from vgtui.lessons.measures import MEASURES
 from vgtui.options import DEFAULTS, settings_from
 from vgtui.training.settings import RunSettings
@@ -86,9 +86,4 @@ def load_lessons() -> tuple[dict[str, Lesson], list[UsageError]]:
 def find_lesson(name: str) -> Lesson:
     """The lesson of this name. Raises UsageError: what is wrong in its file, or that there is none."""
     lessons, warnings = load_lessons()
-    if name in lessons:
-        return lessons[name]
-    for warning in warnings:
-        if f"{name}.toml" in warning.problem:
-            raise warning
-    raise unknown_name("lesson", "lesson", name, lessons)
+    return pick(name, lessons, warnings, "lesson")

@@ -289,7 +289,9 @@ class MainScreen(Screen[None]):
         if self.lanes.chosen.player and self._numbers_stale:
             for panel in self._shown_panels:
                 panel.advance()
-        if self._numbers_stale and time.monotonic() - self._numbers_at >= self._patience * NUMBERS_SECONDS / 2:
+        # while two runs are compared, it is their frames of the same step that draw
+        patience = 2 * self._patience if self.lanes.comparing else 0.5
+        if self._numbers_stale and time.monotonic() - self._numbers_at >= patience * NUMBERS_SECONDS:
             self._draw_numbers()
 
     def _draw_stale_charts(self, at_once: bool = False) -> None:

@@ -43,7 +43,8 @@ class StateLine(Widget):
         return Text.assemble(left, "  ", right, no_wrap=True)
 
     def _settings(self) -> Text:
-        network, training = self.state.wanted.network, self.state.wanted.training
+        run = self.state.on_screen
+        network, training = run.network, run.training
         wide = self.size.width >= FULL_WIDTH
         size = f"{network.hidden_layers}×{network.width}"
         parts = {"activation": network.activation, "hidden_layers": size, "initialization": network.initialization}
@@ -52,8 +53,8 @@ class StateLine(Widget):
         if wide or network.skip_connections:
             parts["skip_connections"] = switch_text("skip", network.skip_connections)
         parts["learning_rate"] = f"{training.optimizer} {training.learning_rate:g}"
-        if self.state.wanted.dataset != "digits":
-            parts["dataset"] = plain(Path(self.state.wanted.dataset).name)
+        if run.dataset != "digits":
+            parts["dataset"] = plain(Path(run.dataset).name)
         line = Text(self._lane_name(wide), self.palette.accent)
         self._places = {}
         pending, apart = self.state.pending(), self.state.apart()

@@ -1,7 +1,7 @@
 """What comparing costs: two lanes in step in the dashboard, against two `vgtui run` side by side, in one run.
 
-`python -m benchmarks.lanes`; what it prints is kept in LANES.txt. All train the 30×64 network; the figure is the ratio of steps a second. The keys' answers
-are measured while both lanes train.
+`python -m benchmarks.lanes`; what it prints is kept in LANES.txt. All train the 30×64 network; the figure is the ratio
+of steps a second. The keys' answers are measured while both lanes train.
 """
 
 import argparse

@@ -94,7 +94,10 @@ def measure_headless(options: list[str], steps: int) -> float:
 def measure_start() -> tuple[float, float]:
     """Seconds from the start to the first paint and to the first frame."""
     begin = time.monotonic()
-    with Terminal() as terminal:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Terminal(XDG_STATE_HOME=home, XDG_CONFIG_HOME=home) as terminal,
+    ):
         terminal.wait_for(lambda: "sigmoid" in terminal.text)
         paint = time.monotonic() - begin
         terminal.wait_for(lambda: "‖∂E/∂W‖" in terminal.text and terminal.step is not None)

@@ -30,7 +30,6 @@ from vgtui.dashboard.messages import (
 )
 from vgtui.dashboard.screens.help import HelpScreen
 from vgtui.dashboard.screens.layer import LayerScreen
-from vgtui.dashboard.screens.lessons import LessonsScreen
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.screens.settings import SettingsScreen
 from vgtui.dashboard.screens.what_if import WhatIfScreen
@@ -527,6 +526,8 @@ class MainScreen(Screen[None]):
 
     def action_lessons(self) -> None:
         if self._experiment:
+            from vgtui.dashboard.screens.lessons import LessonsScreen  # 16 ms that the first paint need not wait for
+
             lessons, warnings = load_lessons()
             present = self._lesson.course.lesson.name if self._lesson.course else None
             self._open(

@@ -11,6 +11,7 @@ from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.dashboard.comparison import comparison
 from vgtui.dashboard.state import RunState
+from vgtui.training.protocol import Refused
 from vgtui.training.settings import RunSettings
 
 
@@ -141,6 +142,20 @@ async def test_two_lanes_can_be_drawn_at_every_size(size: tuple[int, int]) -> No
     async with open_dashboard(size=size) as sitting:
         await sitting.press("c", "plus", "v", "tab", "v", "v", "space", "left", "c")
         assert sitting.app.is_running and sitting.app.crash is None
+
+
+async def test_a_change_that_is_refused_in_a_lane_lets_its_run_go_on() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("c")
+        source = run_of(sitting, 0)
+        source.refusal = Refused("hidden_layers", "25 layers do not fit")
+        source.told.clear()
+        await sitting.press("plus")
+        await sitting.until(lambda: "25 layers do not fit" in sitting.text)
+        paced = sitting.app.main.lanes.all[0].paced
+        assert paced and paced.step == 50
+        assert source.told.count("restart") == 1 and source.told[-2:] != ["ask 0", "train"]
+        assert "20×64" in state_lines(sitting)[0]
 
 
 async def test_a_lane_that_fails_is_explained_and_the_other_goes_on() -> None:

@@ -125,6 +125,29 @@ def test_nobody_waits_for_a_run_that_has_ended_until_it_is_back() -> None:
     assert pair.runs[0].frames[-1] > 300
 
 
+def test_with_both_runs_ended_keys_do_nothing() -> None:
+    pair = Pair(5, 5)
+    pair.tick(20)
+    for paced in pair.paced:
+        pair.pace.fell_out(paced)
+    pair.pace.step_once()
+    pair.pace.go_on()
+    pair.pace.pause()
+    assert all(paced.lost for paced in pair.paced)
+
+
+def test_a_run_whose_restart_was_refused_goes_on_from_where_it_was() -> None:
+    pair = Pair(5, 5)
+    pair.tick(50)
+    step = pair.runs[1].frames[-1]
+    pair.pace.restarted(pair.paced[1])
+    pair.tick(5)
+    pair.pace.arrived(pair.paced[1], step, 10)  # what a refusal leaves it with
+    pair.tick(60)
+    assert pair.runs[1].frames[-1] > step + 100
+    assert abs(pair.runs[0].step - pair.runs[1].step) <= 20
+
+
 async def test_two_real_runs_of_the_same_settings_see_the_same_batches_at_the_same_steps() -> None:
     settings = RunSettings(NetworkConfig(hidden_layers=3, width=16), TrainingConfig(batch_size=32))
     first = LiveRun(settings)

@@ -104,6 +104,10 @@ def test_flipped_bytes_of_the_header_are_one_sentence_or_a_header() -> None:
         (HEADER_LINE.replace(b'"version":1', b'"version":0'), "has a damaged header: it is of another version"),
         (HEADER_LINE.replace(b'"hidden_layers":3', b'"hidden_layers":4'), "4 layers for 4 hidden layers"),
         (HEADER_LINE.replace(b'"classes":10', b'"classes":0'), "without samples, features or classes"),
+        (
+            HEADER_LINE.replace(b'm":false', b'm":true').replace(b'"batch_size":128', b'"batch_size":1'),
+            "1 with BatchNorm",
+        ),
         (HEADER_LINE.replace(b"sigmoid", b"sigmoit"), 'no activation "sigmoit"'),
         (gzip.compress(RECORDING)[:2] + b"xxxxxxxxxxxx", "cannot be unpacked"),
         (gzip.compress(b""), "is empty"),

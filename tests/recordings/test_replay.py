@@ -121,6 +121,18 @@ async def test_standard_input_is_followed_as_it_comes(monkeypatch: pytest.Monkey
         await source.close()
 
 
+async def test_a_named_pipe_is_followed_like_standard_input(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    into = os.open(path, os.O_RDWR)
+    os.write(into, encode_line(make_header(SETTINGS)) + frame_line(0))
+    source = Replay(str(path))
+    assert source.pace == "following"
+    await take(source, 1)
+    await source.close()
+    os.close(into)
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [("/nonexistent.jsonl", "No such file"), ("/", "Is a directory"), (__file__, "is no recording")],

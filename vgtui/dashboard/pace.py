@@ -99,7 +99,7 @@ class InStep:
 
     @property
     def _lead(self) -> int:
-        return max(run.step for run in self._living)
+        return max((run.step for run in self._living), default=0)
 
     def _go_on(self, run: Paced, stride: int) -> None:
         lead = self._lead

@@ -17,6 +17,7 @@ from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
 from vgtui.recordings.frames import FORMAT, LINE_LIMIT, VERSION, Event, Frame, Header, Line, decode_other
 from vgtui.recordings.writer import GZIP
+from vgtui.training.differences import settings_of
 
 UNPACK_BYTES = 2**20
 """How much is unpacked at a time."""
@@ -178,6 +179,7 @@ def _check_header(header: Header) -> None:
         raise ValueError("it is of another version")
     if len(header.layers) != header.network.hidden_layers + 1:
         raise ValueError(f"{len(header.layers)} layers for {header.network.hidden_layers} hidden layers")
+    settings_of(header)  # refuses what only network and training together make wrong
     if min(data.samples, data.features, data.classes) < 1:
         raise ValueError("a data set without samples, features or classes")
 

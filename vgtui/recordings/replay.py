@@ -40,7 +40,7 @@ class Replay:
         except OSError as error:
             raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
         self._is_file = stat.S_ISREG(os.fstat(self._file).st_mode)
-        self._follows = path == STREAM
+        self._follows = path == STREAM or not self._is_file
         self._waiting: deque[Line] = deque()
         self._messages: Iterator[Line] = iter(())
         self._position = 0

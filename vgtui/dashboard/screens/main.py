@@ -282,6 +282,8 @@ class MainScreen(Screen[None]):
         wanted = lane.state.wanted
         dataset = header.dataset.name if header.dataset.name in DATASET_NAMES else wanted.dataset
         lane.state.wanted = replace(wanted, network=header.network, training=header.training, dataset=dataset)
+        if lane.state.newest:  # the run that there was goes on from where it is
+            self.lanes.arrived(lane, lane.state.newest.step, self._governor.interval)
         self._draw_numbers()
 
     def _draw_stale_numbers(self) -> None:

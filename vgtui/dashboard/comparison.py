@@ -47,12 +47,8 @@ def _gradients(mine: Frame, theirs: Frame, name: str) -> str:
     if mine_norm == other_norm:
         return f"{place} the same gradient as in {name}"
     if other_norm > 0 and math.isfinite(mine_norm) and math.isfinite(other_norm) and mine_norm > 0:
-        return f"{place} {_times(mine_norm / other_norm)} the gradient of {name}"
+        return f"{place} {short_number(mine_norm / other_norm)} times the gradient of {name}"
     return f"{place} a gradient of {norm_text(mine_norm)}, in {name} {norm_text(other_norm)}"
-
-
-def _times(ratio: float) -> str:
-    return f"{short_number(ratio)} times"
 
 
 def _accuracy(mine: Frame, theirs: Frame) -> str:

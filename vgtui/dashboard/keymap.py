@@ -13,14 +13,18 @@ from engine.errors import UsageError, unknown_name
 from vgtui.lessons.lesson import Lesson
 from vgtui.training.settings import RunSettings
 
+Kind = Literal["experiment", "player"]
+EXPERIMENT: Kind = "experiment"
+PLAYER: Kind = "player"
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """name: what the settings file calls it; key: in Textual's words; shown: as people read it.
 
     action: of the main screen; group: a heading of the help; label: for the footer and the palette; help: a sentence;
-    footer: its place there, 0 for none. The footer of a narrow terminal is cut at the right. needs: what a source must
-    be able to do, if it is not every one that can.
+    footer: its place there, 0 for none. The footer of a narrow terminal is cut at the right. only: the kind of source
+    that it does something with, where it is not every one and the group does not say so.
     """
 
     name: str
@@ -31,7 +35,12 @@ class Key:
     label: str
     help: str
     footer: int = 0
-    needs: Literal["experiment", "player"] | None = None
+    only: Kind | None = None
+
+    @property
+    def needs(self) -> Kind | None:
+        """The kind of source that it does something with; None for every one."""
+        return self.only or NEEDS.get(self.group)
 
 
 NETWORK, TRAINING, TIME, LAYERS, PICTURE, RUNS, PROGRAM = (
@@ -44,90 +53,24 @@ NETWORK, TRAINING, TIME, LAYERS, PICTURE, RUNS, PROGRAM = (
     "The program",
 )
 
+NEEDS = {NETWORK: EXPERIMENT, TRAINING: EXPERIMENT}
+"""The kind of source that all keys of a group need."""
+
 KEYS = (
-    Key(
-        "next_activation",
-        "a",
-        "a",
-        "next_activation(1)",
-        NETWORK,
-        "activation",
-        "The next activation.",
-        3,
-        needs="experiment",
-    ),
-    Key(
-        "previous_activation",
-        "A",
-        "A",
-        "next_activation(-1)",
-        NETWORK,
-        "previous activation",
-        "The one before.",
-        needs="experiment",
-    ),
-    Key(
-        "batch_norm",
-        "b",
-        "b",
-        "switch('batch_norm')",
-        NETWORK,
-        "BatchNorm",
-        "BatchNorm on or off.",
-        4,
-        needs="experiment",
-    ),
-    Key(
-        "skip",
-        "s",
-        "s",
-        "switch('skip_connections')",
-        NETWORK,
-        "skip",
-        "Skip connections on or off.",
-        5,
-        needs="experiment",
-    ),
-    Key(
-        "next_init",
-        "i",
-        "i",
-        "next_initialization(1)",
-        NETWORK,
-        "init",
-        "The next initialization.",
-        6,
-        needs="experiment",
-    ),
-    Key(
-        "previous_init",
-        "I",
-        "I",
-        "next_initialization(-1)",
-        NETWORK,
-        "previous init",
-        "The one before.",
-        needs="experiment",
-    ),
-    Key("deeper", "plus,equals_sign", "+", "deepen(1)", NETWORK, "deeper", "More hidden layers.", needs="experiment"),
-    Key("shallower", "minus", "-", "deepen(-1)", NETWORK, "shallower", "Fewer hidden layers.", needs="experiment"),
-    Key("optimizer", "o", "o", "next_optimizer", TRAINING, "optimizer", "The next optimizer.", needs="experiment"),
-    Key(
-        "clip",
-        "k",
-        "k",
-        "next_clip",
-        TRAINING,
-        "clipping",
-        "Clip the gradient's norm: none, 10, 1, 0.1.",
-        needs="experiment",
-    ),
-    Key("data_set", "d", "d", "next_dataset", TRAINING, "data set", "The next data set.", needs="experiment"),
-    Key("rate_up", "l", "l", "scale_rate(1)", TRAINING, "rate up", "A larger learning rate.", needs="experiment"),
-    Key("rate_down", "L", "L", "scale_rate(-1)", TRAINING, "rate down", "A smaller learning rate.", needs="experiment"),
-    Key(
-        "settings", "comma", ",", "settings", TRAINING, "settings", "Every setting in one form.", 12, needs="experiment"
-    ),
+    Key("next_activation", "a", "a", "next_activation(1)", NETWORK, "activation", "The next activation.", 3),
+    Key("previous_activation", "A", "A", "next_activation(-1)", NETWORK, "previous activation", "The one before."),
+    Key("batch_norm", "b", "b", "switch('batch_norm')", NETWORK, "BatchNorm", "BatchNorm on or off.", 4),
+    Key("skip", "s", "s", "switch('skip_connections')", NETWORK, "skip", "Skip connections on or off.", 5),
+    Key("next_init", "i", "i", "next_initialization(1)", NETWORK, "init", "The next initialization.", 6),
+    Key("previous_init", "I", "I", "next_initialization(-1)", NETWORK, "previous init", "The one before."),
+    Key("deeper", "plus,equals_sign", "+", "deepen(1)", NETWORK, "deeper", "More hidden layers."),
+    Key("shallower", "minus", "-", "deepen(-1)", NETWORK, "shallower", "Fewer hidden layers."),
+    Key("optimizer", "o", "o", "next_optimizer", TRAINING, "optimizer", "The next optimizer."),
+    Key("clip", "k", "k", "next_clip", TRAINING, "clipping", "Clip the gradient's norm: none, 10, 1, 0.1."),
+    Key("data_set", "d", "d", "next_dataset", TRAINING, "data set", "The next data set."),
+    Key("rate_up", "l", "l", "scale_rate(1)", TRAINING, "rate up", "A larger learning rate."),
+    Key("rate_down", "L", "L", "scale_rate(-1)", TRAINING, "rate down", "A smaller learning rate."),
+    Key("settings", "comma", ",", "settings", TRAINING, "settings", "Every setting in one form.", 12),
     Key("pause", "space", "space", "pause", TIME, "pause", "Pause or go on.", 9),
     Key("step", "full_stop", ".", "step", TIME, "one step", "Train one step, then wait."),
     Key(
@@ -138,36 +81,19 @@ KEYS = (
         TIME,
         "restart",
         "Restart from the same seed, also after a fault.",
-        needs="experiment",
+        0,
+        EXPERIMENT,
     ),
-    Key("new_seed", "R", "R", "reseed", TIME, "new seed", "Restart from a new seed.", needs="experiment"),
+    Key("new_seed", "R", "R", "reseed", TIME, "new seed", "Restart from a new seed.", 0, EXPERIMENT),
     Key("back", "left", "←", "travel(-1)", TIME, "back", "While paused: back in time; in the last frames one by one."),
     Key("forth", "right", "→", "travel(1)", TIME, "forth", "While paused: forth in time; a recording plays a frame."),
     Key("far_back", "shift+left", "shift ←", "travel(-0.05)", TIME, "far back", "A twentieth of the time back."),
     Key("far_forth", "shift+right", "shift →", "travel(0.05)", TIME, "far forth", "A twentieth of the time forth."),
     Key("start", "home", "home", "travel_to(0)", TIME, "start", "While paused: to the first frame."),
     Key("present", "end", "end", "travel_to(1)", TIME, "present", "To the newest frame; a recording: to its end."),
+    Key("slower", "less_than_sign", "<", "change_speed(-1)", TIME, "slower", "A recording: half as fast.", 5, PLAYER),
     Key(
-        "slower",
-        "less_than_sign",
-        "<",
-        "change_speed(-1)",
-        TIME,
-        "slower",
-        "A recording: half as fast.",
-        5,
-        needs="player",
-    ),
-    Key(
-        "faster",
-        "greater_than_sign",
-        ">",
-        "change_speed(1)",
-        TIME,
-        "faster",
-        "A recording: twice as fast.",
-        6,
-        needs="player",
+        "faster", "greater_than_sign", ">", "change_speed(1)", TIME, "faster", "A recording: twice as fast.", 6, PLAYER
     ),
     Key("layer_up", "up", "↑", "select(1)", LAYERS, "layer above", "Choose the layer above."),
     Key("layer_down", "down", "↓", "select(-1)", LAYERS, "layer below", "Choose the layer below."),
@@ -181,19 +107,10 @@ KEYS = (
         LAYERS,
         "look inside",
         "Histograms of the chosen layer.",
-        needs="experiment",
+        0,
+        EXPERIMENT,
     ),
-    Key(
-        "what_if",
-        "w",
-        "w",
-        "what_if",
-        LAYERS,
-        "what if",
-        "Measure every single change, best first.",
-        7,
-        needs="experiment",
-    ),
+    Key("what_if", "w", "w", "what_if", LAYERS, "what if", "Measure every single change, best first.", 7, EXPERIMENT),
     Key("view", "v", "v", "next_view", PICTURE, "view", "Sparklines, heat map, chain rule.", 8),
     Key("next_quantity", "n", "n", "next_quantity(1)", PICTURE, "norm", "Gradient, error signal, activations, update."),
     Key("previous_quantity", "N", "N", "next_quantity(-1)", PICTURE, "previous norm", "The one before."),
@@ -211,7 +128,7 @@ KEYS = (
         "compare",
         "This run beside the next, in step; again ends it.",
         10,
-        needs="experiment",
+        EXPERIMENT,
     ),
     Key(
         "lane",
@@ -221,19 +138,11 @@ KEYS = (
         RUNS,
         "other lane",
         "Of two that are compared, keys act on the other.",
-        needs="experiment",
+        0,
+        EXPERIMENT,
     ),
-    Key("lessons", "g", "g", "lessons", RUNS, "lessons", "Guided lessons.", 11, needs="experiment"),
-    Key(
-        "back_to_lesson",
-        "G",
-        "G",
-        "back_to_lesson",
-        RUNS,
-        "lesson's run",
-        "The lesson's run again.",
-        needs="experiment",
-    ),
+    Key("lessons", "g", "g", "lessons", RUNS, "lessons", "Guided lessons.", 11, EXPERIMENT),
+    Key("back_to_lesson", "G", "G", "back_to_lesson", RUNS, "lesson's run", "The lesson's run again.", 0, EXPERIMENT),
     Key("record", "x", "x", "record", RUNS, "record", "Begin or end a recording."),
     Key("theme", "T", "T", "app.next_theme", PROGRAM, "theme", "The next theme."),
     Key("help", "question_mark", "?", "help", PROGRAM, "help", "This page.", 2),

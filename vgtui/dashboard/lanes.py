@@ -43,14 +43,14 @@ class Lanes:
         new = RunState(old.wanted, old.look, old.keymap, name="A")
         old.name, old.other, new.other = "B", new, old
         new.pins, new.selected, new.paused, new.blocks = list(old.pins), old.selected, old.paused, old.blocks
-        runs = source, source.another(old.wanted)
         step = old.newest.step if old.newest else -1
+        runs = Paced(source.another(old.wanted)), Paced(source, step, bound=max(step, 0))
         for run in runs:
-            run.share_cores(len(runs))
-        going_on.paced = Paced(source, step, bound=max(step, 0))
-        lane = Lane(runs[1], new, Paced(runs[1]))
+            run.source.share_cores(len(runs))
+        lane = Lane(runs[0].source, new, runs[0])
+        going_on.paced = runs[1]
         self.all = [lane, going_on]
-        self._pace = InStep((lane.paced, going_on.paced), old.paused)  # type: ignore[arg-type]
+        self._pace = InStep(runs, old.paused)
         self.choose(lane)
         return lane
 
@@ -86,10 +86,12 @@ class Lanes:
             self._pace.arrived(lane.paced, step, stride)
 
     def restarted(self, lane: Lane) -> None:
+        """A lane begins again at step 0; a pair waits for it."""
         if self._pace and lane.paced:
             self._pace.restarted(lane.paced)
 
     def fell_out(self, lane: Lane) -> None:
+        """A lane has ended by a fault; a pair does not wait for it."""
         if self._pace and lane.paced:
             self._pace.fell_out(lane.paced)
 

@@ -35,10 +35,7 @@ class SettingChosen(Message):
 
 @dataclass
 class LessonAdvanced(Message):
-    """A step of a lesson was done: how many are, now."""
-
-    name: str
-    done: int
+    """A step of a lesson was done."""
 
 
 @dataclass

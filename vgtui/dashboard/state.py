@@ -186,7 +186,6 @@ class RunState:
             self.history.note("fault", frame.verdict.message)
         self.newest = frame
         self.go_to(self.history.length)
-        self.selected = min(self.selected, self.layers - 1)
 
     def change_words(self, header: Header) -> str:
         """What a header changes of the run on the screen."""
@@ -227,10 +226,6 @@ class RunState:
     def differences(self) -> list[Difference]:
         """What one must change of this lane to get the other."""
         return differences(self.on_screen, self.other.on_screen) if self.other else []
-
-    def apart(self) -> set[str]:
-        """The fields in which the other lane has another value."""
-        return {entry.field for entry in self.differences()}
 
     def _as_ghost(self, label: str, frame: Frame | None = None) -> Ghost:
         shown = frame or self.newest

@@ -4,7 +4,7 @@ A point in time is one frame or more. Of those it keeps, for every layer, the le
 and the mean of every field, so that a moment of the past can be shown as a frame.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -51,6 +51,15 @@ class Occasion:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Where a run begins, what its header was where that is known, and how many weight layers it has."""
+
+    begin: int
+    header: Header | None
+    layers: int
+
+
 class History:
     """Points in time, each one or more frames: every layer's extremes and means, scalars, verdicts, and occasions.
 
@@ -68,9 +77,9 @@ class History:
         self.layers = self._newest_layers = layers
         self.scalars = np.empty((MOST_POINTS, 6))
         self._counts = np.zeros(MOST_POINTS, np.int64)
-        # sums, not means: NaN and ∞ stay what they are, and pairs of points are merged by adding
         self._verdicts: list[Verdict] = []
-        self._runs: list[tuple[int, Header | None, int]] = []
+        self._runs: list[_Run] = []
+        # sums, not means: NaN and ∞ stay what they are, and pairs of points are merged by adding
         self._extremes, self._sums, self._known = _empty(layers)
 
     @property
@@ -102,15 +111,15 @@ class History:
 
     def header_of(self, point: int) -> Header | None:
         """The run that a point belongs to; of a point in which one ended and another began, the later one."""
-        return self._run_of(point)[1]
+        return self._run_of(point).header
 
     def begin_of(self, point: int) -> int:
         """The first point of the run that a point belongs to."""
-        return self._run_of(point)[0]
+        return self._run_of(point).begin
 
     def look_at(self, point: int | None) -> None:
         """Give rows of as many layers as the run at this point has; None: the newest run."""
-        self._see(self._newest_layers if point is None else self._run_of(point)[2])
+        self._see(self._newest_layers if point is None else self._run_of(point).layers)
 
     def point_of(self, step: int) -> int:
         """The point of the newest run that is nearest to a step."""
@@ -119,7 +128,7 @@ class History:
 
     def frame_of(self, point: int) -> Frame:
         """A point as a frame: the means of its frames, with the extremes of the gradient, and the last verdict."""
-        layers = self._run_of(point)[2]
+        layers = self._run_of(point).layers
         places = _places(layers, self._room)
         least, greatest = (np.power(10.0, self._extremes[0, side, point, places], dtype=np.float64) for side in (0, 1))
         values = {"grad_norm_min": least, "grad_norm_max": greatest}
@@ -160,9 +169,9 @@ class History:
         sums = np.array([row.filled(0) if isinstance(row, np.ma.MaskedArray) else row for row in values])
         known = np.array([~np.ma.getmaskarray(getattr(frame.layers, field)) for field in _MASKED])
         if not self._runs:
-            self._runs.append((0, None, self._newest_layers))
+            self._runs.append(_Run(0, None, self._newest_layers))
         last = self.length - 1
-        if self.length and 0 < self._counts[last] < self.frames_per_point and self._runs[-1][0] <= last:
+        if self.length and self._counts[last] < self.frames_per_point and self._runs[-1].begin <= last:
             least, greatest = self._extremes[:, 0, last], self._extremes[:, 1, last]
             least[:, places] = np.minimum(least[:, places], extremes[:, 0])
             greatest[:, places] = np.maximum(greatest[:, places], extremes[:, 1])
@@ -193,8 +202,8 @@ class History:
             self._adopt(layers)
         self._newest_layers = layers
         self._see(layers)
-        self._runs = [run for run in self._runs if run[0] < self.length]
-        self._runs.append((self.length, header, layers))
+        self._runs = [run for run in self._runs if run.begin < self.length]
+        self._runs.append(_Run(self.length, header, layers))
 
     def note(self, kind: Literal["fault", "note"], message: str) -> None:
         """Something happened at the newest point."""
@@ -219,8 +228,8 @@ class History:
         rows = self._extremes[QUANTITIES.index(quantity), side, : self.length]
         return rows if self.layers == rows.shape[1] else rows[:, _places(self.layers, rows.shape[1])]
 
-    def _run_of(self, point: int) -> tuple[int, Header | None, int]:
-        return next(run for run in reversed(self._runs) if run[0] <= point)
+    def _run_of(self, point: int) -> _Run:
+        return next(run for run in reversed(self._runs) if run.begin <= point)
 
     def _adopt(self, layers: int) -> None:
         """Make room for more layers."""
@@ -239,7 +248,7 @@ class History:
         """Halve the points; of an odd number, the last stays alone."""
         length, starts = self.length, np.arange(0, self.length, 2)
         half = len(starts)
-        for begin, _, _ in self._runs:
+        for begin in (run.begin for run in self._runs):
             if begin % 2 and begin < length:  # a mean over two runs says nothing of either: the later one's stays
                 self._sums[:, begin - 1] = self._known[:, begin - 1] = self._counts[begin - 1] = 0
                 self.scalars[begin - 1] = self.scalars[begin]
@@ -250,10 +259,10 @@ class History:
         self._known[:, :half] = np.add.reduceat(self._known[:, :length], starts, axis=1)
         self._counts[:half] = np.add.reduceat(self._counts[:length], starts)
         self._verdicts = [*self._verdicts[1::2], *self._verdicts[-1:][: length % 2]]
-        halved = [Occasion(entry.point // 2, entry.kind, entry.message) for entry in self.occasions]
+        halved = [replace(entry, point=entry.point // 2) for entry in self.occasions]
         self.occasions = []
         self._remember(*halved)
-        self._runs = list({run[0] // 2: (run[0] // 2, *run[1:]) for run in self._runs}.values())
+        self._runs = list({run.begin // 2: replace(run, begin=run.begin // 2) for run in self._runs}.values())
         self.length = half
         self.frames_per_point *= 2
 

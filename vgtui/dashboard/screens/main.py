@@ -570,7 +570,7 @@ class MainScreen(Screen[None]):
             return
         if course.observe(state.newest, state.first, state.header, state.look.view):
             self.lessons_done[course.lesson.name] = course.at
-            self.app.post_message(LessonAdvanced(course.lesson.name, course.at))
+            self.app.post_message(LessonAdvanced())
             self._lesson.show()
 
     # the recording

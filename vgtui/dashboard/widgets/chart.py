@@ -8,6 +8,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from vgtui.charts.line_chart import Cell
+from vgtui.charts.strip_chart import CURSOR, column_of
 from vgtui.dashboard.widgets.lines import Lines
 
 LEFT_GUTTER = 6
@@ -34,6 +35,13 @@ class Chart(Lines):
     def picture(self, columns: int, rows: int) -> list[Strip]:
         """The whole widget but the hint, `rows` lines."""
         raise NotImplementedError
+
+    def add_cursor(self, picture: list[list[Cell]]) -> None:
+        """Mark the moment that is shown, in a picture of the whole time."""
+        if self.state.moment is not None:
+            column = column_of(self.state.moment, self.state.history.length, len(picture[0]))
+            for row in picture:
+                row[column] = Cell(CURSOR, self.palette.accent)
 
     def legend(self, entries: Sequence[tuple[str, str]], width: int, most_lines: int = 1) -> list[Strip]:
         """(words, colour) one after the other, in the lines that they need, at most `most_lines`; cut at the width."""

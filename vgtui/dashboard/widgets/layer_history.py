@@ -6,8 +6,8 @@ import numpy as np
 from textual.strip import Strip
 
 from vgtui.charts.canvas import DOTS_ACROSS
-from vgtui.charts.line_chart import Cell, Line, draw_lines, tick_rows
-from vgtui.charts.strip_chart import CURSOR, column_of, points_per_dot
+from vgtui.charts.line_chart import Line, draw_lines, tick_rows
+from vgtui.charts.strip_chart import points_per_dot
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
 
 
@@ -36,9 +36,6 @@ class LayerHistory(Chart):
         xs, colour = range(len(starts)), self.palette.series.measured
         lines = [Line(colour, xs, values.tolist()) for values in (least, greatest)]
         picture = draw_lines(lines, (0, width * DOTS_ACROSS - 1), span, width, rows)
-        if self.state.moment is not None:
-            column = column_of(self.state.moment, history.length, width)
-            for row in picture:
-                row[column] = Cell(CURSOR, self.palette.accent)
+        self.add_cursor(picture)
         ticks = tick_rows(span, rows, most=max(2, rows // 3))
         return [self.row(ticks.get(number, ""), cells) for number, cells in enumerate(picture)]

@@ -1,11 +1,12 @@
 """The lesson under way: what to look at, what to press, and what is measured of that which it waits for."""
 
+from itertools import groupby
 from textwrap import wrap
 
 from rich.segment import Segment
 from textual.strip import Strip
 
-from vgtui.dashboard.text import norm_text, plain, short_number
+from vgtui.dashboard.text import plain, short_number
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.lessons.course import Course, Reading
 from vgtui.lessons.measures import MEASURES
@@ -64,12 +65,7 @@ class LessonPanel(Lines):
     def _presses(self) -> str:
         """The keys of the step, one after the other, each with how often."""
         assert self.course and self.course.step
-        counted: list[tuple[str, int]] = []
-        for name in self.course.step.press:
-            if counted and counted[-1][0] == name:
-                counted[-1] = name, counted[-1][1] + 1
-            else:
-                counted.append((name, 1))
+        counted = [(name, len(list(presses))) for name, presses in groupby(self.course.step.press)]
         keys = [f"{self.state.keymap.shown(name)}{f' {count} times' * (count > 1)}" for name, count in counted]
         return f"Press {', then '.join(keys)}." if keys else ""
 
@@ -81,11 +77,8 @@ class LessonPanel(Lines):
             if bound is not None
         ]
         when = " at the start" if expected.when == "init" else ""
-        value = "none yet" if reading.value is None else _value_text(reading.value)
-        sign, colour = (DONE, "learning") if reading.met else (WAITING, "weak")
+        value = "none yet" if reading.value is None else short_number(reading.value)
+        health = self.palette.health
+        sign, colour = (DONE, health["learning"]) if reading.met else (WAITING, health["weak"])
         words = f"{sign} {MEASURES[expected.measure].words}{when}: {value}, waits for {' and '.join(bounds)}"
-        return words, self.palette.health[colour]  # type: ignore[index]
-
-
-def _value_text(value: float) -> str:
-    return short_number(value) if abs(value) >= 1e-3 else norm_text(value)
+        return words, colour

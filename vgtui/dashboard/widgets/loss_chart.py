@@ -8,7 +8,7 @@ from textual.strip import Strip
 
 from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines
-from vgtui.charts.strip_chart import CURSOR, MARK, column_of, points_per_dot
+from vgtui.charts.strip_chart import MARK, points_per_dot
 from vgtui.dashboard.text import short_number
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
 from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION, means
@@ -56,10 +56,7 @@ class LossChart(Chart):
             for row in picture:
                 if column < width and not row[column].style:
                     row[column] = Cell(MARK, self.palette.border)
-        if self.state.moment is not None:
-            column = column_of(self.state.moment, history.length, width)
-            for row in picture:
-                row[column] = Cell(CURSOR, self.palette.accent)
+        self.add_cursor(picture)
         left = {0: short_number(10 ** span[1]), height - 1: short_number(10 ** span[0])}
         right = {0: " 100%", height // 2: "  50%", height - 1: "   0%"}
         body = [self.row(left.get(number, ""), cells, right.get(number, "")) for number, cells in enumerate(picture)]

@@ -57,21 +57,20 @@ class StateLine(Widget):
             parts["dataset"] = plain(Path(run.dataset).name)
         line = Text(self._lane_name(wide), self.palette.accent)
         self._places = {}
-        pending, apart = self.state.pending(), self.state.apart()
-        if self.state.other:  # what the lanes differ in must be named, even where it seldom matters
-            kinds = {difference.field: difference.before for difference in self.state.differences()}
-            parts |= {name: plain(words) for name, words in kinds.items() if name not in parts and name != "width"}
+        pending, apart = self.state.pending(), {entry.field: entry.before for entry in self.state.differences()}
+        # what the lanes differ in must be named, even where it seldom matters
+        parts |= {name: plain(words) for name, words in apart.items() if name not in parts and name != "width"}
         for place, (name, words) in enumerate(parts.items()):
             if place:
                 line.append(" · ", self.palette.muted)
             fields = GROUPS.get(name, {name})
-            if fields & apart:
+            if differs := fields & apart.keys():
                 words = f"{APART}{words}"
             self._places[name] = range(line.cell_len, line.cell_len + len(words))
             if fields & pending:
                 line.append(f"{words}…", self.palette.pending)
             else:
-                line.append(words, self.palette.accent if fields & apart else self.palette.text)
+                line.append(words, self.palette.accent if differs else self.palette.text)
         return line
 
     def _lane_name(self, wide: bool) -> str:

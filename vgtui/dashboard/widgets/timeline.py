@@ -6,7 +6,7 @@ from textual.strip import Strip
 from vgtui.charts.strip_chart import CURSOR, MARK
 from vgtui.dashboard.text import count_text, plain
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.training.history import STEP, Occasion
+from vgtui.training.history import STEP
 
 LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
 SIGNS = {"change": MARK, "fault": FAULT, "note": NOTE}
@@ -42,13 +42,10 @@ class Timeline(Lines):
     def _words(self, point: int) -> str:
         history = self.state.history
         if self.state.moment is None:
-            return "now   (pause, then ← → goes back)" if self.state.look.hints else "now"
+            back, forth = (self.state.keymap.shown(name) for name in ("back", "forth"))
+            return f"now   (pause, then {back} {forth} goes back)" if self.state.look.hints else "now"
         first, last = (count_text(round(history.scalars[place, STEP])) for place in (point, history.length - 1))
         frames = history.frames_of(point)
         words = f"step {first} of {last}" if frames == 1 else f"about step {first} of {last}, {frames} frames"
-        happened = self._nearest(point)
+        happened = next((entry for entry in reversed(history.occasions) if entry.point == point), None)
         return f"{words} · {plain(happened.message)}" if happened else words
-
-    def _nearest(self, point: int) -> Occasion | None:
-        """What happened at this point."""
-        return next((entry for entry in reversed(self.state.history.occasions) if entry.point == point), None)

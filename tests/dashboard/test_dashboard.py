@@ -62,6 +62,7 @@ async def test_bars_share_one_axis_that_reaches_the_smallest_norm() -> None:
         ("l", "sgd 0.2"),
         ("o", "momentum 0.1"),
         ("d", "spirals"),
+        ("k", "clip 10"),
         ("L", "sgd 0.05"),
     ],
 )

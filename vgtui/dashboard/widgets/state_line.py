@@ -53,6 +53,8 @@ class StateLine(Widget):
         if wide or network.skip_connections:
             parts["skip_connections"] = switch_text("skip", network.skip_connections)
         parts["learning_rate"] = f"{training.optimizer} {training.learning_rate:g}"
+        if training.gradient_clip is not None:
+            parts["gradient_clip"] = f"clip {training.gradient_clip:g}"
         if run.dataset != "digits":
             parts["dataset"] = plain(Path(run.dataset).name)
         line = Text(self._lane_name(wide), self.palette.accent)

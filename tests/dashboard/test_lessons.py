@@ -9,6 +9,8 @@ import pytest
 from tests.dashboard.sitting import MOMENT, Sitting, make_dashboard, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import Keymap
+from vgtui.dashboard.state import VIEWS, Look
+from vgtui.dashboard.widgets.layer_rows import LayerRows
 from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Lesson, load_lessons
 from vgtui.training.client import LiveRun
@@ -96,6 +98,21 @@ async def test_a_lesson_speaks_of_the_users_own_keys() -> None:
     keymap = Keymap({"view": "f5"})
     async with open_dashboard(keymap=keymap, lesson=LESSONS["quarter"], lessons_done={"quarter": 1}) as sitting:
         await sitting.until(lambda: "Press f5 2 times." in sitting.text)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_rows_are_drawn_before_their_panel_has_fitted_a_shallower_run(view: str) -> None:
+    """A lesson's words change the room while its run has fewer layers than the one before."""
+    async with open_dashboard(size=(80, 24), look=Look(view=view)) as sitting:
+        parts = list(sitting.app.main._panel.query(LayerRows))
+        await sitting.press("minus", "minus")
+        for part in parts:
+            part.top = 20
+            part.redraw()
+        assert sitting.app.main.state.layers == 11
+        await sitting.press("g", "down", "enter")
+        await sitting.until(lambda: "tanh again" in sitting.text)
+        assert sitting.app.crash is None
 
 
 @pytest.mark.parametrize("size", [(200, 60), (80, 24), (40, 12)])

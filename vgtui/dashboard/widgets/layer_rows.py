@@ -84,10 +84,11 @@ class LayerRows(Lines):
         return place[0] if place else None
 
     def _place(self, line: int) -> tuple[int, int] | None:
-        """The layer on a line of the widget, and which of its lines it is."""
+        """The layer on a line of the widget, and which of its lines it is; none above the output layer, where `top` is
+        still that of a deeper run."""
         row, part = divmod(line - 1, self.row_height)
         layer = self.top - row
-        return (layer, part) if line >= 1 and layer >= 0 else None
+        return (layer, part) if line >= 1 and 0 <= layer < self.state.layers else None
 
     def draw(self, width: int, height: int) -> list[Strip]:
         heading = Strip([Segment(f"{self.heading(width):<{width}}"[:width], self.style(self.palette.muted))], width)

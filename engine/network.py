@@ -183,8 +183,8 @@ class Network:
                 self._standardized, self._batch_mean, self._batch_variance, inverse_deviation, strict=True
             )
         ]
-        self._running = xp.zeros((2, normalized, width), dtype)
-        self._running[1] = 1
+        self.running = xp.zeros((2, normalized, width), dtype)
+        self.running[1] = 1
 
         # views made once: taking one costs as much as a small ufunc
         self._matrices = self.parameters.matrices()
@@ -298,7 +298,7 @@ class Network:
         """Add `updates` to the parameters, and move BatchNorm's running statistics by the batch last seen."""
         self._xp.add(self.parameters.flat, self.updates.flat, out=self.parameters.flat)
         if self.config.batch_norm:
-            update_running(self._xp, self._running, self._batch_mean, self._batch_variance, self.logits.shape[1])
+            update_running(self._xp, self.running, self._batch_mean, self._batch_variance, self.logits.shape[1])
 
     def evaluate(self, inputs: Array) -> Array:
         """The logits (C, samples) of inputs (samples, F+1), with BatchNorm's running statistics."""
@@ -312,7 +312,7 @@ class Network:
             xp.matmul(matrix, below[: matrix.shape[1]], out=z)
             if config.batch_norm:
                 batch_norm_evaluate(
-                    xp, z, self.parameters.gain[layer], self.parameters.shift[layer], *self._running[:, layer]
+                    xp, z, self.parameters.gain[layer], self.parameters.shift[layer], *self.running[:, layer]
                 )
             self._activation.value(xp, z, activated, scratch)
             if self._layers[layer].skips:
@@ -345,7 +345,7 @@ class Network:
         """Host copies by name: `layers.0.weight` (fan_in, fan_out), `layers.0.bias`, `layers.0.norm.gain` and so on."""
         named = self._named(self.parameters)
         if self.config.batch_norm:
-            running = self._backend.to_host(self._running)
+            running = self._backend.to_host(self.running)
             for layer, shape in enumerate(self.shapes[:-1]):
                 named[f"{shape.name}.norm.running_mean"] = running[0, layer]
                 named[f"{shape.name}.norm.running_var"] = running[1, layer]

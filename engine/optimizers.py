@@ -12,10 +12,12 @@ from engine.config import TrainingConfig
 
 
 class Optimizer(Protocol):
-    """Keeps its own state between updates."""
+    """Keeps its own state between updates: vectors, by name."""
 
-    def update(self, gradient: Array, out: Array) -> None:
-        """Write Δ for this gradient into out. The gradient may be overwritten."""
+    vectors: dict[str, Array]
+
+    def update(self, gradient: Array, step: int, out: Array) -> None:
+        """Write Δ for this gradient into out, after `step` updates. The gradient may be overwritten."""
 
 
 class Sgd:
@@ -24,8 +26,9 @@ class Sgd:
     def __init__(self, xp: Any, training: TrainingConfig, parameters: Array) -> None:
         self._xp = xp
         self._rate = training.learning_rate
+        self.vectors: dict[str, Array] = {}
 
-    def update(self, gradient: Array, out: Array) -> None:
+    def update(self, gradient: Array, step: int, out: Array) -> None:
         self._xp.multiply(gradient, -self._rate, out=out)
 
 
@@ -37,8 +40,9 @@ class Momentum:
         self._rate = training.learning_rate
         self._momentum = training.momentum
         self._velocity = xp.zeros_like(parameters)
+        self.vectors = {"velocity": self._velocity}
 
-    def update(self, gradient: Array, out: Array) -> None:
+    def update(self, gradient: Array, step: int, out: Array) -> None:
         self._xp.multiply(self._velocity, self._momentum, out=self._velocity)
         self._xp.add(self._velocity, gradient, out=self._velocity)
         self._xp.multiply(self._velocity, -self._rate, out=out)
@@ -47,8 +51,8 @@ class Momentum:
 class Nesterov(Momentum):
     """v ← μ v + g, Δ = −η (g + μ v)."""
 
-    def update(self, gradient: Array, out: Array) -> None:
-        super().update(gradient, out)
+    def update(self, gradient: Array, step: int, out: Array) -> None:
+        super().update(gradient, step, out)
         self._xp.multiply(out, self._momentum, out=out)
         self._xp.multiply(gradient, self._rate, out=gradient)
         self._xp.subtract(out, gradient, out=out)
@@ -64,19 +68,18 @@ class Adam:
         self._rate = training.learning_rate
         self._mean = xp.zeros_like(parameters)
         self._square = xp.zeros_like(parameters)
-        self._updates = 0
+        self.vectors = {"mean": self._mean, "square": self._square}
 
-    def update(self, gradient: Array, out: Array) -> None:
+    def update(self, gradient: Array, step: int, out: Array) -> None:
         xp = self._xp
-        self._updates += 1
         _move(xp, self._mean, gradient, self.MEAN_DECAY, out)
         xp.multiply(gradient, gradient, out=gradient)
         _move(xp, self._square, gradient, self.SQUARE_DECAY, out)
         xp.sqrt(self._square, out=out)
-        xp.divide(out, (1 - self.SQUARE_DECAY**self._updates) ** 0.5, out=out)
+        xp.divide(out, (1 - self.SQUARE_DECAY ** (step + 1)) ** 0.5, out=out)
         xp.add(out, self.EPSILON, out=out)
         xp.divide(self._mean, out, out=out)
-        xp.multiply(out, -self._rate / (1 - self.MEAN_DECAY**self._updates), out=out)
+        xp.multiply(out, -self._rate / (1 - self.MEAN_DECAY ** (step + 1)), out=out)
 
 
 class RmsProp:
@@ -89,8 +92,9 @@ class RmsProp:
         self._rate = training.learning_rate
         self._square = xp.zeros_like(parameters)
         self._scratch = xp.empty_like(parameters)
+        self.vectors = {"square": self._square}
 
-    def update(self, gradient: Array, out: Array) -> None:
+    def update(self, gradient: Array, step: int, out: Array) -> None:
         xp = self._xp
         xp.multiply(gradient, gradient, out=self._scratch)
         _move(xp, self._square, self._scratch, self.SQUARE_DECAY, out)

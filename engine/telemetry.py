@@ -56,7 +56,11 @@ class Measurement:
 
 
 class Telemetry:
-    """Keeps the extremes of the gradient norms on the device, and gathers a measurement for the host."""
+    """Keeps the extremes of the gradient norms on the device, and gathers a measurement for the host.
+
+    extremes: (2, layers), the least and the greatest norm of each layer since the last measurement; they count only
+    where observing says that there has been a pass since.
+    """
 
     def __init__(self, network: Network, backend: Backend) -> None:
         self._network = network
@@ -68,20 +72,20 @@ class Telemetry:
         self._update_rows = network.weight_rows(network.updates)
         layers = network.config.hidden_layers + 1
         self._norms = self._xp.zeros(layers, self._xp.float64)
-        self._extremes = self._xp.zeros((2, layers), self._xp.float64)
-        self._begun = False
+        self.extremes = self._xp.zeros((2, layers), self._xp.float64)
+        self.observing = False
 
     def observe(self) -> None:
         """Take the gradient norms of the pass just made into the extremes. Copies nothing to the host."""
         xp = self._xp
         self._norms = self._backend.row_norms(self._gradient_rows)
-        if self._begun:
+        if self.observing:
             # both propagate NaN, so that one between two measurements is seen
-            xp.minimum(self._extremes[0], self._norms, out=self._extremes[0])
-            xp.maximum(self._extremes[1], self._norms, out=self._extremes[1])
+            xp.minimum(self.extremes[0], self._norms, out=self.extremes[0])
+            xp.maximum(self.extremes[1], self._norms, out=self.extremes[1])
         else:
-            self._extremes[:] = self._norms
-            self._begun = True
+            self.extremes[:] = self._norms
+            self.observing = True
 
     def gather(self, updated: bool, scalars: list[Array]) -> tuple[list[float], LayerMeasurements]:
         """The scalars and every layer's numbers, in one copy; the extremes begin anew.
@@ -98,8 +102,8 @@ class Telemetry:
         rows = dict(zip(LAYER_FIELDS, table, strict=True))
 
         rows["grad_norm"][:] = self._norms
-        rows["grad_norm_min"][:], rows["grad_norm_max"][:] = self._extremes
-        self._begun = False
+        rows["grad_norm_min"][:], rows["grad_norm_max"][:] = self.extremes
+        self.observing = False
         signals = [network.deltas.reshape(hidden, count), network.output_delta.reshape(1, -1)]
         rows["delta_norm"][:] = self._backend.row_norms(signals)
 

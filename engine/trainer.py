@@ -1,5 +1,7 @@
 """Training step by step: one update, or a measurement of the coming one."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -59,7 +61,8 @@ class Trainer:
             self._telemetry = Telemetry(self.network, backend)
         self._pass_made = False
         self._measurement: Measurement | None = None
-        self._shuffle_and_take()
+        self._shuffle_if_due()
+        self._take_batch()
 
     @property
     def epoch(self) -> int:
@@ -73,7 +76,7 @@ class Trainer:
             self._clip(gradient)
             if not self._optimizer_kind.decoupled_decay:
                 self._add_parameters(gradient, self.training.weight_decay)
-            self._optimizer.update(gradient, out=self.network.updates.flat)
+            self._optimizer.update(gradient, self.step_count, out=self.network.updates.flat)
             if self._optimizer_kind.decoupled_decay:
                 self._add_parameters(
                     self.network.updates.flat, -self.training.learning_rate * self.training.weight_decay
@@ -82,7 +85,8 @@ class Trainer:
         self.step_count += 1
         self._pass_made = False
         self._measurement = None
-        self._shuffle_and_take()
+        self._shuffle_if_due()
+        self._take_batch()
 
     def measure(self, validate: bool = True) -> Measurement:
         """The network at this step, on the batch of the coming one, whose pass the next step() reuses.
@@ -93,6 +97,42 @@ class Trainer:
             with self._backend.quiet():
                 self._measurement = self._measure(validate)
         return self._measurement
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Host copies of all that the coming steps depend on, by name; restore() takes them.
+
+        To be called before measure() at this step, whose pass would be made, and counted, twice.
+        """
+        assert not self._pass_made
+        generator = self._batch_rng.bit_generator.state
+        return {
+            "step": np.array(self.step_count),
+            "observing": np.array(self._telemetry.observing),
+            "order": self._backend.to_host(self._order),
+            "generator": np.frombuffer(json.dumps(generator).encode(), np.uint8),
+            **{name: self._backend.to_host(vector) for name, vector in self._vectors().items()},
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on where a trainer with the same arguments gave this state(), bit for bit.
+
+        Raises UsageError for a state that cannot be one of this trainer's.
+        """
+        order = state["order"]
+        if not np.array_equal(np.sort(order), np.arange(len(self._inputs))) or state["step"] < 0:
+            raise UsageError("checkpoint", "its order of the samples is not one of this data set")
+        try:
+            self._batch_rng.bit_generator.state = json.loads(state["generator"].tobytes())
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError("checkpoint", f"its generator of batches cannot be restored: {error}") from error
+        for name, vector in self._vectors().items():
+            self._xp.copyto(vector, self._backend.to_device(state[name]))
+        self.step_count = int(state["step"])
+        self._telemetry.observing = bool(state["observing"])
+        self._order = self._backend.to_device(order)
+        self._pass_made = False
+        self._measurement = None
+        self._take_batch()
 
     def inspect(self, layer: int) -> Inspection:
         """How weight layer `layer` is distributed, at this step and on the batch that measure() describes."""
@@ -146,15 +186,29 @@ class Trainer:
             self._xp.multiply(self.network.parameters.flat, factor, out=self._scratch)
             self._xp.add(vector, self._scratch, out=vector)
 
-    def _shuffle_and_take(self) -> None:
-        """Gather the coming batch. Each epoch is a new order; samples beyond its last whole batch are left out."""
-        place = self.step_count % self._steps_per_epoch
-        if place == 0:
+    def _shuffle_if_due(self) -> None:
+        """Each epoch is a new order; samples beyond its last whole batch are left out."""
+        if self.step_count % self._steps_per_epoch == 0:
             self._order = self._backend.to_device(self._batch_rng.permutation(len(self._inputs)))
+
+    def _take_batch(self) -> None:
+        """Gather the coming batch."""
         batch = self.training.batch_size
-        rows = self._order[place * batch : (place + 1) * batch]
+        start = self.step_count % self._steps_per_epoch * batch
+        rows = self._order[start : start + batch]
         self._backend.gather(self._inputs, rows, self._batch_inputs)
         self._backend.gather(self._targets, rows, self._batch_targets)
+
+    def _vectors(self) -> dict[str, Array]:
+        """The device arrays that change from step to step and are not computed anew, by name."""
+        network = self.network
+        return {
+            "parameters": network.parameters.flat,
+            "updates": network.updates.flat,
+            "running": network.running,
+            "extremes": self._telemetry.extremes,
+            **{f"optimizer.{name}": vector for name, vector in self._optimizer.vectors.items()},
+        }
 
 
 def _with_ones(inputs: NDArray[np.float64], dtype: str) -> NDArray[Any]:

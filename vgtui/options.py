@@ -1,4 +1,7 @@
-"""Every setting of a run as an option: the command line, the settings form and the keys read this one table."""
+"""Every setting of a run as an option: the command line, the settings form and the keys read this one table.
+
+A second table has the options that are not a run's but the program's, and can have a default of the user's too.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -20,12 +23,14 @@ from vgtui.training.settings import RunSettings
 NONE = "none"
 """How one writes that there is no limit, or that a rule decides."""
 
+SWITCH_WORDS = {**dict.fromkeys(("on", "true", "yes", "1"), True), **dict.fromkeys(("off", "false", "no", "0"), False)}
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """A field of a run's settings. choices are offered; the settings themselves check what they are given.
 
-    open_ended: other values than the choices make sense too.
+    open_ended: other values than the choices make sense too. unset: the word for None, where that is the default.
     """
 
     flag: str
@@ -34,16 +39,35 @@ class Option:
     help: str
     choices: Sequence[str] = ()
     open_ended: bool = False
+    unset: str = NONE
 
     @property
     def default(self) -> Any:
         return DEFAULTS[self.field]
 
+    @property
+    def name(self) -> str:
+        """How the settings file calls it."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """How the environment calls it."""
+        return f"VGTUI_{self.name.upper()}"
+
+    def show(self, value: Any) -> str:
+        """A value as one would write it."""
+        return self.unset if value is None else ("off", "on")[value] if self.kind == "switch" else str(value)
+
     def parse(self, text: str) -> Any:
         """A value of the option's kind; whether it is in range, the settings say. Raises UsageError."""
         text = text.strip()
-        if self.default is None and text.lower() in ("", NONE):
+        if self.default is None and text.lower() in ("", NONE, self.unset):
             return None
+        if self.kind == "switch":
+            if text.lower() not in SWITCH_WORDS:
+                raise UsageError(self.field, f'"{text}" is neither on nor off')
+            return SWITCH_WORDS[text.lower()]
         try:
             return {"whole": int, "number": float, "name": str}[self.kind](text)
         except ValueError:
@@ -72,10 +96,19 @@ OPTIONS = (
     Option("--threads", "threads", "whole", "threads of BLAS; none: one for small layers, all cores for large"),
 )
 
-_FLAGS = {option.field: option.flag for option in OPTIONS}
+PROGRAM_OPTIONS = (
+    Option("--theme", "theme", "name", "colours: vgtui list themes; none: those of the last time"),
+    Option("--fps", "fps", "number", "most pictures a second"),
+    Option("--jobs", "jobs", "whole", "runs at the same time; auto: one for each core", unset="auto"),
+    Option("--scheduler", "scheduler", "name", "compute on the Dask cluster of this scheduler, tcp://HOST:8786"),
+)
+ALL_OPTIONS = (*OPTIONS, *PROGRAM_OPTIONS)
+
+_FLAGS = {option.field: option.flag for option in ALL_OPTIONS}
 _CONFIGS = (NetworkConfig, TrainingConfig)
 DEFAULTS: dict[str, Any] = {
-    entry.name: entry.default for config in (*_CONFIGS, RunSettings) for entry in fields(config)
+    **{entry.name: entry.default for config in (*_CONFIGS, RunSettings) for entry in fields(config)},
+    **{"theme": None, "fps": 10.0, "jobs": None, "scheduler": None},
 }
 
 
@@ -99,7 +132,7 @@ def values_of(settings: RunSettings) -> dict[str, Any]:
 
 def option_of(field: str) -> Option:
     """The option of a field."""
-    return next(option for option in OPTIONS if option.field == field)
+    return next(option for option in ALL_OPTIONS if option.field == field)
 
 
 def flag_of(setting: str) -> str:

@@ -18,8 +18,13 @@ FILE_VARIABLE = "VGTUI_CONFIG"
 
 
 class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The settings file. keys: an action's name, as in the help, and the key that it shall have instead of its own."""
+    """The settings file.
 
+    options: an option of the command line, with _ for -, and the value that it shall have where nothing else is said.
+    keys: an action's name, as in the help, and the key that it shall have instead of its own.
+    """
+
+    options: dict[str, bool | int | float | str] = {}
     keys: dict[str, str] = {}
 
 

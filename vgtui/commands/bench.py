@@ -1,5 +1,6 @@
 """`vgtui bench`: how fast this machine trains, through the same training process as everything else."""
 
+import argparse
 import asyncio
 import sys
 import time
@@ -7,8 +8,10 @@ from dataclasses import replace
 
 from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
+from vgtui.arguments import add_option, number, value_of
 from vgtui.commands.progress import Advance, showing_progress
 from vgtui.commands.run import FAULT_EXIT
+from vgtui.options import option_of
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.training.client import LiveRun
 from vgtui.training.protocol import Refused
@@ -17,6 +20,20 @@ from vgtui.training.settings import RunSettings
 SIZES = ((10, 32, 64), (30, 64, 128), (50, 128, 256), (100, 64, 64), (20, 1024, 256))
 """Hidden layers, width, batch: those of `make bench`."""
 INITIALIZATION = {"sigmoid": "xavier_normal", "relu": "he_normal"}
+
+DESCRIPTION = "How fast this machine trains: five sizes, sigmoid and relu."
+EXAMPLES = "examples:\n  vgtui bench\n  vgtui bench --backend numpy --seconds 60"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_option(parser, option_of("backend"))
+    parser.add_argument("--seconds", type=number, default=12.0, metavar="X", help="of measuring, in all (default: 12)")
+
+
+def call(chosen: argparse.Namespace) -> int:
+    if not 0.5 <= chosen.seconds <= 3600:
+        raise UsageError("seconds", f"{chosen.seconds:g} is out of range; it takes a number from 0.5 to 3600")
+    return bench(value_of(chosen, "backend"), chosen.seconds)
 
 
 def cases(backend: str) -> list[RunSettings]:
@@ -40,12 +57,12 @@ def bench(backend: str, seconds: float) -> int:
     """Measure every case for its share of the seconds, and print a row as it is known. Returns the exit code."""
     print(f"{'network':<14} {'batch':>5}  {'activation':<10} {'':<15} {'ms a step':>10} {'steps/s':>9}")
     settings = cases(backend)
-    with showing_progress(len(settings), "cases", quiet=sys.stdout.isatty()) as advance:
+    with showing_progress("training", len(settings), "cases", quiet=sys.stdout.isatty()) as advance:
         return asyncio.run(_bench(settings, seconds / len(settings), advance))
 
 
 async def _bench(cases: list[RunSettings], seconds: float, advance: Advance) -> int:
-    for number, settings in enumerate(cases, start=1):
+    for done, settings in enumerate(cases, start=1):
         source = LiveRun(settings)
         try:
             best = await _best_rate(source, seconds)
@@ -61,7 +78,7 @@ async def _bench(cases: list[RunSettings], seconds: float, advance: Advance) -> 
             f"{network.activation:<10} {extras:<15} {1e3 / best:>10.3f} {best:>9.0f}",
             flush=True,
         )
-        advance(number)
+        advance(done)
     return 0
 
 

@@ -1,9 +1,21 @@
 """`vgtui lessons`: the lessons there are, how far one is, and the text of one."""
 
+import argparse
 import sys
 
 from vgtui.lessons.lesson import Lesson, find_lesson, load_lessons
 from vgtui.settings import recall
+
+DESCRIPTION = "The guided lessons and how far you are; or the text of one."
+EXAMPLES = "examples:\n  vgtui lessons\n  vgtui lessons quarter\n  vgtui --lesson quarter"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="print the text of this lesson")
+
+
+def call(chosen: argparse.Namespace) -> int:
+    return print_lesson(chosen.name) if chosen.name is not None else print_lessons()
 
 
 def print_lessons() -> int:

@@ -1,5 +1,6 @@
 """`vgtui list`: everything that can be chosen, with a word on each."""
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ from engine.activations import ACTIVATIONS
 from engine.backend import select_backend
 from engine.config import BACKEND_NAMES
 from engine.datasets import BUILT_IN, load_dataset
+from engine.errors import UsageError, unknown_name
 from engine.initializers import INITIALIZERS
 from engine.optimizers import OPTIMIZERS
 from vgtui.presets import PRESETS
@@ -15,6 +17,19 @@ from vgtui.themes import load_palettes
 Rows = list[tuple[str, str]]
 LEAST_WIDTH = 17
 """Of the names, so that most sections have their remarks in one column."""
+
+DESCRIPTION = "What can be chosen."
+EXAMPLES = "example:\n  vgtui list activations"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("section", nargs="?", metavar="WHAT", help=", ".join(SECTIONS))
+
+
+def call(chosen: argparse.Namespace) -> int:
+    if chosen.section is not None and chosen.section not in SECTIONS:
+        raise UsageError("WHAT", unknown_name("", "section", chosen.section, SECTIONS).problem)
+    return print_choices(chosen.section)
 
 
 def _activations() -> Rows:

@@ -10,7 +10,7 @@ Advance: TypeAlias = Callable[[int], None]
 
 
 @contextmanager
-def showing_progress(total: int, unit: str, quiet: bool) -> Iterator[Advance]:
+def showing_progress(doing: str, total: int, unit: str, quiet: bool) -> Iterator[Advance]:
     """Show a bar with the time left, unless it is quiet, as where the results scroll by on the same terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda done: None
@@ -18,7 +18,7 @@ def showing_progress(total: int, unit: str, quiet: bool) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("training", total=total)
+        bar = progress.add_task(doing, total=total)
         yield lambda done: progress.update(bar, completed=done)

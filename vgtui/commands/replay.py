@@ -1,16 +1,39 @@
 """`vgtui replay`: a recording in the dashboard, or without a terminal its last frame as a report."""
 
+import argparse
 import asyncio
 import os
 import sys
 
 from engine.errors import UsageError
-from vgtui.commands.report import ReportWriter
+from vgtui.commands.text_report import ReportWriter
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.recordings.replay import STREAM, Replay
+from vgtui.screen_options import add_screen_options, no_screen, screen_of
 from vgtui.training.differences import settings_of
 
+DESCRIPTION = "Show a recording in the dashboard, or frames that come through a pipe."
+EXAMPLES = """\
+examples:
+  vgtui --record run.jsonl                                       record
+  vgtui replay run.jsonl                                         see it again
+  vgtui run --steps 5000 --every 10 --format jsonl | vgtui replay -
+  ssh gpu vgtui run --steps 5000 --every 10 --format jsonl | vgtui replay -
+
+keys: space pauses, < > change the speed, while paused ← → home end move in time."""
 KEYBOARD = "/dev/tty"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a recording, .gz too; - follows standard input")
+    add_screen_options(parser)
+
+
+def call(chosen: argparse.Namespace) -> int:
+    theme, fps = screen_of(chosen)
+    # keys come from the terminal itself where standard input is the stream; Textual draws on stderr
+    streams = (sys.stdout, sys.stderr) if chosen.file == STREAM else (sys.stdin, sys.stdout, sys.stderr)
+    return replay(chosen.file, theme, fps) if no_screen(*streams) is None else report(chosen.file)
 
 
 def replay(path: str, theme: str | None, fps: float) -> int:

@@ -1,25 +1,46 @@
 """`vgtui run`: the same training process as the dashboard's, written to a file or a pipe."""
 
+import argparse
 import asyncio
 import io
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import IO
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeVar
 
-from engine.errors import UsageError
+from engine.errors import UsageError, unknown_name
+from vgtui.arguments import add_run_options, check_least, settings_of, whole
 from vgtui.commands.progress import Advance, showing_progress
-from vgtui.commands.report import ReportWriter, TableWriter
+from vgtui.commands.text_report import ReportWriter, TableWriter
+from vgtui.commands.until import NAMES, Bound
 from vgtui.commands.writers import CsvWriter, FrameWriter, JsonLinesWriter
 from vgtui.recordings.frames import Event, Frame, Header
+from vgtui.training.checkpoint import About, read_about, refuse_others
 from vgtui.training.client import LiveRun
-from vgtui.training.protocol import Refused
+from vgtui.training.protocol import Refused, Save, Saved
 from vgtui.training.settings import RunSettings
 
+DESCRIPTION = "Train without a screen and write frames."
+EXAMPLES = """\
+examples:
+  vgtui run --steps 500                                     a table, then the report
+  vgtui run --steps 1000 --every 10 --output run.jsonl      every tenth step to a file
+  vgtui run --steps 200 --activation relu --format csv > relu.csv
+  vgtui run --steps 100 --format jsonl | tail -1 | jq .verdict.message
+  vgtui run --steps 2000 --batch-norm --until accuracy=0.95 || echo "it does not learn"
+  vgtui run --steps 100000 --output run.jsonl --checkpoint run.npz --resume
+                                                            stopped and called again, it goes on
+
+exit codes: 0; 1 a fault of the run; 2 wrong usage; 3 --until was not reached; 128 + n a signal."""
 FORMATS = ("table", "jsonl", "csv")
 REPORT_STEPS = 200
 FAULT_EXIT = 1
+UNMET_EXIT = 3
+STDOUT = "-"
 
 _WRITERS: dict[str, type[FrameWriter]] = {
     "table": TableWriter,
@@ -29,41 +50,185 @@ _WRITERS: dict[str, type[FrameWriter]] = {
 }
 
 
-def run(settings: RunSettings, steps: int, every: int, output: str, format_name: str) -> int:
-    """Train `steps` steps and write the frames at 0, every, 2·every … steps. Returns the exit code.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How far to train, with a frame each `every` steps, and a checkpoint each `save_every` where there is a file.
+
+    until: ends it sooner, at the first frame that meets all of them. resume: go on from the checkpoint, if it is there.
+    """
+
+    steps: int
+    every: int
+    until: tuple[Bound, ...] = ()
+    checkpoint: str | None = None
+    save_every: int = 0
+    resume: bool = False
+
+    def stops(self, begin: int) -> Iterator[int]:
+        """The steps at which there is something to do, from `begin` on."""
+        step = begin
+        yield step
+        while step < self.steps:
+            step = min(self.steps, *(step - step % each + each for each in (self.every, self.save_every) if each))
+            yield step
+
+    def shows(self, step: int) -> bool:
+        return step == self.steps or step % self.every == 0
+
+    def next_frame(self, step: int) -> int:
+        """The first step from this one on with a frame."""
+        return next(later for later in self.stops(step) if self.shows(later))
+
+    def saves(self, step: int) -> bool:
+        return bool(self.save_every) and (step == self.steps or step % self.save_every == 0)
+
+
+class _Fault(Exception):
+    """The training process is gone; the message says why."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--steps", type=whole, required=True, metavar="N", help="train N steps")
+    group.add_argument("--every", type=whole, metavar="K", help="a frame at the steps 0, K, 2K … N (default: N/10)")
+    group.add_argument(
+        "--output", "-o", default="-", metavar="FILE", help="where to; - is standard output (default: -)"
+    )
+    group.add_argument(
+        "--format", metavar="NAME", help=f"{', '.join(FORMATS)} (default: by the ending of FILE, else table)"
+    )
+    group = parser.add_argument_group("ending and going on")
+    group.add_argument(
+        "--until",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"end at the first frame with it, else exit with 3: {', '.join(NAMES)}; several: all of them",
+    )
+    group.add_argument("--checkpoint", metavar="FILE", help="keep the state of the run in this .npz")
+    group.add_argument("--checkpoint-every", type=whole, metavar="K", help="each K steps (default: N/10)")
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from --checkpoint where it is there, bit for bit as if never stopped",
+    )
+    add_run_options(parser)
+
+
+def call(chosen: argparse.Namespace) -> int:
+    check_least("steps", chosen.steps, 0)
+    check_least("every", chosen.every, 1)
+    check_least("checkpoint_every", chosen.checkpoint_every, 1)
+    for name in ("resume", "checkpoint_every"):
+        if getattr(chosen, name) and chosen.checkpoint is None:
+            raise UsageError(name.replace("_", "-"), "needs --checkpoint FILE, which says where")
+    name = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
+    if name not in FORMATS:
+        raise unknown_name("format", "format", name, FORMATS)
+    tenth = max(1, chosen.steps // 10)
+    plan = Plan(
+        steps=chosen.steps,
+        every=chosen.every or tenth,
+        until=tuple(Bound.of(text) for text in chosen.until),
+        checkpoint=chosen.checkpoint,
+        save_every=(chosen.checkpoint_every or tenth) if chosen.checkpoint else 0,
+        resume=chosen.resume,
+    )
+    return run(settings_of(chosen), plan, chosen.output, name)
+
+
+def run(settings: RunSettings, plan: Plan, output: str, format_name: str) -> int:
+    """Train as planned and write the frames. Returns the exit code.
 
     Raises UsageError for an output that cannot be written or settings that cannot be had.
     """
+    begun = _begun(settings, plan)
+    source = LiveRun(settings, validate=True, checkpoint=plan.checkpoint if begun else None)
     with (
-        _opened(output, format_name) as file,
-        showing_progress(steps, "steps", quiet=output == "-" and sys.stdout.isatty()) as advance,
+        _opened(output, format_name, begun) as sink,
+        showing_progress("training", plan.steps, "steps", quiet=output == STDOUT and sys.stdout.isatty()) as advance,
     ):
-        return asyncio.run(_run(settings, steps, every, _WRITERS[format_name](file), advance))
+        return asyncio.run(
+            _run(source, plan, begun.step if begun else 0, _WRITERS[format_name](sink.file), sink, advance)
+        )
 
 
-async def _run(settings: RunSettings, steps: int, every: int, writer: FrameWriter, advance: Advance) -> int:
-    source = LiveRun(settings, validate=True)
+def _begun(settings: RunSettings, plan: Plan) -> About | None:
+    """What there is to go on from, if that is wanted. Raises UsageError."""
+    if not (plan.resume and plan.checkpoint and Path(plan.checkpoint).exists()):
+        return None
+    about = read_about(plan.checkpoint)
+    refuse_others(plan.checkpoint, about, settings)
+    if about.step > plan.steps:
+        raise UsageError(
+            "steps", f"{plan.steps} is before step {about.step}, where {plan.checkpoint} is; it takes more"
+        )
+    return about
+
+
+@dataclass(frozen=True, slots=True)
+class _Sink:
+    """Where the frames go. begun: its beginning is there already, the header too."""
+
+    name: str
+    file: IO[str]
+    begun: bool
+
+    @property
+    def size(self) -> int:
+        """In bytes, all that was written; 0 where nobody can go back."""
+        return 0 if self.name == STDOUT else os.fstat(self.file.fileno()).st_size
+
+
+async def _run(source: LiveRun, plan: Plan, begin: int, writer: FrameWriter, sink: _Sink, advance: Advance) -> int:
     received = _cancel_on_signals()
+    frame: Frame | None = None
     try:
-        for target in [*range(0, steps, every), steps]:
-            source.train(until=target)
-            while not isinstance(answer := await source.next_answer(at=target), Frame):
-                match answer:
-                    case Header():
-                        writer.header(answer)
-                    case Refused():
-                        raise UsageError(answer.setting, answer.problem)
-                    case Event(kind="fault"):
-                        sys.stderr.write(f"vgtui: {answer.message}\n")
-                        return FAULT_EXIT
-            writer.frame(answer)
-            advance(answer.step)
+        for step in plan.stops(begin):
+            if plan.checkpoint and plan.saves(step) and step > begin:
+                # sent ahead of the training, and obeyed ahead of the frame: see training.worker
+                source.save(Save(plan.checkpoint, step, sink.name, sink.size))
+                source.train(until=step)
+                problem = (await _next(source, plan.next_frame(step), writer, sink, Saved)).problem
+                if problem:
+                    sys.stderr.write(f"vgtui: --checkpoint: {problem}; the training goes on\n")
+            if plan.shows(step):
+                source.train(until=step)
+                frame = await _next(source, step, writer, sink, Frame)
+                writer.frame(frame)
+                if plan.until and all(bound.is_met(frame) for bound in plan.until):
+                    break
+            advance(step)
         writer.close()
+    except _Fault as fault:
+        sys.stderr.write(f"vgtui: {fault}\n")
+        return FAULT_EXIT
     except asyncio.CancelledError:
         return 128 + received[0]
     finally:
         await source.close()
+    assert frame
+    short = [bound.shortfall(frame) for bound in plan.until if not bound.is_met(frame)]
+    if short:
+        sys.stderr.write(f"vgtui: --until: after {frame.step} steps {' and '.join(short)}\n")
+        return UNMET_EXIT
     return 0
+
+
+Wanted = TypeVar("Wanted", Frame, Saved)
+
+
+async def _next(source: LiveRun, at: int, writer: FrameWriter, sink: _Sink, wanted: type[Wanted]) -> Wanted:
+    """The next answer of this kind; the frame that is asked for meanwhile is that of step `at`."""
+    while not isinstance(answer := await source.next_answer(at), wanted):
+        match answer:
+            case Header():
+                writer.header(answer, sink.begun)
+            case Refused():
+                raise UsageError(answer.setting, answer.problem)
+            case Event(kind="fault"):
+                raise _Fault(answer.message)
+    return answer
 
 
 def _cancel_on_signals() -> list[int]:
@@ -82,16 +247,27 @@ def _cancel_on_signals() -> list[int]:
 
 
 @contextmanager
-def _opened(output: str, format_name: str) -> Iterator[IO[str]]:
-    if output == "-":
+def _opened(output: str, format_name: str, begun: About | None) -> Iterator[_Sink]:
+    """The output; where a checkpoint of a run into this file is gone on from, cut to what was there by then."""
+    if output == STDOUT:
         if format_name in ("jsonl", "csv") and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # a file format, whatever the locale
-        yield sys.stdout
+        yield _Sink(output, sys.stdout, begun=False)
         sys.stdout.flush()
         return
+    goes_on = begun is not None and begun.output == output and Path(output).exists()
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(open(output, "w", encoding="utf-8", newline="\n"))
+            file = stack.enter_context(open(output, "a" if goes_on else "w", encoding="utf-8", newline="\n"))
         except OSError as error:
             raise UsageError("output", f"{output} cannot be written: {error.strerror}") from error
-        yield file
+        if begun and goes_on:
+            there = os.fstat(file.fileno()).st_size
+            if there < begun.output_bytes:
+                raise UsageError(
+                    "output",
+                    f"{output} has {there} bytes, and had {begun.output_bytes} when the checkpoint was written; "
+                    "name a new file for the frames from there on",
+                )
+            os.ftruncate(file.fileno(), begun.output_bytes)
+        yield _Sink(output, file, goes_on)

@@ -12,7 +12,8 @@ class FrameWriter(Protocol):
 
     def __init__(self, file: IO[str]) -> None: ...
 
-    def header(self, header: Header) -> None: ...
+    def header(self, header: Header, begun: bool = False) -> None:
+        """begun: the file has its beginning already, so nothing is written."""
 
     def frame(self, frame: Frame) -> None: ...
 
@@ -26,8 +27,9 @@ class JsonLinesWriter:
     def __init__(self, file: IO[str]) -> None:
         self._file = file
 
-    def header(self, header: Header) -> None:
-        self._write(header)
+    def header(self, header: Header, begun: bool = False) -> None:
+        if not begun:
+            self._write(header)
 
     def frame(self, frame: Frame) -> None:
         self._write(frame)
@@ -50,9 +52,10 @@ class CsvWriter:
         self._rows = csv.writer(file, lineterminator="\n")
         self._header: Header | None = None
 
-    def header(self, header: Header) -> None:
+    def header(self, header: Header, begun: bool = False) -> None:
         self._header = header
-        self._rows.writerow([*self.RUN_FIELDS, "verdict", "layer", "fan_in", "fan_out", *LAYER_FIELDS])
+        if not begun:
+            self._rows.writerow([*self.RUN_FIELDS, "verdict", "layer", "fan_in", "fan_out", *LAYER_FIELDS])
 
     def frame(self, frame: Frame) -> None:
         assert self._header

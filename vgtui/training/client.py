@@ -17,6 +17,7 @@ from vgtui.training.protocol import (
     Pull,
     Refused,
     Restart,
+    Save,
     ShareCores,
     StepOnce,
     Train,
@@ -34,11 +35,13 @@ PATIENCE_SECONDS = 0.5
 class LiveRun:
     """Trains in a process of its own. `threads`, the backend and everything else follow from the settings.
 
-    validate: every frame with the whole validation part, rather than as often as a screen needs it.
+    validate: every frame with the whole validation part, rather than as often as a screen needs it. checkpoint: where
+    to go on, a file that was saved with the same settings.
     """
 
-    def __init__(self, settings: RunSettings, *, validate: bool = False) -> None:
+    def __init__(self, settings: RunSettings, *, validate: bool = False, checkpoint: str | None = None) -> None:
         self._settings = settings
+        self._checkpoint = checkpoint
         self._validate = validate
         self._at = 0
         self._among = 1
@@ -113,6 +116,10 @@ class LiveRun:
     def try_changes(self) -> None:
         self._send(TryChanges())
 
+    def save(self, command: Save) -> None:
+        """Have a checkpoint written; Saved is the answer."""
+        self._send(command)
+
     async def close(self) -> None:
         worker, self._worker = self._worker, None
         if worker:
@@ -126,7 +133,7 @@ class LiveRun:
             self._left = True
             self.share_cores(self._among)
             # asked before trained, so that the first frame is the network at initialization
-            self._send(Restart(self._settings))
+            self._send(Restart(self._settings, self._checkpoint))
             self.ask(self._at)
             self._send(self._train)
         return self._worker

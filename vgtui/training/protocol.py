@@ -15,9 +15,13 @@ from vgtui.training.settings import RunSettings
 
 
 class Restart(msgspec.Struct, frozen=True, tag_field="type", tag="restart"):
-    """Begin a run at step 0 with these settings; it is answered with a Header, or Refused and the old run goes on."""
+    """Begin a run with these settings; it is answered with a Header, or Refused and the old run goes on.
+
+    At step 0, or where a checkpoint of the same settings was saved.
+    """
 
     settings: RunSettings
+    checkpoint: str | None = None
 
 
 class Train(msgspec.Struct, frozen=True, tag_field="type", tag="train"):
@@ -38,6 +42,18 @@ class Pull(msgspec.Struct, frozen=True, tag_field="type", tag="pull"):
 
     at: int = 0
     validate: bool = False
+
+
+class Save(msgspec.Struct, frozen=True, tag_field="type", tag="save"):
+    """Write a checkpoint at the first step boundary from `at` on, before its frame; it is answered with Saved.
+
+    output, output_bytes: where the frames go, and how much of it there is by then; the checkpoint keeps them.
+    """
+
+    path: str
+    at: int
+    output: str
+    output_bytes: int
 
 
 class ShareCores(msgspec.Struct, frozen=True, tag_field="type", tag="share"):
@@ -66,6 +82,13 @@ class Inspected(msgspec.Struct, frozen=True, tag_field="type", tag="inspected"):
     inspection: Inspection
 
 
+class Saved(msgspec.Struct, frozen=True, tag_field="type", tag="saved"):
+    """A checkpoint at a step; with a problem, why it could not be written, and an older one stays as it is."""
+
+    step: int
+    problem: str | None
+
+
 class Tried(msgspec.Struct, frozen=True, tag_field="type", tag="tried"):
     """One single change, the `number`th of `total`."""
 
@@ -81,8 +104,8 @@ class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
     problem: str
 
 
-Command: TypeAlias = Restart | Train | StepOnce | Pull | Inspect | TryChanges | ShareCores
-Answer: TypeAlias = Line | Refused | Inspected | Tried
+Command: TypeAlias = Restart | Train | StepOnce | Pull | Save | Inspect | TryChanges | ShareCores
+Answer: TypeAlias = Line | Refused | Inspected | Tried | Saved
 
 answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer, dec_hook=decode_other)
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

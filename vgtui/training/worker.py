@@ -7,19 +7,11 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 
-from engine.backend import Backend, select_backend
 from engine.changes import single_changes
-from engine.datasets import Dataset, load_dataset
-from engine.diagnosis import PERSISTENCE, diagnose
 from engine.errors import UsageError
 from engine.probe import probe
-from engine.telemetry import LayerMeasurements, Measurement
-from engine.threads import limit_threads, threads_for
-from engine.trainer import Trainer
-from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
 from vgtui.training.protocol import (
     Command,
     CommandChannel,
@@ -29,18 +21,16 @@ from vgtui.training.protocol import (
     Pull,
     Refused,
     Restart,
+    Save,
+    Saved,
     ShareCores,
     StepOnce,
     Train,
     Tried,
     TryChanges,
 )
+from vgtui.training.run import Run
 from vgtui.training.settings import RunSettings
-
-VALIDATION_SECONDS = 1.0
-"""While frames come at a screen's pace, the whole validation part is evaluated at most this often."""
-RATE_SECONDS = 0.5
-"""The span over which steps a second are counted."""
 
 
 def main() -> None:
@@ -57,9 +47,10 @@ class Worker:
 
     def __init__(self, channel: CommandChannel) -> None:
         self._channel = channel
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._until: int | None = 0
         self._pull: Pull | None = None
+        self._save: Save | None = None
         self._among = 1
         self._trials: Iterator[Tried] = iter(())
         self._trying = False
@@ -70,11 +61,11 @@ class Worker:
             for command in _with_last_restart_alone(self._receive()):
                 self._obey(command)
             if self._run is not None:
-                self._answer(self._run)
+                self._settle(self._run)
                 self._try_one()
                 if self._may_step(self._run):
                     self._run.trainer.step()
-                    self._answer(self._run)
+                    self._settle(self._run)
 
     def _receive(self) -> list[Command]:
         """What has come; where nothing can be trained, wait for it, off the clock that counts steps a second."""
@@ -87,7 +78,7 @@ class Worker:
             run.idle_seconds += time.perf_counter() - began
         return commands
 
-    def _may_step(self, run: "_Run") -> bool:
+    def _may_step(self, run: Run) -> bool:
         if run.shown_step is None and self._pull is None:
             return False  # its first frame is its initialization, so it waits until somebody asks
         return self._until is None or run.trainer.step_count < self._until
@@ -99,8 +90,10 @@ class Worker:
             case TryChanges():
                 self._trying = self._run is not None
                 self._trials = _trials(self._run) if self._run else iter(())
-            case Restart(settings):
-                self._restart(settings)
+            case Restart(settings, checkpoint):
+                self._restart(settings, checkpoint)
+            case Save():
+                self._save = command
             case Train(until):
                 self._until = until
             case StepOnce():
@@ -112,9 +105,12 @@ class Worker:
                 if self._run:
                     self._run.limit_threads(among)
 
-    def _restart(self, settings: RunSettings) -> None:
+    def _restart(self, settings: RunSettings, checkpoint: str | None) -> None:
         try:
-            self._run = _Run(settings, self._run, self._among)
+            run = Run(settings, self._run, self._among)
+            if checkpoint is not None:
+                run.resume(checkpoint)
+            self._run = run
             self._trying = False
         except UsageError as error:
             self._channel.send(Refused(error.setting, error.problem))
@@ -139,7 +135,14 @@ class Worker:
             else:
                 self._channel.send(tried)
 
-    def _answer(self, run: "_Run") -> None:
+    def _settle(self, run: Run) -> None:
+        """Do what is due at this step boundary; a checkpoint first, so that a resumed run measures this step too."""
+        if self._save is not None and run.trainer.step_count >= self._save.at:
+            save, self._save = self._save, None
+            self._channel.send(Saved(run.trainer.step_count, run.save(save.path, save.output, save.output_bytes)))
+        self._answer(run)
+
+    def _answer(self, run: Run) -> None:
         """Send the frame that was asked for, if it is due: a waiting run shows each of its steps once."""
         if self._pull is None or run.trainer.step_count < self._pull.at or run.shown_step == run.trainer.step_count:
             return
@@ -154,87 +157,11 @@ def _with_last_restart_alone(commands: list[Command]) -> list[Command]:
     return [command for place, command in enumerate(commands) if place >= last or not isinstance(command, Restart)]
 
 
-def _trials(run: "_Run") -> Iterator[Tried]:
+def _trials(run: Run) -> Iterator[Tried]:
     network = run.settings.network
     total = len(list(single_changes(network)))
     for number, result in enumerate(probe(network, run.settings.training, run.dataset, run.backend), start=1):
         yield Tried(number, total, result)
-
-
-class _Run:
-    """A trainer with what is remembered between its frames."""
-
-    def __init__(self, settings: RunSettings, previous: "_Run | None", among: int) -> None:
-        self.settings = settings
-        network, training = settings.network, settings.training
-        self.backend: Backend
-        self.dataset: Dataset
-        if previous and previous.settings.backend == settings.backend:
-            self.backend = previous.backend
-        else:
-            self.backend = select_backend(settings.backend)
-        if previous and previous.settings.dataset == settings.dataset:
-            self.dataset = previous.dataset
-        else:
-            self.dataset = load_dataset(settings.dataset)
-        self.limit_threads(among)
-        self.trainer = Trainer(network, training, self.dataset, self.backend)
-        self.shown_step: int | None = None
-        self._recent: deque[LayerMeasurements] = deque(maxlen=PERSISTENCE)
-        self._validation_accuracy = float("nan")
-        self._validated_at = float("-inf")
-        self.idle_seconds = 0.0
-        self._rate = 0.0
-        self._counted_from = time.perf_counter()
-        self._counted_steps = 0
-
-    def limit_threads(self, among: int) -> None:
-        """Take as many threads as the user says or the rule gives, of which `among` runs get a part each."""
-        rule = threads_for(self.settings.network, self.settings.training)
-        limit_threads(self.settings.threads or max(1, rule // among))
-
-    def header(self) -> Header:
-        return Header(
-            backend=BackendInfo(
-                self.backend.name, self.backend.device, self.settings.network.dtype, self.backend.fallback_reason
-            ),
-            network=self.settings.network,
-            training=self.settings.training,
-            dataset=DatasetInfo(self.dataset.name, self.dataset.samples, self.dataset.features, self.dataset.classes),
-            layers=tuple(LayerInfo(s.name, s.fan_in, s.fan_out) for s in self.trainer.network.shapes),
-        )
-
-    def frame(self, always_validate: bool) -> Frame:
-        now = time.perf_counter()
-        validate = always_validate or now - self._validated_at >= VALIDATION_SECONDS
-        measurement = self.trainer.measure(validate)
-        if validate:
-            self._validated_at = now
-            self._validation_accuracy = measurement.validation_accuracy
-        self.shown_step = measurement.step
-        self._recent.append(measurement.layers)
-        return self._as_frame(measurement)
-
-    def _as_frame(self, measurement: Measurement) -> Frame:
-        return Frame(
-            step=measurement.step,
-            epoch=measurement.epoch,
-            loss=Number(measurement.loss),
-            accuracy=Number(measurement.accuracy),
-            validation_accuracy=Number(self._validation_accuracy),
-            steps_per_second=self._steps_per_second(),
-            layers=measurement.layers,
-            verdict=diagnose(self.settings.network, self.settings.training, self._recent),
-        )
-
-    def _steps_per_second(self) -> float:
-        now = time.perf_counter()
-        elapsed = now - self._counted_from - self.idle_seconds
-        steps = self.trainer.step_count - self._counted_steps
-        if steps and (elapsed >= RATE_SECONDS or self._rate == 0):
-            self._rate = steps / elapsed
-            self._counted_from, self._counted_steps, self.idle_seconds = now, self.trainer.step_count, 0.0
-        return self._rate
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""What the parsers of all commands share: their errors, the options of a run, and the settings that these make."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from engine.errors import UsageError
+from vgtui.defaults import read_defaults
+from vgtui.options import OPTIONS, Option, settings_from
+from vgtui.training.settings import RunSettings
+
+USAGE_EXIT = 2
+METAVARS = {"name": "NAME", "whole": "N", "number": "X"}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one sentence and exit code 2."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_EXIT, f"{self.prog}: {message.removeprefix('argument ')} (see {self.prog} --help)\n")
+
+
+def whole(text: str) -> int:
+    """A type for argparse."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no whole number') from None
+
+
+def number(text: str) -> float:
+    """A type for argparse."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no number') from None
+
+
+def check_least(setting: str, value: int | None, least: int) -> None:
+    """Raises UsageError for a whole number that is too small."""
+    if value is not None and value < least:
+        raise UsageError(setting, f"{value} is out of range; it takes a whole number from {least}")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options that define a run: what settings_of reads."""
+    group = parser.add_argument_group("network and training")
+    group.add_argument("--preset", metavar="NAME", help="begin with a configuration from a paper: vgtui list presets")
+    for option in OPTIONS:
+        add_option(group, option)
+
+
+def add_option(group: "argparse._ArgumentGroup | argparse.ArgumentParser", option: Option) -> None:
+    """One option of the tables. What is not given is not in the namespace: value_of has the default."""
+    if option.kind == "switch":
+        group.add_argument(
+            option.flag,
+            dest=option.field,
+            action=argparse.BooleanOptionalAction,
+            default=argparse.SUPPRESS,
+            help=f"{option.help} (default: {option.show(option.default)})",
+        )
+        return
+    choices = f": {', '.join(option.choices)}" if option.choices else ""
+    action = group.add_argument(
+        option.flag,
+        dest=option.field,
+        type=_typed(option),
+        default=argparse.SUPPRESS,
+        metavar=METAVARS[option.kind],
+        help=f"{option.help}{choices} (default: {option.show(option.default)})",
+    )
+    if option.choices:
+        action.completer = lambda **_: option.choices  # type: ignore[attr-defined]  # where argcomplete looks
+
+
+def _typed(option: Option) -> Callable[[str], Any]:
+    """The option's parser, with its errors in argparse's own class."""
+
+    def parse(text: str) -> Any:
+        try:
+            return option.parse(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(error.problem) from None
+
+    return parse
+
+
+def value_of(chosen: argparse.Namespace, field: str) -> Any:
+    """An option as it was given, or as the environment, the settings file or vgtui itself has it. Raises UsageError."""
+    return getattr(chosen, field) if hasattr(chosen, field) else read_defaults()[field].value
+
+
+def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a run that the command line itself says, its preset among them. Raises UsageError."""
+    preset: Mapping[str, Any] = {}
+    if chosen.preset is not None:
+        from vgtui.presets import find_preset
+
+        preset = find_preset(chosen.preset).settings
+    return {**preset, **{o.field: getattr(chosen, o.field) for o in OPTIONS if hasattr(chosen, o.field)}}
+
+
+def settings_of(chosen: argparse.Namespace, **changes: Any) -> RunSettings:
+    """The settings of parsed options; `changes` are defaults of the command's own. Raises UsageError."""
+    given, defaults = given_of(chosen), read_defaults()
+    standing = {
+        o.field: changes[o.field] if o.field in changes and defaults[o.field].is_built_in else defaults[o.field].value
+        for o in OPTIONS
+    }
+    try:
+        return settings_from({**standing, **given})
+    except UsageError as error:
+        if error.setting in standing and error.setting not in given:
+            raise defaults[error.setting].blamed(error.problem) from None
+        raise

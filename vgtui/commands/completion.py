@@ -1,0 +1,47 @@
+"""`vgtui completion`: what a shell needs to complete vgtui's words, by argcomplete."""
+
+import argparse
+import os
+import sys
+
+SHELLS = ("bash", "zsh", "fish")
+DESCRIPTION = "Print what a shell needs to complete the words of vgtui."
+EXAMPLES = """\
+examples:
+  vgtui completion bash >> ~/.bashrc
+  vgtui completion zsh >> ~/.zshrc
+  vgtui completion fish > ~/.config/fish/completions/vgtui.fish"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+
+
+def call(chosen: argparse.Namespace) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    sys.stdout.write(shellcode(["vgtui"], shell=chosen.shell).strip() + "\n")
+    return 0
+
+
+def complete() -> None:
+    """Answer the shell that asks, and leave; return where it did not ask properly."""
+    import argcomplete
+
+    argcomplete.autocomplete(_parser(os.environ.get("COMP_LINE", "").split()))
+
+
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    """All commands by name, and the options of the one that is on the line, so that no other need be imported."""
+    from vgtui.cli import COMMANDS, add_dashboard_options, find_command
+
+    parser = argparse.ArgumentParser(prog="vgtui")
+    chosen = words[1] if len(words) > 1 else ""
+    if chosen not in COMMANDS:
+        add_dashboard_options(parser)
+    commands = parser.add_subparsers()
+    for name, description in COMMANDS.items():
+        command = commands.add_parser(name, help=description)
+        if name == chosen:
+            find_command(name).add_arguments(command)
+    return parser

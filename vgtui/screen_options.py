@@ -1,0 +1,35 @@
+"""The options of everything that is shown in the dashboard, and whether there can be one."""
+
+import argparse
+from typing import TextIO
+
+from engine.errors import UsageError
+from vgtui.arguments import add_option, value_of
+from vgtui.options import option_of
+from vgtui.terminal import is_dumb
+
+
+def add_screen_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    screen = parser.add_argument_group("screen")
+    for field in ("theme", "fps"):
+        add_option(screen, option_of(field))
+    return screen
+
+
+def screen_of(chosen: argparse.Namespace) -> tuple[str | None, float]:
+    """The theme, None for that of the last time, and the most pictures a second. Raises UsageError."""
+    theme, fps = value_of(chosen, "theme"), value_of(chosen, "fps")
+    if not 0.1 <= fps <= 60:
+        raise UsageError("fps", f"{fps:g} is out of range; it takes a number from 0.1 to 60")
+    if theme is not None:
+        from vgtui.themes import find_palette
+
+        find_palette(theme)
+    return theme, fps
+
+
+def no_screen(*streams: TextIO) -> str | None:
+    """Why there can be no dashboard on these, if there cannot."""
+    if is_dumb():
+        return "TERM=dumb cannot show a dashboard"
+    return None if all(stream.isatty() for stream in streams) else "no terminal"

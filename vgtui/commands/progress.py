@@ -10,15 +10,32 @@ Advance: TypeAlias = Callable[[int], None]
 
 
 @contextmanager
-def showing_progress(doing: str, total: int, unit: str, quiet: bool) -> Iterator[Advance]:
-    """Show a bar with the time left, unless it is quiet, as where the results scroll by on the same terminal."""
+def showing_progress(doing: str, total: int, unit: str, quiet: bool, done: int = 0) -> Iterator[Advance]:
+    """Show a bar with the rate and the time left, unless it is quiet, as where results scroll by on the same terminal.
+
+    done: how far it is already.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda done: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
 
-    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.3g}/s" if task.speed else "")
+
+    counted = (MofNCompleteColumn(), TextColumn(unit), RateColumn(), TimeRemainingColumn())
+    columns = (TextColumn(doing), BarColumn(), *counted)
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task(doing, total=total)
+        bar = progress.add_task(doing, total=total, completed=done)
         yield lambda done: progress.update(bar, completed=done)

@@ -1,0 +1,153 @@
+"""`vgtui sweep`: a grid of runs on the cores of a machine or a cluster, a row each, gone on with where it stopped."""
+
+import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vgtui.arguments import add_option, add_run_options, check_least, settings_of, value_of, whole
+from vgtui.commands.plot import add_chart_options, names_of, print_table
+from vgtui.commands.progress import showing_progress
+from vgtui.commands.run import FAULT_EXIT, STDOUT
+from vgtui.options import option_of
+from vgtui.recordings.frames import encode_line
+from vgtui.sweeps.collect import CrewLostError, rows_of
+from vgtui.sweeps.crew import cluster_crew, local_crew
+from vgtui.sweeps.grid import Sweep, make_sweep
+from vgtui.sweeps.rows import Row, SweepFile
+from vgtui.sweeps.table import find_metric, make_table
+
+DESCRIPTION = "Train every combination of some options' values, a row each, and show what came of it."
+EXAMPLES = """\
+examples:
+  vgtui sweep --vary width=16,32,64 --steps 200
+  vgtui sweep --vary activation=sigmoid,tanh,relu --vary init=xavier_normal,he_normal --seeds 5 --steps 500 -o a.jsonl
+  vgtui sweep --vary lr=1e-4:1:9:log --vary hidden_layers=5:50:10 --activation tanh --steps 300 --output lr.jsonl
+  vgtui plot lr.jsonl --metric gradient_ratio_start
+  vgtui sweep … --output big.jsonl --scheduler tcp://host:8786      on a Dask cluster
+
+NAME is an option of vgtui run. A range has both its ends; :log spaces it evenly by logarithms. Called again with the
+same --output, a sweep goes on where it stopped. Each run has one thread of BLAS, unless --threads says more."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sweep")
+    group.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="NAME=VALUES",
+        help="values v1,v2,… or a range start:stop:count[:log]; several: every combination",
+    )
+    group.add_argument("--seeds", type=whole, default=1, metavar="N", help="run each with N seeds (default: 1)")
+    group.add_argument("--steps", type=whole, required=True, metavar="N", help="train each N steps")
+    group.add_argument("--output", "-o", metavar="FILE", help="keep the rows in FILE, as JSON Lines; - prints them")
+    for field in ("jobs", "scheduler"):
+        add_option(group, option_of(field))
+    add_chart_options(group)
+    add_run_options(parser)
+
+
+def call(chosen: argparse.Namespace) -> int:
+    check_least("seeds", chosen.seeds, 1)
+    check_least("steps", chosen.steps, 0)
+    jobs, scheduler = value_of(chosen, "jobs"), value_of(chosen, "scheduler")
+    check_least("jobs", jobs, 1)
+    metric, by = find_metric(chosen.metric), names_of(chosen)
+    sweep = make_sweep(settings_of(chosen, threads=1), chosen.vary, chosen.seeds, chosen.steps)
+    make_table(sweep, [], metric, by)  # so that a wrong name is told before anything is computed
+    with _opened(chosen.output, sweep) as store:
+        code = _compute(sweep, store, jobs, scheduler)
+    if chosen.output != STDOUT and store.rows:
+        print_table(make_table(sweep, list(store.rows.values()), metric, by), value_of(chosen, "theme"))
+    return code
+
+
+class _Store:
+    """The rows that there are, and where they are kept, if they are."""
+
+    def __init__(self, file: SweepFile | None, prints: bool) -> None:
+        self.rows = dict(file.done) if file else {}
+        self.file = file
+        self.prints = prints
+        self.name = file.path if file else STDOUT
+
+    def take(self, row: Row) -> None:
+        """Raises OSError where the disk takes no more."""
+        if self.file:
+            self.file.append(row)
+        elif self.prints:
+            sys.stdout.write(encode_line(row).decode())
+            sys.stdout.flush()
+        self.rows[row.number] = row
+
+
+@contextmanager
+def _opened(output: str | None, sweep: Sweep) -> Iterator[_Store]:
+    if output in (None, STDOUT):
+        if output:
+            sys.stdout.write(encode_line(sweep).decode())
+        yield _Store(None, prints=bool(output))
+        return
+    assert output
+    with SweepFile(output, sweep) as file:
+        yield _Store(file, prints=False)
+
+
+class _Stopped(BaseException):
+    """A signal that ends the program came."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | None) -> int:
+    """Compute what is missing. Returns the exit code."""
+    missing = (point for point in sweep.points() if point.number not in store.rows)
+    quiet = store.prints and sys.stdout.isatty()
+    code, problem = 0, ""
+    try:
+        with (
+            _stopping_on_signals(),
+            showing_progress(
+                "training", sweep.size, "runs", quiet=store.prints and sys.stdout.isatty(), done=len(store.rows)
+            ) as advance,
+            cluster_crew(scheduler) if scheduler else local_crew(jobs) as crew,
+            contextlib.closing(rows_of(missing, crew)) as rows,
+        ):
+            for row in rows:
+                store.take(row)
+                advance(len(store.rows))
+    except _Stopped as stopped:
+        code = 128 + stopped.number
+    except CrewLostError as error:
+        code, problem = FAULT_EXIT, f"--scheduler: {error}"
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        code, problem = FAULT_EXIT, f"--output: {store.name} cannot be written: {error.strerror}"
+    if code:
+        sys.stderr.write(f"vgtui: {problem}{'; ' * bool(problem)}{_how_to_go_on(sweep, store)}\n")
+    return code
+
+
+def _how_to_go_on(sweep: Sweep, store: _Store) -> str:
+    there = f"{len(store.rows)} of {sweep.size} runs are"
+    if store.file:
+        return f"{there} in {store.name}; the same command goes on from there"
+    return f"{there} done; with --output FILE, the same command would go on from there"
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[None]:
+    def stop(number: int, _: object) -> None:
+        raise _Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,89 @@
+"""Handing out the points of a sweep and gathering their rows, whatever becomes of those who compute."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+
+from vgtui.sweeps.crew import Crew
+from vgtui.sweeps.grid import Point
+from vgtui.sweeps.job import failed, measure
+from vgtui.sweeps.rows import Row
+
+KILLED = "the process that trained it was killed, twice; it may take more memory than there is"
+
+
+class CrewLostError(Exception):
+    """Nobody is left who could compute."""
+
+
+def rows_of(points: Iterable[Point], crew: Crew, job: Callable[[Point], Row] = measure) -> Generator[Row, None, None]:
+    """The rows as they come, one a point. Raises CrewLostError.
+
+    A process pool breaks as a whole when one of its processes dies, and does not tell which: what was being computed is
+    then computed again, one at a time, so that the point that kills its process is known, and is a row with its reason.
+    """
+    office = _Office(points, crew, job)
+    try:
+        while office.hand_out():
+            yield from office.gather()
+    finally:
+        office.close()
+
+
+class _Office:
+    """running: what is being computed. suspects: what was, when a pool broke. again: numbers of all that ever were."""
+
+    def __init__(self, points: Iterable[Point], crew: Crew, job: Callable[[Point], Row]) -> None:
+        self._waiting = iter(points)
+        self._crew = crew
+        self._job = job
+        self._executor = crew.open()
+        self._running: dict[Future[Row], Point] = {}
+        self._suspects: deque[Point] = deque()
+        self._again: set[int] = set()
+
+    def hand_out(self) -> bool:
+        """Give out as much as is good; whether anything is being computed."""
+        while len(self._running) < (1 if self._suspects else self._crew.width):
+            point = self._suspects.popleft() if self._suspects else next(self._waiting, None)
+            if point is None:
+                break
+            try:
+                self._running[self._executor.submit(self._job, point)] = point
+            except BrokenExecutor:
+                self._suspects.appendleft(point)
+                if self._running:
+                    break  # they are broken too, and will say so
+                self._open_another()
+        return bool(self._running)
+
+    def gather(self) -> Iterator[Row]:
+        """Wait, and give the rows that have come."""
+        alone = len(self._running) == 1
+        broken = []
+        for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+            point = self._running.pop(future)
+            try:
+                yield future.result()
+            except BrokenExecutor:
+                broken.append(point)
+            except CancelledError as error:
+                raise CrewLostError("the scheduler is gone") from error
+            except Exception as error:
+                yield failed(point, f"{type(error).__name__}: {error}")
+        if broken:
+            if alone and broken[0].number in self._again:
+                yield failed(broken.pop(), KILLED)
+            self._suspects.extend([*broken, *self._running.values()])
+            self._again.update(point.number for point in self._suspects)
+            self._running.clear()
+            self._open_another()
+
+    def close(self) -> None:
+        for future in self._running:
+            future.cancel()
+        self._executor.shutdown(wait=False)
+
+    def _open_another(self) -> None:
+        self._executor.shutdown(wait=False)
+        self._executor = self._crew.open()

@@ -1,0 +1,104 @@
+"""Who computes: the processes of this machine or a Dask cluster, both behind the standard library's Executor."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any
+
+import vgtui
+from engine.errors import UsageError
+
+AHEAD = 2
+"""Runs that are handed out at a time, for each that can be computed, so that none waits for us."""
+CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """An executor of so many runs at a time, and how one is opened; again, when it is broken."""
+
+    open: Callable[[], Executor]
+    width: int
+
+
+@contextmanager
+def local_crew(jobs: int | None) -> Iterator[Crew]:
+    """Processes of this machine, one for each core that we may use where no number is given; none outlives us."""
+    count = jobs or _cores()
+
+    def start() -> Executor:
+        return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
+
+    try:
+        yield Crew(start, AHEAD * count)
+    finally:
+        # what they are at would be waited for when we leave
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin() -> None:
+    """In a new process: ctrl+c is its parent's to answer, and it leaves when that is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
+
+
+def _leave_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def cluster_crew(address: str) -> Iterator[Crew]:
+    """The workers of a Dask scheduler. Raises UsageError where it does not answer, or they cannot compute for us."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UsageError("scheduler", "needs Dask: pip install 'vgtui[cluster]'") from error
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        client: Any = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            "scheduler", f"{address} does not answer ({reason}); begin one with: dask scheduler"
+        ) from error
+    try:
+        _check_workers(client.run, address)
+        threads = sum(client.ncores().values())
+        yield Crew(client.get_executor, AHEAD * max(threads, 1))
+    finally:
+        with suppress(Exception):
+            client.close(timeout=CONNECT_SECONDS)
+
+
+def _check_workers(run: Callable[[Callable[[], str]], dict[str, str]], address: str) -> None:
+    try:
+        versions = run(_version)
+    except Exception as error:
+        raise UsageError(
+            "scheduler", f"the workers of {address} cannot compute for vgtui: {error}; install it where they run"
+        ) from error
+    other = {worker: version for worker, version in versions.items() if version != vgtui.__version__}
+    if other:
+        worker, version = next(iter(other.items()))
+        problem = f"{worker} has vgtui {version}, and this is {vgtui.__version__}; install one of the two"
+        raise UsageError("scheduler", problem)
+
+
+def _version() -> str:
+    return vgtui.__version__

@@ -1,0 +1,133 @@
+"""What a sweep is: a base configuration, the options that vary, how many seeds, and how long each run is."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from engine.errors import UsageError, unknown_name
+from vgtui.options import OPTIONS, Option, option_of, settings_from, values_of
+from vgtui.training.settings import RunSettings
+
+FORMAT = "vgtui-sweep"
+VERSION = 1
+MOST_POINTS = 1_000_000
+SIGNIFICANT = 12
+"""Digits of a value from a range, so that 1.1 is not 1.1000000000000001."""
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """An option that varies, by its field, and the values that it takes, in their order."""
+
+    field: str
+    values: tuple[bool | int | float | str | None, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "Axis":
+        """The axis that NAME=v1,v2,… or NAME=start:stop:count[:log] means. Raises UsageError."""
+        name, equals, words = text.partition("=")
+        option = _option(name)
+        if not equals or not words:
+            raise UsageError("vary", f'"{text}" has no values, as in {name}=v1,v2,… or {name}=start:stop:count[:log]')
+        try:
+            values = _range(option, words) if _is_range(option, words) else [option.parse(w) for w in words.split(",")]
+            for value in values:
+                settings_from({option.field: value})
+        except UsageError as error:
+            raise UsageError("vary", f"{name}: {error.problem}") from error
+        return cls(option.field, tuple(dict.fromkeys(values)))
+
+    @property
+    def name(self) -> str:
+        return option_of(self.field).name
+
+
+class Sweep(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
+    """All that defines a sweep, and the first line of its file. Every point is trained `steps` steps with each seed."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    settings: RunSettings
+    vary: tuple[Axis, ...]
+    seeds: int
+    steps: int
+
+    @property
+    def size(self) -> int:
+        """How many runs there are."""
+        return math.prod(len(axis.values) for axis in self.vary) * self.seeds
+
+    def points(self) -> Iterator["Point"]:
+        """Every run, the last axis changing fastest, and its seeds together."""
+        base = values_of(self.settings)
+        grid = itertools.product(*(axis.values for axis in self.vary))
+        runs = itertools.product(grid, range(self.seeds))
+        for number, (values, more) in enumerate(runs):
+            point = {**base, **{axis.field: value for axis, value in zip(self.vary, values, strict=True)}}
+            yield Point(number, {**point, "seed": point["seed"] + more}, self.steps)
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One run of a sweep: its number, every field of its settings, and how long it is."""
+
+    number: int
+    values: dict[str, Any]
+    steps: int
+
+
+def make_sweep(settings: RunSettings, vary: list[str], seeds: int, steps: int) -> Sweep:
+    """The sweep that the options mean. Raises UsageError."""
+    axes = tuple(Axis.of(text) for text in vary)
+    fields = [axis.field for axis in axes]
+    for axis in axes:
+        if fields.count(axis.field) > 1:
+            raise UsageError("vary", f"{axis.name} varies twice; name each option once, with all its values")
+    if "seed" in fields and seeds > 1:
+        raise UsageError("seeds", "varies the seed, as --vary seed does; take one of the two")
+    sweep = Sweep(settings=_whole_path(settings), vary=axes, seeds=seeds, steps=steps)
+    if sweep.size > MOST_POINTS:
+        raise UsageError("vary", f"all together are {sweep.size} runs; the most is {MOST_POINTS}")
+    return sweep
+
+
+def _option(name: str) -> Option:
+    wanted = name.removeprefix("--").replace("-", "_")
+    names = {option.name: option for option in OPTIONS} | {option.field: option for option in OPTIONS}
+    if wanted not in names:
+        raise unknown_name("vary", "option", name, [option.name for option in OPTIONS])
+    return names[wanted]
+
+
+def _is_range(option: Option, words: str) -> bool:
+    return option.kind in ("whole", "number") and ":" in words
+
+
+def _range(option: Option, words: str) -> list[Any]:
+    """Evenly spaced values with both ends, or evenly in their logarithms. Raises UsageError."""
+    parts = words.split(":")
+    problem = UsageError(option.field, f'"{words}" is no range; it takes start:stop:count or start:stop:count:log')
+    if len(parts) not in (3, 4) or (len(parts) == 4 and parts[3] != "log"):
+        raise problem
+    try:
+        start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
+    except ValueError:
+        raise problem from None
+    if not (math.isfinite(start) and math.isfinite(stop)) or not 1 <= count <= MOST_POINTS:
+        raise UsageError(option.field, f'"{words}" takes finite ends and a count from 1 to {MOST_POINTS}')
+    if len(parts) == 4 and min(start, stop) <= 0:
+        raise UsageError(option.field, f'"{words}" is spaced by logarithms, so both ends are above 0')
+    spaced = np.geomspace(start, stop, count) if len(parts) == 4 else np.linspace(start, stop, count)
+    if option.kind == "whole":
+        return [round(value) for value in spaced.tolist()]
+    return [float(f"{value:.{SIGNIFICANT}g}") for value in spaced.tolist()]
+
+
+def _whole_path(settings: RunSettings) -> RunSettings:
+    """A file of data by its whole path, as who computes may be in another folder."""
+    path = Path(settings.dataset).expanduser()
+    return replace(settings, dataset=str(path.resolve())) if path.is_file() else settings

@@ -1,0 +1,172 @@
+"""The file of a sweep: a line that says what it is, then a line a run as they come, in whatever order.
+
+It can be cut off anywhere, and is gone on with: what is whole counts, and only the rest is computed.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import msgspec
+
+from engine.errors import UsageError
+from vgtui.recordings.frames import Number, decode_other, encode_line
+from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
+from vgtui.training.differences import differences
+
+LINE_LIMIT = 2**20
+
+
+class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True):
+    """What came of one run; None is unknown. number: of its point. values: every field of its settings.
+
+    gradient_ratio: ‖∂E/∂W‖ of the first layer to that of the output layer, at step 0 and at the last. depth_scale: that
+    fitted to the error signal at step 0. error: why there is nothing, where there is nothing.
+    """
+
+    number: int
+    values: dict[str, Any]
+    steps: int
+    gradient_ratio_start: Number | None = None
+    gradient_ratio_end: Number | None = None
+    depth_scale: Number | None = None
+    loss: Number | None = None
+    accuracy: Number | None = None
+    validation_accuracy: Number | None = None
+    verdict: str | None = None
+    backend: str | None = None
+    steps_per_second: float | None = None
+    error: str | None = None
+
+
+RESULTS = tuple(name for name in Row.__struct_fields__ if name not in ("number", "values", "steps"))
+"""The columns that a run fills."""
+
+_Line: TypeAlias = Sweep | Row
+_decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line, dec_hook=decode_other)
+_FAULTS = (msgspec.DecodeError, UsageError, ValueError, TypeError, OverflowError, RecursionError)
+
+
+class SweepFile:
+    """Appends rows to a file, its own while it is open. Rows that are there already are in `done`, by number."""
+
+    def __init__(self, path: str, sweep: Sweep) -> None:
+        """Raises UsageError where the file cannot be written, or belongs to something else."""
+        self.path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise UsageError("output", f"{path} cannot be written: {error.strerror}") from error
+        try:
+            self._lock()
+            self.done = self._go_on(sweep)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def append(self, row: Row) -> None:
+        """Write a row. Raises OSError where the disk takes no more; the file then ends where it ended before."""
+        self._append(encode_line(row))
+
+    def __enter__(self) -> "SweepFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError("output", f"{self.path} is being written by another vgtui sweep") from error
+
+    def _go_on(self, sweep: Sweep) -> dict[int, Row]:
+        done: dict[int, Row] = {}
+        self._size = 0
+        if os.fstat(self._file).st_size:
+            with Path(self.path).open("rb") as file:
+                reader = SweepReader(self.path, file)
+                refuse_other_sweep(self.path, reader.sweep, sweep)
+                done = {row.number: row for row in reader.rows()}
+                self._size = reader.whole_bytes
+        os.ftruncate(self._file, self._size)  # a line that was cut off is computed again
+        os.lseek(self._file, 0, os.SEEK_END)
+        if not self._size:
+            self._append(encode_line(sweep))
+        return done
+
+    def _append(self, data: bytes) -> None:
+        start = self._size
+        try:
+            while data:
+                written = os.write(self._file, data)
+                self._size += written
+                data = data[written:]
+        except OSError:
+            os.ftruncate(self._file, start)
+            raise
+
+
+class SweepReader:
+    """Reads the file of a sweep, a line at a time."""
+
+    def __init__(self, path: str, file: Any) -> None:
+        """file: open for reading bytes, at its start. Raises UsageError where it is no sweep."""
+        self.path = path
+        self._file = file
+        self.damaged = 0
+        first = file.readline(LINE_LIMIT)
+        try:
+            sweep = _decoder.decode(first)
+            assert isinstance(sweep, Sweep)
+        except (*_FAULTS, AssertionError) as error:
+            raise UsageError(
+                "FILE", f"{path} is no sweep: its first line is not as vgtui sweep --output writes it"
+            ) from error
+        if (sweep.format, sweep.version) != (FORMAT, VERSION):
+            problem = f"{path} has version {sweep.version} of the format, and this vgtui reads {VERSION}"
+            raise UsageError("FILE", problem)
+        self.sweep = sweep
+        self.whole_bytes = len(first)
+
+    def rows(self) -> Iterator[Row]:
+        """What is whole; a torn last line is left out, and a damaged one counted."""
+        while (line := self._file.readline(LINE_LIMIT)).endswith(b"\n"):
+            self.whole_bytes += len(line)
+            try:
+                row = _decoder.decode(line)
+            except _FAULTS:
+                self.damaged += 1
+                continue
+            if isinstance(row, Row) and 0 <= row.number < self.sweep.size:
+                yield row
+
+
+def read_sweep(path: str) -> tuple[Sweep, list[Row]]:
+    """A sweep and its rows by their number. Raises UsageError."""
+    try:
+        with open(path, "rb") as file:
+            reader = SweepReader(path, file)
+            rows = {row.number: row for row in reader.rows()}
+    except OSError as error:
+        raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+    return reader.sweep, [rows[number] for number in sorted(rows)]
+
+
+def refuse_other_sweep(path: str, there: Sweep, wanted: Sweep) -> None:
+    """Raises UsageError where a file holds another sweep, with the first thing that differs."""
+    if there == wanted:
+        return
+    if there.vary != wanted.vary:
+        words = f"of {' and '.join(f'{len(axis.values)} values of {axis.name}' for axis in there.vary) or 'one run'}"
+    elif (there.steps, there.seeds) != (wanted.steps, wanted.seeds):
+        words = f"{there.steps} steps and {there.seeds} seeds"
+    else:
+        found = differences(there.settings, wanted.settings)
+        words = f"{found[0].before} rather than {found[0].after}" if found else "another data set or backend"
+    raise UsageError("output", f"{path} belongs to another sweep, {words}; give the same options, or a new file")

@@ -1,0 +1,115 @@
+"""The rows of a sweep as a table of one metric over one or two of the options that vary."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import unknown_name
+from vgtui.sweeps.grid import Axis, Sweep
+from vgtui.sweeps.rows import Row
+
+
+def _is_healthy(row: Row) -> float | None:
+    return None if row.verdict is None else float(row.verdict == "healthy")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number of a row. By logarithm, rows are averaged and shown as such."""
+
+    title: str
+    of: Callable[[Row], float | None]
+    by_logarithm: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "validation_accuracy": Metric("validation accuracy", lambda row: row.validation_accuracy),
+    "accuracy": Metric("accuracy of the last batch", lambda row: row.accuracy),
+    "loss": Metric("loss", lambda row: row.loss),
+    "gradient_ratio_start": Metric("‖∂E/∂W‖ first / last layer at step 0", lambda row: row.gradient_ratio_start, True),
+    "gradient_ratio_end": Metric("‖∂E/∂W‖ first / last layer at the end", lambda row: row.gradient_ratio_end, True),
+    "depth_scale": Metric("depth scale of the error signal, layers", lambda row: row.depth_scale, True),
+    "healthy": Metric("share of healthy verdicts", _is_healthy),
+    "steps_per_second": Metric("steps a second", lambda row: row.steps_per_second),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """values[y, x]: the mean of the rows there, as log10 for a metric by logarithms: −∞ is an exact 0, and NaN is NaN.
+
+    known[y, x]: whether there is any. y is None, and there is one line, where one option alone is looked at. averaged:
+    what else varies. failed: runs that have no number.
+    """
+
+    metric: Metric
+    x: Axis
+    y: Axis | None
+    values: NDArray[np.float64]
+    known: NDArray[np.bool_]
+    averaged: tuple[str, ...]
+    failed: int
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The least and the greatest value, where there is one."""
+        finite = self.values[np.isfinite(self.values)]
+        return (float(finite.min()), float(finite.max())) if finite.size else None
+
+
+def find_metric(name: str) -> Metric:
+    """Raises UsageError where there is none of this name."""
+    if name not in METRICS:
+        raise unknown_name("metric", "metric", name, METRICS)
+    return METRICS[name]
+
+
+def make_table(sweep: Sweep, rows: Sequence[Row], metric: Metric, by: Sequence[str] = ()) -> Table | None:
+    """The table over the options named in `by`, x first; over the first two that vary where none is named.
+
+    What else varies, the seed among it, is averaged. None where nothing varies. Raises UsageError.
+    """
+    axes = [_axis(sweep, name) for name in by] or list(sweep.vary[:2])
+    if not axes:
+        return None
+    found: defaultdict[tuple[Any, ...], list[float]] = defaultdict(list)
+    failed = 0
+    for row in rows:
+        value = metric.of(row)
+        if value is None:
+            failed += 1
+        else:
+            place = tuple(row.values[axis.field] for axis in axes)
+            found[place].append(_logarithm(value) if metric.by_logarithm else float(value))
+    x, y = axes[0], axes[1] if len(axes) > 1 else None
+    cells = [
+        [found.get((column,) if y is None else (column, line), []) for column in x.values]
+        for line in ([None] if y is None else y.values)
+    ]
+    others = [axis.name for axis in sweep.vary if axis not in axes]
+    return Table(
+        metric,
+        x,
+        y,
+        values=np.array([[sum(cell) / len(cell) if cell else math.nan for cell in line] for line in cells]),
+        known=np.array([[bool(cell) for cell in line] for line in cells]),
+        averaged=tuple(others + (["seed"] if sweep.seeds > 1 else [])),
+        failed=failed,
+    )
+
+
+def _axis(sweep: Sweep, name: str) -> Axis:
+    wanted = name.removeprefix("--").replace("-", "_")
+    names = {axis.name: axis for axis in sweep.vary} | {axis.field: axis for axis in sweep.vary}
+    if wanted not in names:
+        raise unknown_name("by", "varied option", name, [axis.name for axis in sweep.vary])
+    return names[wanted]
+
+
+def _logarithm(value: float) -> float:
+    return math.log10(value) if 0 < value < math.inf else -math.inf if value == 0 else float(value)

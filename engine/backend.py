@@ -1,7 +1,7 @@
 """Which array module computes (NumPy or CuPy): the only place that crosses between host and device."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,23 @@ def error_function(xp: Any) -> Any:
     else:
         from cupyx.scipy.special import erf  # type: ignore[import-not-found, no-redef, unused-ignore]
     return erf
+
+
+def device_versions() -> dict[str, str]:
+    """CuPy's, CUDA's and the driver's versions, of those that are there."""
+    found: dict[str, str] = {}
+    with suppress(Exception):  # each missing part raises its own class; select_backend tells what it means
+        import cupy
+
+        found["CuPy"] = cupy.__version__
+        runtime = cupy.cuda.runtime
+        for name, version in (
+            ("CUDA runtime", runtime.runtimeGetVersion()),
+            ("CUDA of the driver", runtime.driverGetVersion()),
+        ):
+            if version:
+                found[name] = f"{version // 1000}.{version % 1000 // 10}"
+    return found
 
 
 class _NoDeviceError(Exception):

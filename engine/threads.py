@@ -14,7 +14,12 @@ alone and loses 7 % beside a dashboard; at 256×256×256 (2²⁴) it gains 58 % 
 def threads_for(network: NetworkConfig, training: TrainingConfig) -> int:
     """One thread for small products, every core for large ones."""
     small = network.width * network.width * training.batch_size < SMALL_PRODUCT
-    return 1 if small else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if small else usable_cores()
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def limit_threads(threads: int) -> None:

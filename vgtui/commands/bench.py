@@ -65,7 +65,7 @@ async def _bench(cases: list[RunSettings], seconds: float, advance: Advance) -> 
     for done, settings in enumerate(cases, start=1):
         source = LiveRun(settings)
         try:
-            best = await _best_rate(source, seconds)
+            best = await best_rate(source, seconds)
         finally:
             await source.close()
         if isinstance(best, str):
@@ -82,7 +82,7 @@ async def _bench(cases: list[RunSettings], seconds: float, advance: Advance) -> 
     return 0
 
 
-async def _best_rate(source: LiveRun, seconds: float) -> float | str:
+async def best_rate(source: LiveRun, seconds: float) -> float | str:
     """The greatest number of steps a second that a frame tells within this time, or the fault that ended it."""
     best, end = 0.0, None
     while end is None or time.monotonic() < end or best == 0:

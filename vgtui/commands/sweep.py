@@ -111,9 +111,7 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
     try:
         with (
             _stopping_on_signals(),
-            showing_progress(
-                "training", sweep.size, "runs", quiet=store.prints and sys.stdout.isatty(), done=len(store.rows)
-            ) as advance,
+            showing_progress("training", sweep.size, "runs", quiet, done=len(store.rows)) as advance,
             cluster_crew(scheduler) if scheduler else local_crew(jobs) as crew,
             contextlib.closing(rows_of(missing, crew)) as rows,
         ):

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 
 import vgtui
 from engine.errors import UsageError
+from engine.threads import usable_cores
 
 AHEAD = 2
 """Runs that are handed out at a time, for each that can be computed, so that none waits for us."""
@@ -31,7 +33,7 @@ class Crew:
 @contextmanager
 def local_crew(jobs: int | None) -> Iterator[Crew]:
     """Processes of this machine, one for each core that we may use where no number is given; none outlives us."""
-    count = jobs or _cores()
+    count = jobs or usable_cores()
 
     def start() -> Executor:
         return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
@@ -42,10 +44,6 @@ def local_crew(jobs: int | None) -> Iterator[Crew]:
         # what they are at would be waited for when we leave
         for process in multiprocessing.active_children():
             process.terminate()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _begin() -> None:
@@ -69,7 +67,7 @@ def cluster_crew(address: str) -> Iterator[Crew]:
         from distributed import Client
     except ImportError as error:
         raise UsageError("scheduler", "needs Dask: pip install 'vgtui[cluster]'") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    logging.disable()  # its own words on what is lost; ours are one sentence
     try:
         client: Any = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError) as error:
@@ -80,6 +78,8 @@ def cluster_crew(address: str) -> Iterator[Crew]:
     try:
         _check_workers(client.run, address)
         threads = sum(client.ncores().values())
+        if not threads:
+            sys.stderr.write(f"vgtui: {address} has no workers yet, and the runs wait for one: dask worker {address}\n")
         yield Crew(client.get_executor, AHEAD * max(threads, 1))
     finally:
         with suppress(Exception):

@@ -130,6 +130,23 @@ def values_of(settings: RunSettings) -> dict[str, Any]:
     }
 
 
+def flags_of(settings: RunSettings) -> list[str]:
+    """The words of a command line that give these settings, those that are built in left out."""
+    words = []
+    for field, value in values_of(settings).items():
+        if value != option_of(field).default:
+            words += words_for(field, value)
+    return words
+
+
+def words_for(field: str, value: Any) -> list[str]:
+    """The words of a command line that give a field this value."""
+    option = option_of(field)
+    if option.kind == "switch":
+        return [option.flag if value else option.flag.replace("--", "--no-", 1)]
+    return [option.flag, f"{value:g}" if option.kind == "number" and value is not None else option.show(value)]
+
+
 def option_of(field: str) -> Option:
     """The option of a field."""
     return next(option for option in ALL_OPTIONS if option.field == field)

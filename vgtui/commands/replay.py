@@ -1,14 +1,14 @@
 """`vgtui replay`: a recording in the dashboard, or without a terminal its last frame as a report."""
 
 import argparse
-import asyncio
 import os
 import sys
 
 from engine.errors import UsageError
 from vgtui.commands.text_report import ReportWriter
-from vgtui.recordings.frames import Event, Frame, Header
-from vgtui.recordings.replay import STREAM, Replay
+from vgtui.recordings.frames import Frame, Header
+from vgtui.recordings.reader import STREAM, Reader, read_recording
+from vgtui.recordings.replay import Replay
 from vgtui.screen_options import add_screen_options, no_screen, screen_of
 from vgtui.training.differences import settings_of
 
@@ -48,25 +48,18 @@ def replay(path: str, theme: str | None, fps: float) -> int:
 
 def report(path: str) -> int:
     """Print what the last frame says; what is damaged is said on stderr."""
-    return asyncio.run(_report(Replay(path)))
-
-
-async def _report(source: Replay) -> int:
-    source.skip(1.0)
+    reader = Reader(path)
     writer = ReportWriter(sys.stdout)
     header: Header | None = None
-    frames = 0
-    while not isinstance(answer := await source.next_answer(), Event) or answer.kind != "note" or not source.ended:
-        if isinstance(answer, Header):
-            header = answer
-        elif isinstance(answer, Frame):
-            frames += 1
-            writer.frame(answer)
-    sys.stderr.write(f"vgtui: {answer.message}\n")
-    if header and frames:
+    for message in read_recording(path, reader):
+        if isinstance(message, Header):
+            header = message
+        elif isinstance(message, Frame):
+            writer.frame(message)
+    sys.stderr.write(f"vgtui: end of the recording: {reader.summary()}\n")
+    if header and reader.frames:
         writer.header(header)
         writer.close()
-    await source.close()
     return 0
 
 

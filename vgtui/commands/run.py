@@ -153,6 +153,16 @@ def run(settings: RunSettings, plan: Plan, output: str, format_name: str) -> int
         )
 
 
+def train_into(writer: FrameWriter, settings: RunSettings, plan: Plan) -> int:
+    """Train as planned, without checkpoints, and give the frames to a writer that needs no file. Returns the exit code.
+
+    Raises UsageError for settings that cannot be had.
+    """
+    with showing_progress("training", plan.steps, "steps", quiet=False) as advance:
+        sink = _Sink(STDOUT, sys.stdout, begun=False)
+        return asyncio.run(_run(LiveRun(settings, validate=True), plan, 0, writer, sink, advance))
+
+
 def _begun(settings: RunSettings, plan: Plan) -> About | None:
     """What there is to go on from, if that is wanted. Raises UsageError."""
     if not (plan.resume and plan.checkpoint and Path(plan.checkpoint).exists()):

@@ -5,16 +5,9 @@ from typing import IO
 
 from engine.diagnosis import layer_health
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
+from vgtui.options import words_for
 from vgtui.recordings.frames import Frame, Header
 
-CURE_FLAGS = {
-    "batch_norm": "--batch-norm",
-    "skip_connections": "--skip",
-    "activation": "--activation {}",
-    "initialization": "--init {}",
-    "learning_rate": "--lr {:g}",
-}
-"""The option that makes the change which a cure names."""
 CHART_SIZE = (64, 12)
 
 
@@ -91,7 +84,7 @@ class TableWriter(ReportWriter):
 
 def verdict_sentence(frame: Frame) -> str:
     """The verdict, and the options that would help."""
-    flags = [CURE_FLAGS[cure.setting].format(cure.value) for cure in frame.verdict.cures]
+    flags = [" ".join(words_for(cure.setting, cure.value)) for cure in frame.verdict.cures]
     choice = " or ".join(filter(None, [", ".join(flags[:-1]), *flags[-1:]]))
     return f"{frame.verdict.message}; try {choice}" if choice else frame.verdict.message
 

@@ -3,8 +3,8 @@
 import csv
 from typing import IO, Protocol
 
-from engine.telemetry import LAYER_FIELDS
-from vgtui.recordings.frames import Frame, Header, encode_line, number_text
+from vgtui.commands.tables import FRAME_COLUMNS, as_text, frame_rows
+from vgtui.recordings.frames import Frame, Header, encode_line
 
 
 class FrameWriter(Protocol):
@@ -43,9 +43,7 @@ class JsonLinesWriter:
 
 
 class CsvWriter:
-    """One row a frame and layer; unknown is empty, non-finite is NaN, Infinity or -Infinity."""
-
-    RUN_FIELDS = ("step", "epoch", "loss", "accuracy", "validation_accuracy", "steps_per_second")
+    """One row a frame and layer."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -55,15 +53,11 @@ class CsvWriter:
     def header(self, header: Header, begun: bool = False) -> None:
         self._header = header
         if not begun:
-            self._rows.writerow([*self.RUN_FIELDS, "verdict", "layer", "fan_in", "fan_out", *LAYER_FIELDS])
+            self._rows.writerow(FRAME_COLUMNS)
 
     def frame(self, frame: Frame) -> None:
         assert self._header
-        run = [number_text(getattr(frame, name)) for name in self.RUN_FIELDS]
-        columns = [getattr(frame.layers, name).tolist() for name in LAYER_FIELDS]
-        for info, values in zip(self._header.layers, zip(*columns, strict=True), strict=True):
-            cells = ["" if value is None else number_text(value) for value in values]
-            self._rows.writerow([*run, frame.verdict.kind, info.name, info.fan_in, info.fan_out, *cells])
+        self._rows.writerows(map(as_text, frame_rows(self._header, frame)))
         self._file.flush()
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 Memory is bounded by the longest line that is taken, whatever the file holds or unpacks to.
 """
 
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -19,6 +20,9 @@ from vgtui.recordings.frames import FORMAT, LINE_LIMIT, VERSION, Event, Frame, H
 from vgtui.recordings.writer import GZIP
 from vgtui.training.differences import settings_of
 
+STREAM = "-"
+"""How standard input is called."""
+CHUNK_BYTES = 2**16
 UNPACK_BYTES = 2**20
 """How much is unpacked at a time."""
 GZIP_MAGIC = b"\x1f"
@@ -205,3 +209,17 @@ def _check_change(network: NetworkConfig, training: TrainingConfig, setting: str
         replace(network, **change)
     else:
         replace(training, **change)
+
+
+def read_recording(path: str, reader: Reader) -> Iterator[Line]:
+    """Everything that is whole in a file, from its start to its end; reader.summary() says afterwards what was not.
+
+    "-" is standard input. Raises UsageError where it cannot be read, or is no recording.
+    """
+    try:
+        with open(sys.stdin.fileno() if path == STREAM else path, "rb", closefd=path != STREAM) as file:
+            while data := file.read(CHUNK_BYTES):
+                yield from reader.feed(data)
+    except OSError as error:
+        raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+    reader.check_begun()

@@ -11,10 +11,9 @@ from contextlib import suppress
 
 from engine.errors import UsageError
 from vgtui.recordings.frames import Event, Frame, Header, Line
-from vgtui.recordings.reader import Reader
+from vgtui.recordings.reader import CHUNK_BYTES, STREAM, Reader
 from vgtui.training.protocol import Answer
 
-CHUNK_BYTES = 2**16
 SPEEDS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 FIRST_GAP_SECONDS = 0.1
 """Before a run's first frame, and where it is not known how fast it trained."""
@@ -24,7 +23,6 @@ GROWTH_SECONDS = 0.5
 """How often a file that has ended is looked at again, as it may be written still."""
 BREATH_SECONDS = 0.02
 """For so long frames are taken without a pause, before keys and pictures have their turn."""
-STREAM = "-"
 
 
 class Replay:

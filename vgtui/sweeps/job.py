@@ -33,7 +33,7 @@ def measure(point: Point) -> Row:
         accuracy=last.accuracy,
         validation_accuracy=last.validation_accuracy,
         verdict=last.verdict.kind,
-        backend=run.backend.name,
+        computed_on=run.backend.name,
         steps_per_second=last.steps_per_second,
     )
 

@@ -37,13 +37,20 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
     accuracy: Number | None = None
     validation_accuracy: Number | None = None
     verdict: str | None = None
-    backend: str | None = None
+    computed_on: str | None = None
     steps_per_second: float | None = None
     error: str | None = None
 
 
 RESULTS = tuple(name for name in Row.__struct_fields__ if name not in ("number", "values", "steps"))
 """The columns that a run fills."""
+
+
+class _Opening(msgspec.Struct):
+    """What the first line of every format of ours has."""
+
+    format: str = ""
+
 
 _Line: TypeAlias = Sweep | Row
 _decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line, dec_hook=decode_other)
@@ -145,6 +152,18 @@ class SweepReader:
                 continue
             if isinstance(row, Row) and 0 <= row.number < self.sweep.size:
                 yield row
+
+
+def is_sweep(path: str) -> bool:
+    """Whether a file begins as a sweep does. Raises UsageError where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            opening = msgspec.json.decode(file.readline(LINE_LIMIT), type=_Opening)
+    except OSError as error:
+        raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+    except _FAULTS:
+        return False
+    return opening.format == FORMAT
 
 
 def read_sweep(path: str) -> tuple[Sweep, list[Row]]:

@@ -1,0 +1,201 @@
+"""Figures of a run and of a sweep, by matplotlib: for a page, a paper, or a file of their own."""
+
+import io
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import UsageError
+from engine.theory import Prediction
+from vgtui.options import option_of
+from vgtui.reports.story import Story
+from vgtui.sweeps.grid import Axis
+from vgtui.sweeps.table import Table
+from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION
+from vgtui.training.quantities import GRADIENT
+
+COLOURS = {"measured": "#1b6ca8", "start": "#8f9bb0", "theory": "#c77700", "validation": "#3d8a4e", "zero": "#c0392b"}
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text, in the reader's own font
+    "svg.hashsalt": "vgtui",  # the same figure is the same file
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+PIXELS_PER_INCH = 150
+MAP = "viridis"
+MOST_TICKS = 10
+"""More values of an axis have round numbers beside them."""
+
+Draw = Callable[[Any], None]
+"""Draws into a matplotlib Axes."""
+
+
+def as_svg(figure: Any) -> str:
+    """A figure as an <svg> element, without what only a file of its own needs."""
+    text = save(figure, "svg").decode("utf-8")
+    return text[text.index("<svg") :]
+
+
+def save(figure: Any, kind: str) -> bytes:
+    """A figure as svg or png."""
+    import matplotlib
+
+    out = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else None
+    with matplotlib.rc_context(SETTINGS):
+        figure.savefig(out, format=kind, dpi=PIXELS_PER_INCH, metadata=metadata)
+    return out.getvalue()
+
+
+def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
+    """A figure with one part below the other. Raises UsageError where matplotlib is not installed."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError("report", "pictures need matplotlib: pip install 'vgtui[report]'") from error
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(width, height * len(parts)), layout="constrained")
+        for axes, part in zip(figure.subplots(len(parts), squeeze=False)[:, 0], parts, strict=True):
+            part(axes)
+        return figure
+
+
+def run_parts(story: Story) -> list[Draw]:
+    """Everything that there is to draw of a run."""
+    return [gradient_by_layer(story), heat_map(story), loss(story)]
+
+
+def gradient_by_layer(story: Story) -> Draw:
+    """The gradient norm of every layer: at the last frame, at step 0, and by theory where theory holds."""
+
+    def paint(axes: Any) -> None:
+        layers = np.arange(1, len(story.header.layers) + 1)
+        theory = story.theory()
+        if story.first is not None and story.first is not story.last:
+            axes.plot(layers, _positive(story.first.layers.grad_norm), color=COLOURS["start"], label="at step 0")
+        axes.plot(
+            layers,
+            _positive(story.last.layers.grad_norm),
+            color=COLOURS["measured"],
+            label=f"at step {story.last.step}",
+        )
+        if isinstance(theory, Prediction) and story.first is not None:
+            profile = theory.gradient_profile * story.first.layers.grad_norm[-1]
+            axes.plot(layers, _positive(profile), "--", color=COLOURS["theory"], label="theory at step 0, one sample")
+        zero = layers[story.last.layers.grad_norm == 0]
+        axes.set_yscale("log")
+        if len(zero):
+            floor = [axes.get_ylim()[0]] * len(zero)
+            axes.plot(zero, floor, "x", color=COLOURS["zero"], clip_on=False, label="an exact 0")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(xlabel=f"layer (1 next to the input, {len(layers)} the output)", ylabel="‖∂E/∂W‖")
+        axes.legend()
+
+    return paint
+
+
+def heat_map(story: Story) -> Draw:
+    """Layers by time, the gradient norm as colour; points of the history, each the least of its frames."""
+
+    def paint(axes: Any) -> None:
+        history = story.history
+        assert history
+        begin = history.begin_of(history.length - 1)
+        levels = history.least(GRADIENT)[begin:].T.astype(float)
+        steps = history.scalars[begin : history.length, STEP]
+        image = axes.pcolormesh(
+            _edges(steps),
+            np.arange(levels.shape[0] + 1) + 0.5,
+            np.ma.masked_invalid(levels),
+            cmap=MAP,
+            rasterized=True,
+        )
+        axes.set_facecolor("#d9d9d9")
+        axes.figure.colorbar(image, ax=axes, label="log10 ‖∂E/∂W‖ (grey: 0 or none)")
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.set(xlabel="step", ylabel="layer")
+
+    return paint
+
+
+def loss(story: Story) -> Draw:
+    """Loss and accuracies over the steps."""
+
+    def paint(axes: Any) -> None:
+        history = story.history
+        assert history
+        scalars = history.scalars[history.begin_of(history.length - 1) : history.length]
+        steps = scalars[:, STEP]
+        axes.plot(steps, scalars[:, LOSS], color=COLOURS["measured"], label="loss")
+        axes.set(xlabel="step", ylabel="loss")
+        right = axes.twinx()
+        right.spines.right.set_visible(True)
+        right.plot(steps, scalars[:, ACCURACY], ":", color=COLOURS["start"], label="accuracy of the batch")
+        right.plot(steps, scalars[:, VALIDATION], color=COLOURS["validation"], label="validation accuracy")
+        right.set(ylim=(0, 1.02), ylabel="accuracy")
+        axes.legend(handles=[*axes.get_lines(), *right.get_lines()], loc="best")
+
+    return paint
+
+
+def sweep_chart(table: Table) -> Draw:
+    """A sweep's table as a heat map over two options, or as a line over one."""
+    title = f"{'log10 of ' if table.metric.by_logarithm else ''}{table.metric.title}"
+    if table.averaged:
+        title += f"\nmean over {' and '.join(table.averaged)}"
+
+    def paint(axes: Any) -> None:
+        axes.set_xlabel(table.x.name)
+        if table.y is None:
+            places, labels = _places(table.x)
+            axes.plot(places, np.ma.masked_invalid(table.values[0]), "o-", color=COLOURS["measured"])
+            axes.set_ylabel(title)
+            _label(axes.xaxis, places, labels)
+            return
+        across, down = _places(table.x), _places(table.y)
+        image = axes.pcolormesh(
+            _edges(across[0]), _edges(down[0]), np.ma.masked_invalid(table.values), cmap=MAP, rasterized=True
+        )
+        axes.set_facecolor("#d9d9d9")
+        axes.figure.colorbar(image, ax=axes, label=title)
+        axes.set_ylabel(table.y.name)
+        _label(axes.xaxis, *across)
+        _label(axes.yaxis, *down)
+
+    return paint
+
+
+def _places(axis: Axis) -> tuple[NDArray[np.float64], list[str] | None]:
+    """Where an axis has its values: at themselves, or side by side with their names where they are no even numbers."""
+    if option_of(axis.field).kind in ("whole", "number") and None not in axis.values:
+        values = np.array(axis.values, dtype=np.float64)
+        steps = np.diff(values)
+        if len(values) < 2 or (np.all(steps > 0) and np.allclose(steps, steps.mean(), rtol=0.2)):
+            return values, None
+    return np.arange(len(axis.values), dtype=np.float64), [
+        f"{value:g}" if isinstance(value, float) else option_of(axis.field).show(value) for value in axis.values
+    ]
+
+
+def _label(axis: Any, places: NDArray[np.float64], labels: list[str] | None) -> None:
+    if labels is not None or len(places) <= MOST_TICKS:
+        axis.set_ticks(places, labels)
+
+
+def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The borders of cells with these centres."""
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middles = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+
+
+def _positive(norms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What has a logarithm; NaN, a gap, elsewhere."""
+    return np.array([norm if 0 < norm < math.inf else math.nan for norm in norms.tolist()])

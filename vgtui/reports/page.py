@@ -1,0 +1,236 @@
+"""One HTML file of a run or a sweep: everything is inside of it, so that it opens anywhere, without a network."""
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+import vgtui
+from engine.diagnosis import layer_health, layer_label
+from engine.theory import Prediction
+from vgtui.options import flags_of, option_of, values_of, words_for
+from vgtui.recordings.frames import Header
+from vgtui.reports.figures import as_svg, draw, gradient_by_layer, heat_map, loss, sweep_chart
+from vgtui.reports.story import Story
+from vgtui.sweeps.grid import Sweep
+from vgtui.sweeps.rows import RESULTS, Row
+from vgtui.sweeps.table import METRICS, Table, make_table
+from vgtui.training.differences import settings_of, switch_text
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d2733; --paper: #fff; --quiet: #5a6776; --line: #d5dbe2; --panel: #f4f6f8 }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #dfe5ee; --paper: #11151c; --quiet: #9aa7ba; --line: #45536b; --panel: #1a202b }
+}
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
+       margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+.quiet { color: var(--quiet) } figure { margin: 1rem 0; background: #fff; border-radius: 6px; padding: .5rem }
+figure svg { width: 100%; height: auto; display: block }
+.verdict { background: var(--panel); border-left: 5px solid #c77700; padding: .6rem 1rem; border-radius: 4px }
+.verdict.healthy { border-color: #3d8a4e }
+.scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { text-align: right; padding: .15rem .8rem; border-bottom: 1px solid var(--line); white-space: nowrap }
+th:first-child, td:first-child, .words td:last-child, .words th:last-child { text-align: left } code { background: var(--panel); padding: .1rem .35rem }
+"""
+FIELDS = {
+    "grad_norm": "‖∂E/∂W‖",
+    "delta_norm": "‖∂E/∂z‖",
+    "derivative_rms": "φ′ rms",
+    "activation_mean": "output mean",
+    "activation_std": "output sd",
+}
+"""What the table of layers has, and how it is headed."""
+FLAT = 1e6
+"""A depth scale from here on is that of a gradient which does not change."""
+MOST_ROWS = 1000
+"""Of a sweep, in the page; all of them are in its file."""
+SWEEP_METRICS = ("gradient_ratio_start", "depth_scale")
+"""What is shown of a sweep beside the metric that was asked for."""
+
+
+def run_page(story: Story) -> str:
+    """The page of a run. Raises UsageError where matplotlib is not installed."""
+    header, last = story.header, story.last
+    verdict = last.verdict
+    flags = [(cure.text, " ".join(words_for(cure.setting, cure.value))) for cure in verdict.cures]
+    cures = _items(f"{escape(text)}: <code>{escape(flag)}</code>" for text, flag in flags)
+    evidence = _items(
+        escape(
+            f"{entry.field}: {float(entry.value):.3g}"
+            + (f" against the bound {entry.bound:g}" if entry.bound is not None else "")
+            + f", in {len(entry.layers)} of {len(header.layers)} layers"
+        )
+        for entry in verdict.evidence
+    )
+    command = shlex.join(["vgtui", "run", "--steps", str(last.step), *flags_of(settings_of(header))])
+    parts = [
+        f"<h1>{escape(_title(header))}</h1>",
+        f"<p class=quiet>{escape(_subtitle(story))}</p>",
+        f'<div class="verdict {escape(verdict.kind)}"><strong>{escape(verdict.message)}</strong></div>',
+        f"<p>What it rests on:</p>{evidence}" if evidence else "",
+        f"<p>What would help:</p>{cures}" if cures else "",
+        f"<p>Loss {last.loss:.4g}, accuracy of the batch {last.accuracy:.3f}, "
+        f"validation accuracy {last.validation_accuracy:.3f}.</p>",
+        "<h2>Gradient by layer</h2>",
+        f"<p>{escape(_theory_words(story))}</p>",
+        _figure(as_svg(draw([gradient_by_layer(story)])), "The gradient norm of every layer, input on the left"),
+        "<h2>The whole run</h2>",
+        _figure(as_svg(draw([heat_map(story)])), "Layers by time, the gradient norm as colour"),
+        _figure(as_svg(draw([loss(story)])), "Loss and accuracy over the steps"),
+        "<h2>Every layer</h2>",
+        _layers(story),
+        "<h2>Configuration</h2>",
+        _configuration(values_of(settings_of(header)).items()),
+        f"<p>Again, with the same numbers: <code>{escape(command)}</code></p>",
+        f"<p class=quiet>{escape(story.summary)}</p>" if story.summary else "",
+    ]
+    return _page(_title(header), parts)
+
+
+def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
+    """The page of a sweep. Raises UsageError where matplotlib is not installed."""
+    varied = ", ".join(axis.name for axis in sweep.vary) or "nothing"
+    title = f"Sweep over {varied}"
+    kinds = Counter(row.verdict for row in rows if row.verdict)
+    reasons = Counter(row.error for row in rows if row.error)
+    tables = [table] if table else []
+    if table:
+        by = [axis.name for axis in (table.x, table.y) if axis]
+        tables += [make_table(sweep, rows, METRICS[name], by) for name in SWEEP_METRICS]  # type: ignore[misc]
+    shown = [entry for entry in tables if entry.span is not None]
+    base = {**values_of(sweep.settings), **{axis.field: "varies" for axis in sweep.vary}}
+    if sweep.seeds > 1:
+        base["seed"] = f"{sweep.settings.training.seed} and {sweep.seeds - 1} more"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p class=quiet>{len(rows)} of {sweep.size} runs, {sweep.steps} steps each</p>",
+        f"<p>Verdicts at the end: {escape(', '.join(f'{count} {kind}' for kind, count in kinds.most_common()))}.</p>"
+        if kinds
+        else "",
+        f"<p>Without a result:</p>{_items(escape(f'{count} runs: {why}') for why, count in reasons.most_common())}"
+        if reasons
+        else "",
+        *(
+            f"<h2>{escape(entry.metric.title)}</h2>"
+            + _figure(as_svg(draw([sweep_chart(entry)], height=4.2)), entry.metric.title)
+            for entry in shown
+        ),
+        "<h2>Configuration</h2>",
+        _configuration(base.items()),
+        "<h2>Every run</h2>",
+        _rows(sweep, rows),
+    ]
+    return _page(title, parts)
+
+
+def _page(title: str, parts: Iterable[str]) -> str:
+    body = "\n".join(part for part in parts if part)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n"
+        f"<p class=quiet>vgtui {escape(vgtui.__version__)}</p>\n</body>\n</html>\n"
+    )
+
+
+def _title(header: Header) -> str:
+    network = header.network
+    return f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, {network.initialization}"
+
+
+def _subtitle(story: Story) -> str:
+    header, network = story.header, story.header.network
+    words = [
+        switch_text("BatchNorm", network.batch_norm),
+        switch_text("skip connections", network.skip_connections),
+        f"{header.training.optimizer} {header.training.learning_rate:g}",
+        f"batch {header.training.batch_size}",
+        header.dataset.name,
+        f"{header.backend.name} {header.backend.dtype} on {header.backend.device}",
+        f"{story.last.step} steps",
+    ]
+    if story.changes:
+        words.append(f"the last of {story.changes + 1} runs in this recording")
+    return " · ".join(words)
+
+
+def _theory_words(story: Story) -> str:
+    theory, fitted = story.theory(), story.depth_scale()
+    measured = "" if math.isnan(fitted) else f" Fitted to the error signal at step 0: {fitted:.3g} layers."
+    if not isinstance(theory, Prediction):
+        return f"There is {theory}.{measured}"
+    scale = theory.depth_scale
+    change = f"changes by e over {scale:.3g} layers" if scale < FLAT else "does not change from layer to layer"
+    return (
+        f"By mean-field theory, for wide layers and one sample, a gradient norm at initialization {change}.{measured}"
+    )
+
+
+def _layers(story: Story) -> str:
+    layers, first, theory = story.last.layers, story.first, story.theory()
+    count = len(layers.grad_norm)
+    heads = ["layer", f"‖∂E/∂W‖, step {story.last.step}", *list(FIELDS.values())[1:], "health"]
+    if first is not None:
+        heads.insert(1, "‖∂E/∂W‖, step 0")
+    profile = None
+    if first is not None and isinstance(theory, Prediction):
+        heads.insert(2, "theory, step 0")
+        profile = theory.gradient_profile * first.layers.grad_norm[-1]
+    rows = []
+    for layer, health in reversed(list(enumerate(layer_health(layers.grad_norm)))):
+        cells = [layer_label(layer, count)]
+        if first is not None:
+            cells.append(_number(first.layers.grad_norm[layer]))
+        if profile is not None:
+            cells.append(_number(profile[layer]))
+        rows.append([*cells, *(_number(getattr(layers, field)[layer]) for field in FIELDS), health])
+    return _table(heads, rows)
+
+
+def _configuration(values: Iterable[tuple[str, Any]]) -> str:
+    rows = []
+    for field, value in values:
+        option = option_of(field)
+        varies = isinstance(value, str)
+        rows.append([option.name, value if varies else option.show(value), option.help])
+    return f'<div class="words">{_table(["option", "value", "what it is"], rows)}</div>'
+
+
+def _rows(sweep: Sweep, rows: Sequence[Row]) -> str:
+    fields = [axis.field for axis in sweep.vary] + (["seed"] if sweep.seeds > 1 else [])
+    heads = [option_of(field).name for field in fields] + [name for name in RESULTS if name != "error"]
+    cells = [
+        [option_of(f).show(row.values[f]) for f in fields]
+        + [_number(getattr(row, name)) for name in RESULTS if name != "error"]
+        for row in rows[:MOST_ROWS]
+    ]
+    more = f"<p class=quiet>The first {MOST_ROWS} of {len(rows)}.</p>" if len(rows) > MOST_ROWS else ""
+    return f"<details><summary>{len(rows)} runs</summary>{_table(heads, cells)}{more}</details>"
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return "0" if value == 0 else f"{float(value):.4g}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(word)}</th>" for word in heads)
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
+
+
+def _items(words: Iterable[str]) -> str:
+    """A list of what is HTML already; nothing for none."""
+    items = "".join(f"<li>{word}</li>" for word in words)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _figure(svg: str, words: str) -> str:
+    return f'<figure role="img" aria-label="{escape(words)}">{svg}</figure>'

@@ -24,6 +24,8 @@ Vector = NDArray[np.float64]
 
 NODES = 200
 """Of the Gauss-Legendre rule on each side of 0, where the kinks are."""
+PAIR_NODES = 60
+"""The same, for integrals over two dimensions."""
 REACH = 12.0
 """Standard deviations: beyond, a normal density is below 1e-32."""
 
@@ -103,7 +105,7 @@ def moments(activation: str, variance: float) -> tuple[float, float, float]:
     with np.errstate(all="ignore"):
         ACTIVATIONS[activation].value(np, z, h, scratch)
         ACTIVATIONS[activation].derivative(np, z, h, slope, scratch)
-    return float(_WEIGHTS @ h), float(_WEIGHTS @ h**2), float(_WEIGHTS @ slope**2)
+        return float(_WEIGHTS @ h), float(_WEIGHTS @ h**2), float(_WEIGHTS @ slope**2)
 
 
 def depth_scale(factor: float) -> float:
@@ -118,18 +120,61 @@ def fixed_point(
     q = start
     for _ in range(100_000):
         following = weight_variance * moments(activation, q)[1] + bias_variance
+        if not math.isfinite(following):
+            return following, math.nan
         if abs(following - q) <= 1e-15 * max(q, 1e-300):
             break
         q = following
     return q, weight_variance * moments(activation, q)[2]
 
 
-def _gaussian_rule() -> tuple[Vector, Vector]:
+def correlation_depth_scale(activation: str, weight_variance: float, bias_variance: float) -> float:
+    """ξ_c: the number of layers over which what tells two inputs apart falls by e (Schoenholz et al. 2017, section 3).
+
+    Inputs with the correlation c have c ← (σ_w² E[φ(u₁) φ(u₂)] + σ_b²) / q* a layer further, with u₁ and u₂ normal, of
+    variance q* and correlation c; ξ_c is 1/|ln| of that map's slope at its stable fixed point. Where χ ≤ 1 that is at
+    c* = 1, with the slope χ. A network much deeper than ξ_c cannot tell its inputs apart, and does not train. NaN where
+    the variance has no fixed point.
+    """
+    q, slope = fixed_point(activation, weight_variance, bias_variance)
+    if not math.isfinite(q):
+        return math.nan
+    if slope > 1:
+        from scipy.optimize import brentq
+
+        def gain(correlation: float) -> float:
+            products, _ = _pair_moments(activation, q, correlation)
+            return (weight_variance * products + bias_variance) / q - correlation
+
+        below_one = 1 - 1e-9
+        if gain(0.0) >= 0 > gain(below_one):
+            slope = weight_variance * _pair_moments(activation, q, brentq(gain, 0.0, below_one, xtol=1e-12))[1]
+    return depth_scale(slope) / 2
+
+
+def _pair_moments(activation: str, variance: float, correlation: float) -> tuple[float, float]:
+    """E[φ(u₁) φ(u₂)] and E[φ′(u₁) φ′(u₂)] for normal u₁ and u₂ of this variance and correlation."""
+    first = _PAIR_ABSCISSAE[:, None]
+    second = correlation * first + math.sqrt(1 - correlation**2) * _PAIR_ABSCISSAE[None, :]
+    values, slopes = [], []
+    for z in (first, second):
+        scaled = math.sqrt(variance) * z
+        h, slope, scratch = (np.empty_like(scaled) for _ in range(3))
+        with np.errstate(all="ignore"):
+            ACTIVATIONS[activation].value(np, scaled, h, scratch)
+            ACTIVATIONS[activation].derivative(np, scaled, h, slope, scratch)
+        values.append(h)
+        slopes.append(slope)
+    return tuple(float(_PAIR_WEIGHTS @ (one * other) @ _PAIR_WEIGHTS) for one, other in (values, slopes))  # type: ignore[return-value]
+
+
+def _gaussian_rule(nodes_a_side: int) -> tuple[Vector, Vector]:
     """Abscissae and weights of an integral over the standard normal density, with 0 as the end of two intervals."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    nodes, weights = np.polynomial.legendre.leggauss(nodes_a_side)
     right = (nodes + 1) * (REACH / 2)
     density = weights * (REACH / 2) * np.exp(-(right**2) / 2) / math.sqrt(2 * math.pi)
     return np.concatenate([-right[::-1], right]), np.concatenate([density[::-1], density])
 
 
-_ABSCISSAE, _WEIGHTS = _gaussian_rule()
+_ABSCISSAE, _WEIGHTS = _gaussian_rule(NODES)
+_PAIR_ABSCISSAE, _PAIR_WEIGHTS = _gaussian_rule(PAIR_NODES)

@@ -10,10 +10,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine.errors import UsageError, unknown_name
 from vgtui.commands.plot import add_chart_options, names_of
 from vgtui.commands.run import STDOUT
-from vgtui.commands.tables import (
+from vgtui.recordings.frames import Frame, Header
+from vgtui.recordings.reader import STREAM, Reader, read_recording
+from vgtui.reports.figures import draw, run_parts, save, sweep_chart
+from vgtui.reports.story import read_story
+from vgtui.sweeps.border import Border, find_border
+from vgtui.sweeps.grid import Sweep
+from vgtui.sweeps.rows import is_sweep, read_sweep
+from vgtui.sweeps.table import Table, find_metric, make_table
+from vgtui.tables import (
     FRAME_COLUMNS,
     SWEEP_COLUMNS,
     SWITCH_COLUMNS,
@@ -24,12 +34,6 @@ from vgtui.commands.tables import (
     frame_rows,
     sweep_row,
 )
-from vgtui.recordings.frames import Frame, Header
-from vgtui.recordings.reader import STREAM, Reader, read_recording
-from vgtui.reports.figures import draw, run_parts, save, sweep_chart
-from vgtui.reports.story import read_story
-from vgtui.sweeps.rows import is_sweep, read_sweep
-from vgtui.sweeps.table import find_metric, make_table
 
 DESCRIPTION = "Write a recording or a sweep as a table or a picture."
 EXAMPLES = """\
@@ -52,7 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", metavar="NAME", help=f"{', '.join(FORMATS)} (default: by the ending of the output, else csv)"
     )
-    add_chart_options(parser.add_argument_group("pictures of a sweep"))
+    group = parser.add_argument_group("pictures of a sweep")
+    add_chart_options(group)
+    group.add_argument(
+        "--depth-scale", action="store_true", help="over hidden_layers: the multiple of theory's depth scale that fits"
+    )
 
 
 def call(chosen: argparse.Namespace) -> int:
@@ -67,7 +75,7 @@ def call(chosen: argparse.Namespace) -> int:
             table = make_table(sweep, rows, metric, by)
             if table is None:
                 raise UsageError("FILE", f"{chosen.file} varies nothing, so there is no picture of it")
-            figure = draw([sweep_chart(table)], height=4.5)
+            figure = draw([sweep_chart(table, _border(sweep, table) if chosen.depth_scale else None)], height=4.5)
         else:
             figure = draw(run_parts(read_story(chosen.file)))
         _write(chosen.output, save(figure, kind))
@@ -76,6 +84,16 @@ def call(chosen: argparse.Namespace) -> int:
     rows_ = map(sweep_row, read_sweep(chosen.file)[1]) if swept else _frame_rows(chosen.file)
     _write_table(chosen.output, kind, columns, rows_)
     return 0
+
+
+def _border(sweep: Sweep, table: Table) -> Border:
+    border = find_border(sweep, table)
+    low, high = border.quartiles
+    sys.stderr.write(
+        f"vgtui: the border is at {border.factor:.2g} times the depth scale of theory "
+        f"(median of {np.isfinite(border.deepest).sum()} columns, quartiles {low:.2g} and {high:.2g})\n"
+    )
+    return border
 
 
 def _kind(chosen: argparse.Namespace) -> str:

@@ -3,8 +3,8 @@
 import csv
 from typing import IO, Protocol
 
-from vgtui.commands.tables import FRAME_COLUMNS, as_text, frame_rows
 from vgtui.recordings.frames import Frame, Header, encode_line
+from vgtui.tables import FRAME_COLUMNS, as_text, frame_rows
 
 
 class FrameWriter(Protocol):

@@ -144,6 +144,7 @@ KEYS = (
     Key("lessons", "g", "g", "lessons", RUNS, "lessons", "Guided lessons.", 11, EXPERIMENT),
     Key("back_to_lesson", "G", "G", "back_to_lesson", RUNS, "lesson's run", "The lesson's run again.", 0, EXPERIMENT),
     Key("record", "x", "x", "record", RUNS, "record", "Begin or end a recording."),
+    Key("export", "e", "e", "export", RUNS, "export", "This moment as a picture, .svg, and a table, .csv."),
     Key("theme", "T", "T", "app.next_theme", PROGRAM, "theme", "The next theme."),
     Key("help", "question_mark", "?", "help", PROGRAM, "help", "This page.", 2),
     Key("palette", "ctrl+p", "ctrl+p", "app.command_palette", PROGRAM, "palette", "Every command by its name."),

@@ -12,6 +12,7 @@ from engine.errors import UsageError
 from engine.theory import Prediction
 from vgtui.options import option_of
 from vgtui.reports.story import Story
+from vgtui.sweeps.border import Border
 from vgtui.sweeps.grid import Axis
 from vgtui.sweeps.table import Table
 from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION
@@ -144,8 +145,8 @@ def loss(story: Story) -> Draw:
     return paint
 
 
-def sweep_chart(table: Table) -> Draw:
-    """A sweep's table as a heat map over two options, or as a line over one."""
+def sweep_chart(table: Table, border: Border | None = None) -> Draw:
+    """A sweep's table as a heat map over two options, or as a line over one; with a border, theory's line over it."""
     title = f"{'log10 of ' if table.metric.by_logarithm else ''}{table.metric.title}"
     if table.averaged:
         title += f"\nmean over {' and '.join(table.averaged)}"
@@ -165,6 +166,13 @@ def sweep_chart(table: Table) -> Draw:
         axes.set_facecolor("#d9d9d9")
         axes.figure.colorbar(image, ax=axes, label=title)
         axes.set_ylabel(table.y.name)
+        if border:
+            words = f"{border.factor:.2g} × depth scale of theory"
+            places = np.interp(border.curve[0], np.arange(len(across[0])), across[0])
+            axes.plot(places, border.factor * border.curve[1], "w--", linewidth=2, label=words)
+            axes.plot(across[0], border.deepest, "o", color="w", markersize=4, label="middle of the measured border")
+            axes.set(xlim=_edges(across[0])[[0, -1]], ylim=_edges(down[0])[[0, -1]])
+            axes.legend(labelcolor="w", loc="upper right", frameon=True, facecolor="black", framealpha=0.6)
         _label(axes.xaxis, *across)
         _label(axes.yaxis, *down)
 

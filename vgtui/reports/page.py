@@ -33,7 +33,8 @@ figure svg { width: 100%; height: auto; display: block }
 .verdict.healthy { border-color: #3d8a4e }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: right; padding: .15rem .8rem; border-bottom: 1px solid var(--line); white-space: nowrap }
-th:first-child, td:first-child, .words td:last-child, .words th:last-child { text-align: left } code { background: var(--panel); padding: .1rem .35rem }
+th:first-child, td:first-child, .words td:last-child, .words th:last-child { text-align: left }
+code { background: var(--panel); padding: .1rem .35rem }
 """
 FIELDS = {
     "grad_norm": "‖∂E/∂W‖",

@@ -17,6 +17,7 @@ from textual.widgets import Footer
 
 from engine.config import ACTIVATION_NAMES, DATASET_NAMES, INITIALIZATION_NAMES, OPTIMIZER_NAMES
 from engine.errors import UsageError
+from vgtui.dashboard.export import export_moment, file_name
 from vgtui.dashboard.governor import Governor, takes_bytes
 from vgtui.dashboard.keymap import KEYS
 from vgtui.dashboard.lanes import Lane, Lanes
@@ -581,12 +582,24 @@ class MainScreen(Screen[None]):
             self._end_recording()
         else:
             try:
-                recorder = Recorder(time.strftime("vgtui-%Y%m%d-%H%M%S.jsonl"))
+                recorder = Recorder(f"{file_name()}.jsonl")
             except UsageError as error:
                 self.notify(plain(error.problem), severity="error", markup=False)
             else:
                 self._begin_recording(recorder)
                 self.notify(f"recording into {plain(str(recorder.path.absolute()))}", markup=False)
+
+    def action_export(self) -> None:
+        """Write the moment on the screen into files."""
+        state = self.state
+        if state.frame is None or state.shown is None:
+            return
+        try:
+            path = export_moment(state.shown, state.frame, self.app.export_screenshot(title="vgtui"))
+        except OSError as error:
+            self.notify(plain(f"nothing was exported: {error}"), severity="error", markup=False)
+        else:
+            self.notify(f"exported {plain(str(path))}.svg and .csv", markup=False)
 
     def _begin_recording(self, recorder: Recorder) -> None:
         """Record the chosen lane from its next frame on."""

@@ -19,5 +19,7 @@ def fitted_depth_scale(delta_norm: NDArray[np.float64]) -> float:
     layers = np.flatnonzero((hidden > 0) & np.isfinite(hidden))
     if len(layers) < LEAST_LAYERS:
         return math.nan
-    slope = float(np.polynomial.Polynomial.fit(layers, np.log(hidden[layers]), 1).convert().coef[-1])
+    heights = np.log(hidden[layers])
+    places = layers - layers.mean()
+    slope = float(places @ (heights - heights.mean()) / (places @ places))
     return math.inf if slope == 0 else 1 / abs(slope)

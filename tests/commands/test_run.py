@@ -15,15 +15,8 @@ import pytest
 
 import vgtui
 from engine.telemetry import LAYER_FIELDS
-
-SMALL = ["--hidden-layers", "3", "--width", "8", "--batch-size", "32"]
-
-
-def call(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """`vgtui` with these arguments and no terminal at any end."""
-    return subprocess.run(
-        [sys.executable, "-m", "vgtui", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=cwd
-    )
+from tests.commands.shell import SMALL, call, command, with_files_of
+from vgtui.cli import COMMANDS
 
 
 def lines_of(output: str) -> list[dict[str, object]]:
@@ -122,9 +115,9 @@ def test_without_a_terminal_vgtui_prints_a_report_and_no_escape_codes() -> None:
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
-@pytest.mark.parametrize("command", [[], ["run", "--steps", "5"]], ids=["dashboard", "run"])
-def test_bad_input_is_one_sentence_and_exit_code_2(command: list[str], arguments: list[str], sentence: str) -> None:
-    done = call(*command, *arguments)
+@pytest.mark.parametrize("words", [[], ["run", "--steps", "5"]], ids=["dashboard", "run"])
+def test_bad_input_is_one_sentence_and_exit_code_2(words: list[str], arguments: list[str], sentence: str) -> None:
+    done = call(*words, *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     error = done.stderr.replace("vgtui: no terminal, so here is a report of 200 steps (see vgtui run --help)\n", "")
@@ -155,10 +148,10 @@ def test_bad_usage_of_a_command_is_one_sentence_and_exit_code_2(arguments: list[
     assert sentence in done.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["run", "--steps", "5"]], ids=["dashboard", "run"])
-def test_a_bad_data_file_is_one_sentence_with_line_and_column(tmp_path: Path, command: list[str]) -> None:
+@pytest.mark.parametrize("words", [[], ["run", "--steps", "5"]], ids=["dashboard", "run"])
+def test_a_bad_data_file_is_one_sentence_with_line_and_column(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "bad.csv").write_text("1,2,a\n3,four,b\n")
-    done = call(*command, "--dataset", "bad.csv", cwd=tmp_path)
+    done = call(*words, "--dataset", "bad.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == 'vgtui: --dataset: bad.csv: line 2, column 2: "four" is no number'
 
@@ -183,8 +176,8 @@ def test_bench_prints_a_row_a_case() -> None:
 
 
 def test_help_has_examples_and_version_is_the_packages() -> None:
-    for command in ([], ["run"], ["bench"], ["list"]):
-        done = call(*command, "--help")
+    for words in ([], *([name] for name in COMMANDS)):
+        done = call(*words, "--help")
         assert done.returncode == 0
         assert "example" in done.stdout
     assert call("--version").stdout == f"vgtui {vgtui.__version__}\n"
@@ -208,8 +201,9 @@ def test_a_reader_that_leaves_early_is_no_fault() -> None:
 def endless_run() -> Iterator[subprocess.Popen[str]]:
     """A run whose first frames have come."""
     arguments = [*SMALL, "--steps", "1000000", "--every", "5", "--format", "jsonl"]
-    command = [sys.executable, "-m", "vgtui", "run", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command("run", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout
         for _ in range(5):
             process.stdout.readline()
@@ -253,3 +247,21 @@ def test_a_users_folder_cannot_stand_in_for_the_engine(tmp_path: Path) -> None:
     entry = Path(sys.executable).with_name("vgtui")
     done = subprocess.run([entry, "run", *SMALL, "--steps", "2"], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_that_cannot_be_had_costs_no_file(tmp_path: Path) -> None:
+    (tmp_path / "run.jsonl").write_text("an earlier run\n")
+    done = call("run", *SMALL, "--steps", "3", "--output", "run.jsonl", "--batch-size", "5000", cwd=tmp_path)
+    assert done.returncode == 2
+    assert (tmp_path / "run.jsonl").read_text() == "an earlier run\n"
+    assert call("run", *SMALL, "--steps", "3", "--output", "run.jsonl", cwd=tmp_path).returncode == 0
+    assert lines_of((tmp_path / "run.jsonl").read_text())[0]["type"] == "header"
+
+
+def test_a_full_disk_ends_a_run_with_a_sentence_and_what_was_written_is_whole(tmp_path: Path) -> None:
+    done = call(
+        "run", *SMALL, "--steps", "400", "--every", "1", "-o", "a.jsonl", cwd=tmp_path, before=with_files_of(20_000)
+    )
+    assert done.returncode == 1
+    assert done.stderr == "vgtui: --output: a.jsonl cannot be written: File too large\n"
+    assert len(lines_of((tmp_path / "a.jsonl").read_text().rpartition("\n")[0])) > 5

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from engine.backend import select_backend
 from engine.config import ACTIVATION_NAMES, NetworkConfig, TrainingConfig
 from engine.datasets import Dataset, load_dataset
-from engine.theory import Prediction, depth_scale, fixed_point, moments, predict
+from engine.theory import Prediction, correlation_depth_scale, depth_scale, fixed_point, moments, predict
 from engine.trainer import Trainer
 from tests.engine.reference import PHI, STEP
 
@@ -137,3 +137,33 @@ def test_signals_and_activations_of_a_whole_batch_are_the_predicted_ones(
     assert np.log10(np.mean(spreads, axis=0)[:-1]) == pytest.approx(
         np.log10(prediction.activation_spread[:-1]), abs=decades
     )
+
+
+def iterated_correlation_slope(weight_variance: float, bias_variance: float) -> float:
+    """The slope at c* for tanh, with c found by iterating its map, and integrals by Gauss and Hermite."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / math.sqrt(2 * math.pi)
+    q, _ = fixed_point("tanh", weight_variance, bias_variance)
+    c = 0.5
+    for _ in range(2000):
+        first = math.sqrt(q) * nodes[:, None]
+        second = math.sqrt(q) * (c * nodes[:, None] + math.sqrt(1 - c * c) * nodes[None, :])
+        c = (weight_variance * float(weights @ (np.tanh(first) * np.tanh(second)) @ weights) + bias_variance) / q
+        c = min(c, 1.0)
+    slopes = (1 - np.tanh(first) ** 2) * (1 - np.tanh(second) ** 2)
+    return weight_variance * float(weights @ slopes @ weights)
+
+
+@pytest.mark.parametrize("weight_variance", [1.0, 2.0, 3.0])
+def test_the_depth_scale_of_correlations_is_that_of_their_map_at_its_fixed_point(weight_variance: float) -> None:
+    slope = iterated_correlation_slope(weight_variance, 0.05)
+    assert correlation_depth_scale("tanh", weight_variance, 0.05) == pytest.approx(1 / abs(math.log(slope)), rel=1e-5)
+
+
+def test_below_the_edge_of_chaos_correlations_and_gradients_have_one_scale() -> None:
+    _, chi = fixed_point("tanh", 1.25, 0.05)
+    assert correlation_depth_scale("tanh", 1.25, 0.05) == pytest.approx(depth_scale(chi) / 2)
+
+
+def test_a_variance_without_a_fixed_point_has_no_depth_scale() -> None:
+    assert math.isnan(correlation_depth_scale("relu", 2.5, 0.0))

@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import errno
 import io
 import os
 import signal
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,6 +43,7 @@ REPORT_STEPS = 200
 FAULT_EXIT = 1
 UNMET_EXIT = 3
 STDOUT = "-"
+DISK_FAULTS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 
 _WRITERS: dict[str, type[FrameWriter]] = {
     "table": TableWriter,
@@ -144,13 +147,19 @@ def run(settings: RunSettings, plan: Plan, output: str, format_name: str) -> int
     """
     begun = _begun(settings, plan)
     source = LiveRun(settings, validate=True, checkpoint=plan.checkpoint if begun else None)
-    with (
-        _opened(output, format_name, begun) as sink,
-        showing_progress("training", plan.steps, "steps", quiet=output == STDOUT and sys.stdout.isatty()) as advance,
-    ):
-        return asyncio.run(
-            _run(source, plan, begun.step if begun else 0, _WRITERS[format_name](sink.file), sink, advance)
-        )
+    quiet = output == STDOUT and sys.stdout.isatty()
+    try:
+        with (
+            _opened(output, format_name, begun) as sink,
+            showing_progress("training", plan.steps, "steps", quiet) as advance,
+        ):
+            writer = _WRITERS[format_name](sink.file)
+            return asyncio.run(_run(source, plan, begun.step if begun else 0, writer, sink, advance))
+    except OSError as error:
+        if error.errno not in DISK_FAULTS:
+            raise
+        sys.stderr.write(f"vgtui: --output: {output} cannot be written: {error.strerror}\n")
+        return FAULT_EXIT
 
 
 def train_into(writer: FrameWriter, settings: RunSettings, plan: Plan) -> int:
@@ -159,7 +168,7 @@ def train_into(writer: FrameWriter, settings: RunSettings, plan: Plan) -> int:
     Raises UsageError for settings that cannot be had.
     """
     with showing_progress("training", plan.steps, "steps", quiet=False) as advance:
-        sink = _Sink(STDOUT, sys.stdout, begun=False)
+        sink = _Sink(STDOUT, sys.stdout)
         return asyncio.run(_run(LiveRun(settings, validate=True), plan, 0, writer, sink, advance))
 
 
@@ -178,16 +187,21 @@ def _begun(settings: RunSettings, plan: Plan) -> About | None:
 
 @dataclass(frozen=True, slots=True)
 class _Sink:
-    """Where the frames go. begun: its beginning is there already, the header too."""
+    """Where the frames go. kept: so many bytes that are there already stay, the header too."""
 
     name: str
     file: IO[str]
-    begun: bool
+    kept: int = 0
 
     @property
     def size(self) -> int:
         """In bytes, all that was written; 0 where nobody can go back."""
         return 0 if self.name == STDOUT else os.fstat(self.file.fileno()).st_size
+
+    def begin(self) -> None:
+        """Take away what is not kept: not before the run is there, so that a wrong word costs no file."""
+        if self.name != STDOUT and stat.S_ISREG(os.fstat(self.file.fileno()).st_mode):
+            os.ftruncate(self.file.fileno(), self.kept)
 
 
 async def _run(source: LiveRun, plan: Plan, begin: int, writer: FrameWriter, sink: _Sink, advance: Advance) -> int:
@@ -233,7 +247,8 @@ async def _next(source: LiveRun, at: int, writer: FrameWriter, sink: _Sink, want
     while not isinstance(answer := await source.next_answer(at), wanted):
         match answer:
             case Header():
-                writer.header(answer, sink.begun)
+                sink.begin()
+                writer.header(answer, begun=sink.kept > 0)
             case Refused():
                 raise UsageError(answer.setting, answer.problem)
             case Event(kind="fault"):
@@ -258,26 +273,24 @@ def _cancel_on_signals() -> list[int]:
 
 @contextmanager
 def _opened(output: str, format_name: str, begun: About | None) -> Iterator[_Sink]:
-    """The output; where a checkpoint of a run into this file is gone on from, cut to what was there by then."""
+    """The output; of a file that a checkpoint was written for, what was there by then is kept."""
     if output == STDOUT:
         if format_name in ("jsonl", "csv") and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # a file format, whatever the locale
-        yield _Sink(output, sys.stdout, begun=False)
+        yield _Sink(output, sys.stdout)
         sys.stdout.flush()
         return
-    goes_on = begun is not None and begun.output == output and Path(output).exists()
+    kept = begun.output_bytes if begun and begun.output == output and Path(output).exists() else 0
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(open(output, "a" if goes_on else "w", encoding="utf-8", newline="\n"))
+            file = stack.enter_context(open(output, "a", encoding="utf-8", newline="\n"))
         except OSError as error:
             raise UsageError("output", f"{output} cannot be written: {error.strerror}") from error
-        if begun and goes_on:
-            there = os.fstat(file.fileno()).st_size
-            if there < begun.output_bytes:
-                raise UsageError(
-                    "output",
-                    f"{output} has {there} bytes, and had {begun.output_bytes} when the checkpoint was written; "
-                    "name a new file for the frames from there on",
-                )
-            os.ftruncate(file.fileno(), begun.output_bytes)
-        yield _Sink(output, file, goes_on)
+        sink = _Sink(output, file, kept)
+        if sink.size < kept:
+            raise UsageError(
+                "output",
+                f"{output} has {sink.size} bytes, and had {kept} when the checkpoint was written; "
+                "name a new file for the frames from there on",
+            )
+        yield sink

@@ -84,6 +84,7 @@ def cluster_crew(address: str) -> Iterator[Crew]:
     finally:
         with suppress(Exception):
             client.close(timeout=CONNECT_SECONDS)
+        logging.disable(logging.NOTSET)
 
 
 def _check_workers(run: Callable[[Callable[[], str]], dict[str, str]], address: str) -> None:

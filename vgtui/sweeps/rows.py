@@ -97,7 +97,7 @@ class SweepFile:
         self._size = 0
         if os.fstat(self._file).st_size:
             with Path(self.path).open("rb") as file:
-                reader = SweepReader(self.path, file)
+                reader = SweepReader(self.path, file, "output")
                 refuse_other_sweep(self.path, reader.sweep, sweep)
                 done = {row.number: row for row in reader.rows()}
                 self._size = reader.whole_bytes
@@ -122,8 +122,8 @@ class SweepFile:
 class SweepReader:
     """Reads the file of a sweep, a line at a time."""
 
-    def __init__(self, path: str, file: Any) -> None:
-        """file: open for reading bytes, at its start. Raises UsageError where it is no sweep."""
+    def __init__(self, path: str, file: Any, setting: str = "FILE") -> None:
+        """file: open for reading bytes, at its start. setting: to be blamed. Raises UsageError where it is no sweep."""
         self.path = path
         self._file = file
         self.damaged = 0
@@ -132,12 +132,11 @@ class SweepReader:
             sweep = _decoder.decode(first)
             assert isinstance(sweep, Sweep)
         except (*_FAULTS, AssertionError) as error:
-            raise UsageError(
-                "FILE", f"{path} is no sweep: its first line is not as vgtui sweep --output writes it"
-            ) from error
+            problem = f"{path} is no sweep: its first line is not as vgtui sweep --output writes it"
+            raise UsageError(setting, problem) from error
         if (sweep.format, sweep.version) != (FORMAT, VERSION):
             problem = f"{path} has version {sweep.version} of the format, and this vgtui reads {VERSION}"
-            raise UsageError("FILE", problem)
+            raise UsageError(setting, problem)
         self.sweep = sweep
         self.whole_bytes = len(first)
 

@@ -1,0 +1,167 @@
+"""`vgtui run` that is stopped and called again gives what it would have given at once; and what a damaged file does."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.commands.shell import SMALL, call, command, with_files_of
+
+KEEPING = ["--checkpoint", "run.npz", "--checkpoint-every", "10", "--output", "part.jsonl"]
+
+
+def frames(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file, without what is the clock's."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("steps_per_second", None)
+    return lines
+
+
+def run(folder: Path, steps: int, *options: str) -> "subprocess.CompletedProcess[str]":
+    return call("run", *SMALL, "--steps", str(steps), "--every", "4", *options, cwd=folder)
+
+
+# for the other optimizers, tests/engine/test_state.py says the same of what a checkpoint holds
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(optimizer: str, tmp_path: Path) -> None:
+    options = ["--optimizer", optimizer, "--batch-norm", "--lr", "0.01"]
+    run(tmp_path, 44, *options, "--output", "whole.jsonl")
+    assert run(tmp_path, 30, *options, *KEEPING).returncode == 0
+    done = run(tmp_path, 44, *options, *KEEPING, "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert frames(tmp_path / "part.jsonl") == frames(tmp_path / "whole.jsonl")
+
+
+def test_a_killed_run_goes_on_in_its_own_file(tmp_path: Path) -> None:
+    endless = ["run", *SMALL, "--steps", "1000000", "--every", "4", *KEEPING]
+    with subprocess.Popen(command(*endless), cwd=tmp_path) as process:
+        while not (tmp_path / "run.npz").exists() or process.poll() is not None:
+            pass
+        process.send_signal(signal.SIGKILL)
+    with np.load(tmp_path / "run.npz", allow_pickle=False) as archive:
+        saved = int(archive["step"])
+    steps = saved + 11
+    assert run(tmp_path, steps, *KEEPING, "--resume").returncode == 0
+    run(tmp_path, steps, "--output", "whole.jsonl")
+    assert frames(tmp_path / "part.jsonl") == frames(tmp_path / "whole.jsonl")
+
+
+def test_resume_begins_where_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    assert run(tmp_path, 12, *KEEPING, "--resume").returncode == 0
+    assert [line["step"] for line in frames(tmp_path / "part.jsonl")[1:]] == [0, 4, 8, 12]
+    assert (tmp_path / "run.npz").exists()
+
+
+def test_on_standard_output_only_what_is_new_is_written(tmp_path: Path) -> None:
+    keeping = ["--checkpoint", "run.npz", "--format", "jsonl"]
+    run(tmp_path, 20, *keeping)
+    done = run(tmp_path, 28, *keeping, "--resume")
+    assert [json.loads(line).get("step") for line in done.stdout.splitlines()] == [None, 20, 24, 28]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--width", "9"], "--checkpoint: run.npz is of another run, with width 8 rather than width 9"),
+        (["--seed", "3"], "--checkpoint: run.npz is of another run, with seed 0 rather than seed 3"),
+        (["--threads", "2"], "--checkpoint: run.npz is of another run, with threads None rather than 2"),
+        (["--dataset", "blobs"], "--checkpoint: run.npz is of another run, with digits rather than blobs"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_left_alone(
+    tmp_path: Path, options: list[str], sentence: str
+) -> None:
+    run(tmp_path, 20, *KEEPING)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    done = run(tmp_path, 40, *options, *KEEPING, "--resume")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert sentence in done.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_fewer_steps_than_there_are_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, 20, *KEEPING)
+    done = run(tmp_path, 10, *KEEPING, "--resume")
+    assert done.returncode == 2
+    assert done.stderr == "vgtui: --steps: 10 is before step 20, where run.npz is; it takes more\n"
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def other(path: Path) -> None:
+    path.write_text("my notes")
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def members(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def lacking(path: Path) -> None:
+    arrays = members(path)
+    del arrays["parameters"]
+    np.savez(path, **arrays)
+
+
+def of_another_shape(path: Path) -> None:
+    np.savez(path, **{**members(path), "parameters": np.zeros(3, np.float32)})
+
+
+def with_objects(path: Path) -> None:
+    np.savez(path, **{**members(path), "parameters": np.array([{}], dtype=object)})
+
+
+@pytest.mark.parametrize("damage", [cut, other, flipped, lacking, of_another_shape, with_objects])
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: Any) -> None:
+    run(tmp_path, 20, *KEEPING)
+    damage(tmp_path / "run.npz")
+    frames_before = (tmp_path / "part.jsonl").read_bytes()
+    done = run(tmp_path, 40, *KEEPING, "--resume")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith("vgtui: --checkpoint: run.npz is no checkpoint of vgtui, or a damaged one: ")
+    assert (tmp_path / "part.jsonl").read_bytes() == frames_before
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tmp_path: Path) -> None:
+    run(tmp_path, 20, *KEEPING)
+    before = (tmp_path / "run.npz").read_bytes()
+    done = call(
+        "run",
+        *SMALL,
+        *("--steps", "40", "--checkpoint", "run.npz", "--resume", "--format", "csv"),
+        cwd=tmp_path,
+        before=with_files_of(2000),
+    )
+    assert done.returncode == 0
+    assert "vgtui: --checkpoint: run.npz cannot be written: File too large; the training goes on" in done.stderr
+    assert "\n40," in done.stdout
+    assert (tmp_path / "run.npz").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["part.jsonl", "run.npz"]
+
+
+def test_an_output_that_was_cut_is_not_gone_on_with(tmp_path: Path) -> None:
+    run(tmp_path, 20, *KEEPING)
+    (tmp_path / "part.jsonl").write_text("")
+    done = run(tmp_path, 40, *KEEPING, "--resume")
+    assert done.returncode == 2
+    assert "part.jsonl has 0 bytes, and had" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--resume"], ["--checkpoint-every", "5"]])
+def test_what_needs_a_checkpoint_says_so(words: list[str]) -> None:
+    done = call("run", "--steps", "5", *words)
+    assert done.returncode == 2
+    assert done.stderr == f"vgtui: {words[0]}: needs --checkpoint FILE, which says where\n"

@@ -1,0 +1,43 @@
+"""The same on a Dask cluster of two processes on this machine."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from engine.errors import UsageError
+from tests.sweeps.rows import small_sweep
+from vgtui.sweeps.collect import rows_of
+from vgtui.sweeps.crew import cluster_crew
+
+distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.filterwarnings("ignore")  # of what Dask itself does
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local:
+        yield local
+
+
+def test_all_rows_come_though_a_worker_is_killed_meanwhile(cluster: Any) -> None:
+    sweep = small_sweep("width=4:43:40", steps=300)
+    victim = next(iter(cluster.workers.values())).pid
+    rows = []
+    with cluster_crew(cluster.scheduler_address) as crew:
+        for row in rows_of(sweep.points(), crew):
+            rows.append(row)
+            if len(rows) == 5:
+                os.kill(victim, signal.SIGKILL)
+    assert sorted(row.number for row in rows) == list(range(40))
+    assert [row.error for row in rows if row.error] == []
+    assert all(row.validation_accuracy is not None for row in rows)
+
+
+def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgtui.sweeps.crew.CONNECT_SECONDS", 0.5)
+    for address in ("tcp://127.0.0.1:9", "nonsense"):
+        with pytest.raises(UsageError, match=f"{address} does not answer"), cluster_crew(address):
+            pass

@@ -1,0 +1,58 @@
+"""Every point becomes a row, whatever becomes of the processes; and no process outlives the sweep."""
+
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.sweeps import jobs
+from tests.sweeps.rows import small_sweep
+from vgtui.sweeps.collect import KILLED, rows_of
+from vgtui.sweeps.crew import local_crew
+from vgtui.sweeps.grid import Point
+from vgtui.sweeps.rows import Row
+
+SWEEP = small_sweep("width=2,3,4,5,6,7,8,9")
+
+
+def collect(job: Callable[[Point], Row], processes: int = 2) -> dict[int, Row]:
+    with local_crew(processes) as crew:
+        rows = list(rows_of(SWEEP.points(), crew, job))
+    assert len({row.number for row in rows}) == len(rows)
+    return {row.values["width"]: row for row in rows}
+
+
+def test_all_rows_come_and_no_process_stays() -> None:
+    rows = collect(jobs.quick)
+    assert sorted(rows) == [2, 3, 4, 5, 6, 7, 8, 9]
+    for process in multiprocessing.active_children():
+        process.join(5)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_point_that_fails_is_a_row_with_its_reason() -> None:
+    rows = collect(jobs.raising_at_four)
+    assert [width for width, row in rows.items() if row.error] == [4]
+    assert rows[4].error == "ZeroDivisionError: four"
+    assert len(rows) == 8
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_point_that_kills_its_process_is_found_and_the_others_are_computed(processes: int) -> None:
+    rows = collect(jobs.killed_at_four, processes)
+    assert {width: row.error for width, row in rows.items() if row.error} == {4: KILLED}
+    assert len(rows) == 8
+
+
+def test_a_process_that_is_lost_once_costs_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = tmp_path / "note"
+    monkeypatch.setenv("VGTUI_TEST_NOTE", str(note))
+    rows = collect(jobs.killed_once)
+    assert note.exists()
+    assert len(rows) == 8 and not any(row.error for row in rows.values())
+
+
+def test_a_sweep_of_nothing_has_no_rows() -> None:
+    with local_crew(1) as crew:
+        assert list(rows_of([], crew)) == []

@@ -1,6 +1,7 @@
 """For all tests: a home of their own, so that nothing depends on what the user has set, and nothing touches it."""
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     home: Path = tmp_path_factory.mktemp("home")
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home))
-    for name in ("VGTUI_CONFIG", "NO_COLOR"):
+    for name in [*(name for name in os.environ if name.startswith("VGTUI_")), "NO_COLOR"]:
         monkeypatch.delenv(name, raising=False)
 
 

@@ -154,4 +154,4 @@ def option_of(field: str) -> Option:
 
 def flag_of(setting: str) -> str:
     """How the command line calls a setting."""
-    return _FLAGS.get(setting, f"--{setting}")
+    return _FLAGS.get(setting, f"--{setting.replace('_', '-')}")

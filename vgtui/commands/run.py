@@ -124,7 +124,7 @@ def call(chosen: argparse.Namespace) -> int:
     check_least("checkpoint_every", chosen.checkpoint_every, 1)
     for name in ("resume", "checkpoint_every"):
         if getattr(chosen, name) and chosen.checkpoint is None:
-            raise UsageError(name.replace("_", "-"), "needs --checkpoint FILE, which says where")
+            raise UsageError(name, "needs --checkpoint FILE, which says where")
     name = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
     if name not in FORMATS:
         raise unknown_name("format", "format", name, FORMATS)

@@ -59,7 +59,7 @@ def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError("report", "pictures need matplotlib: pip install 'vgtui[report]'") from error
+        raise UsageError("PICTURES", "need matplotlib: pip install 'vgtui[report]'") from error
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(width, height * len(parts)), layout="constrained")
         for axes, part in zip(figure.subplots(len(parts), squeeze=False)[:, 0], parts, strict=True):

@@ -1,0 +1,27 @@
+"""`vgtui doctor`: what is there, and what to mend."""
+
+import json
+import os
+
+from tests.commands.shell import call
+
+
+def test_as_json_it_has_every_section_and_a_measured_speed() -> None:
+    done = call("doctor", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert set(found) == {"program", "backend", "terminal", "paths", "speed", "advice"}
+    assert found["backend"]["auto takes"] in ("numpy on cpu", f"cupy on {found['backend']['auto takes'][8:]}")
+    assert found["program"]["cores"] == len(os.sched_getaffinity(0))
+    ((name, words),) = found["speed"].items()
+    assert name == "20×64, batch 128" and float(words.split()[0]) > 1
+
+
+def test_what_is_wrong_is_said_with_what_would_mend_it() -> None:
+    wrong = {**os.environ, "TERM": "dumb", "VGTUI_WIDHT": "3", "LC_ALL": "C", "VGTUI_LR": "x", "PYTHONUTF8": "0"}
+    done = call("doctor", env=wrong)
+    assert done.returncode == 0
+    advice = done.stdout.partition("to mend:")[2]
+    for words in ("set it to what it is, such as xterm-256color", "set LANG=C.UTF-8", "VGTUI_WIDHT is no option"):
+        assert words in advice
+    assert 'VGTUI_LR: "x" is no number' in advice

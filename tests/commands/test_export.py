@@ -1,0 +1,113 @@
+"""`vgtui export`: tables that other programs read, and pictures."""
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.telemetry import LAYER_FIELDS
+from tests.commands.shell import SMALL, call
+
+EXPLODING = ["--hidden-layers", "40", "--activation", "relu", "--init", "standard_normal", "--width", "8"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a recording, one whose numbers are none, and a sweep."""
+    path = tmp_path_factory.mktemp("export")
+    call("run", *SMALL, "--steps", "6", "--every", "2", "--output", "run.jsonl", cwd=path)
+    call("run", *EXPLODING, "--steps", "2", "--every", "1", "--output", "nan.jsonl", cwd=path)
+    call("sweep", *SMALL, "--vary", "width=2,4", "--vary", "clip=none,1", "--steps", "2", "-o", "sweep.jsonl", cwd=path)
+    return path
+
+
+def export(folder: Path, *words: str) -> Any:
+    return call("export", *words, cwd=folder)
+
+
+def test_csv_of_a_recording_is_what_run_writes_as_csv(folder: Path) -> None:
+    assert export(folder, "run.jsonl", "-o", "run.csv").returncode == 0
+    run = call("run", *SMALL, "--steps", "6", "--every", "2", "--format", "csv").stdout
+    ours, theirs = (list(csv.DictReader(io.StringIO(text))) for text in ((folder / "run.csv").read_text(), run))
+    for row in (*ours, *theirs):
+        del row["steps_per_second"]
+    assert ours == theirs and len(ours) == 4 * 4
+
+
+def test_csv_goes_into_a_pipe(folder: Path) -> None:
+    assert export(folder, "run.jsonl", "-o", "-").stdout.splitlines()[0].startswith("step,epoch,loss,")
+
+
+def test_parquet_of_a_recording_has_the_numbers_of_its_frames(folder: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert export(folder, "nan.jsonl", "-o", "nan.parquet").returncode == 0
+    table = parquet.read_table(folder / "nan.parquet").to_pylist()
+    frames = [json.loads(line) for line in (folder / "nan.jsonl").read_text().splitlines()][1:]
+    assert len(table) == len(frames) * 41
+    for number, row in enumerate(table):
+        frame, layer = frames[number // 41], number % 41
+        assert (row["step"], row["layer"], row["verdict"]) == (
+            frame["step"],
+            f"layers.{layer}",
+            frame["verdict"]["kind"],
+        )
+        for field in LAYER_FIELDS:
+            expected = frame["layers"][field][layer]
+            assert str(row[field]) == str(None if expected is None else float(expected))
+
+
+def test_a_sweep_as_a_table_has_a_row_a_run(folder: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for ending in ("csv", "parquet"):
+        assert export(folder, "sweep.jsonl", "-o", f"sweep.{ending}").returncode == 0
+    ours = list(csv.DictReader(io.StringIO((folder / "sweep.csv").read_text())))
+    assert [(row["width"], row["gradient_clip"]) for row in ours] == [("2", ""), ("2", "1.0"), ("4", ""), ("4", "1.0")]
+    theirs = parquet.read_table(folder / "sweep.parquet").to_pylist()
+    assert [(row["width"], row["gradient_clip"], row["error"]) for row in theirs][:2] == [
+        (2, None, None),
+        (2, 1.0, None),
+    ]
+    assert [float(row["loss"]) for row in ours] == [row["loss"] for row in theirs]
+
+
+@pytest.mark.parametrize("name", ["run", "nan", "sweep"])
+def test_pictures_are_svg_and_png(folder: Path, name: str) -> None:
+    pytest.importorskip("matplotlib")
+    for ending in ("svg", "png"):
+        done = export(folder, f"{name}.jsonl", "-o", f"{name}.{ending}")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert ElementTree.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nope", "-o", "x.csv"], "FILE: nope cannot be read: No such file or directory"),
+        (["run.jsonl", "-o", "run.jsonl", "--format", "csv"], "--output: run.jsonl is what is exported"),
+        (["run.jsonl", "-o", "x.txt"], "--output: x.txt does not end with .csv, .parquet, .svg, .png"),
+        (["run.jsonl", "-o", "x.csv", "--format", "xls"], '--format: no format "xls"'),
+        (["run.jsonl", "-o", "/nope/x.csv"], "--output: /nope/x.csv cannot be written: No such file or directory"),
+        (["run.jsonl", "-o", "/dev/full", "--format", "csv"], "--output: /dev/full cannot be written: No space left"),
+        (["run.csv.none", "-o", "x.csv"], "FILE: run.csv.none cannot be read"),
+        (["sweep.jsonl", "-o", "x.svg", "--depth-scale"], "--depth-scale: takes a sweep over hidden_layers"),
+    ],
+)
+def test_bad_usage_is_one_sentence(folder: Path, words: list[str], sentence: str) -> None:
+    done = export(folder, *words)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert sentence in done.stderr
+
+
+def test_what_is_damaged_is_left_out_and_said(folder: Path) -> None:
+    lines = (folder / "run.jsonl").read_text().splitlines()
+    lines[2] = lines[2][:50]
+    (folder / "torn.jsonl").write_text("\n".join(lines) + "\n")
+    done = export(folder, "torn.jsonl", "-o", "-")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 1 + 3 * 4
+    assert done.stderr == "vgtui: 3 frames; 1 damaged line left out, the first is line 3\n"

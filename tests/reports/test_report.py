@@ -1,0 +1,200 @@
+"""`vgtui report`: one page, whole in itself, which a browser opens without a word of complaint."""
+
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from engine.config import NetworkConfig, TrainingConfig
+from tests.commands.shell import SMALL, call
+from tests.frames import make_frame, make_header
+from tests.sweeps.rows import row_of, small_sweep
+from vgtui.recordings.frames import Event
+from vgtui.recordings.writer import Recorder
+from vgtui.reports.page import run_page, sweep_page
+from vgtui.reports.story import Story, read_story
+from vgtui.sweeps.table import METRICS, make_table
+from vgtui.training.settings import RunSettings
+
+pytest.importorskip("matplotlib")
+SIGMOID = RunSettings(NetworkConfig(hidden_layers=3, width=8), TrainingConfig(batch_size=16))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+VOID = ("meta", "link", "br", "img", "input", "hr")
+
+
+class Balance(HTMLParser):
+    """Raises where tags are not closed in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def check(page: str) -> None:
+    """The page is well formed, and asks for nothing that is not in it."""
+    balance = Balance()
+    balance.feed(page)
+    assert balance.open == []
+    for figure in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        ElementTree.fromstring(figure)
+    assert not re.search(
+        r"""(src|href|url)\s*[=(]\s*["']?(https?:|//|file:)""", re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
+    )
+    assert "<script" not in page
+
+
+def story_of(norms: list[list[float]], settings: RunSettings = SIGMOID) -> Story:
+    story = Story()
+    story.take(make_header(settings))
+    for step, layers in enumerate(norms):
+        story.take(make_frame(settings, layers, step=step))
+    return story
+
+
+def test_the_page_of_a_run_has_its_verdict_cures_theory_layers_and_configuration() -> None:
+    page = run_page(story_of([[1e-6, 1e-4, 1e-2, 1.0], [1e-7, 1e-5, 1e-2, 1.0]]))
+    check(page)
+    assert "vanishing: layer 1 gets 1e-07 of what the output layer gets" in page
+    assert "BatchNorm on: <code>--batch-norm</code>" in page
+    assert "activation relu: <code>--activation relu</code>" in page
+    assert "grad_norm: 1e-07 against the bound 0.001" in page
+    assert "By mean-field theory" in page and "theory at step 0, one sample" in page
+    assert page.count("<svg") == 3
+    assert "vgtui run --steps 1 --hidden-layers 3 --width 8 --batch-size 16" in page
+    assert page.count("<td>layer ") == 3 and "<td>the output layer</td>" in page
+
+
+def test_zeros_and_numbers_that_are_none_are_in_it_as_such() -> None:
+    page = run_page(story_of([[0.0, 1e-4, 1e-2, 1.0], [0.0, float("nan"), float("inf"), 1.0]]))
+    check(page)
+    assert "<td>0</td>" in page and "<td>nan</td>" in page and "<td>inf</td>" in page
+    assert "an exact 0" in page
+
+
+def test_where_theory_has_no_curve_the_page_says_so() -> None:
+    skipping = RunSettings(NetworkConfig(3, 8, skip_connections=True), TrainingConfig(16))
+    page = run_page(story_of([[1.0, 1.0, 1.0, 1.0]], skipping))
+    check(page)
+    assert "There is no theory: with skip connections" in page and "theory at step 0" not in page
+
+
+def test_a_run_that_was_not_seen_from_its_start_has_no_theory_beside_it() -> None:
+    story = Story()
+    story.take(make_header(SIGMOID))
+    story.take(make_frame(SIGMOID, [0.1, 0.2, 0.3, 1.0], step=40))
+    page = run_page(story)
+    check(page)
+    assert "theory, step 0" not in page
+
+
+def test_a_recording_of_several_runs_tells_of_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    recorder = Recorder(path)
+    deeper = RunSettings(NetworkConfig(5, 8), TrainingConfig(16))
+    for line in (
+        make_header(SIGMOID),
+        make_frame(SIGMOID, [1.0] * 4),
+        Event(step=0, kind="change", network=deeper.network, message="5 layers"),
+        make_header(deeper),
+        make_frame(deeper, [0.5] * 6),
+        make_frame(deeper, [0.5] * 6, step=3),
+    ):
+        recorder.write(line)
+    recorder.close()
+    page = run_page(read_story(str(path)))
+    check(page)
+    assert "sigmoid, 5 hidden layers of 8" in page and "the last of 2 runs" in page
+
+
+def test_outside_text_stays_text() -> None:
+    sweep = small_sweep("width=2,4")
+    rows = [row_of(point, verdict=None, error="<script>alert(1)</script> & more") for point in sweep.points()]
+    page = sweep_page(sweep, rows, make_table(sweep, rows, METRICS["loss"]))
+    check(page)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+
+
+def test_the_page_of_a_sweep_has_pictures_verdicts_reasons_and_every_run() -> None:
+    sweep = small_sweep("width=2,4", "activation=relu,tanh", seeds=2)
+    rows = [row_of(p, verdict="dead" if p.values["activation"] == "relu" else "healthy") for p in sweep.points()]
+    rows[-1] = row_of(next(sweep.points()), verdict=None, error="too large")
+    page = sweep_page(sweep, rows, make_table(sweep, rows, METRICS["accuracy"]))
+    check(page)
+    assert "4 dead, 3 healthy" in page and "1 runs: too large" in page
+    assert page.count("<svg") == 3
+    assert "<td>varies</td>" in page and "8 of 8 runs" in page
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recording, a sweep, and the pages of both and of a run of its own."""
+    folder = tmp_path_factory.mktemp("pages")
+    call("run", *SMALL, "--steps", "30", "--every", "3", "--output", "run.jsonl", cwd=folder)
+    call("sweep", *SMALL, "--vary", "width=2,4", "--steps", "3", "--output", "sweep.jsonl", cwd=folder)
+    for words in (["run.jsonl"], ["sweep.jsonl"], ["--steps", "5", *SMALL, "--output", "fresh.html"]):
+        done = call("report", *words, cwd=folder)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert done.stderr.startswith("vgtui: the page is ")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["run", "sweep", "fresh"])
+def test_a_browser_opens_the_page_without_an_error(pages: Path, name: str) -> None:
+    check((pages / f"{name}.html").read_text())
+    browser = next((path for word in BROWSERS if (path := shutil.which(word))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    quiet = ["--disable-component-update", "--disable-sync", "--disable-quic", "--enable-logging=stderr", "--v=0"]
+    shown = subprocess.run(
+        [
+            browser,
+            *flags,
+            *quiet,
+            f"--user-data-dir={pages / 'profile'}",
+            "--dump-dom",
+            (pages / f"{name}.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "</svg>" in shown.stdout and "</html>" in shown.stdout
+    assert "CONSOLE" not in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nope.jsonl"], "FILE: nope.jsonl cannot be read: No such file or directory"),
+        (["run.html"], "FILE: run.html is no recording"),
+        (["run.jsonl", "--steps", "3"], "--steps: is of a run that is trained for its page, and run.jsonl has its own"),
+        (["run.jsonl", "-o", "/nope/x.html"], "--output: /nope/x.html cannot be written: No such file or directory"),
+        (["sweep.jsonl", "--metric", "x"], '--metric: no metric "x"'),
+    ],
+)
+def test_bad_usage_is_one_sentence(pages: Path, words: list[str], sentence: str) -> None:
+    done = call("report", *words, cwd=pages)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert sentence in done.stderr
+
+
+def test_without_matplotlib_it_says_what_to_install(pages: Path) -> None:
+    without = "import sys; sys.modules['matplotlib'] = None; from vgtui.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", without, "report", "run.jsonl"], cwd=pages, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr == "vgtui: PICTURES: need matplotlib: pip install 'vgtui[report]'\n"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.commands.shell import SMALL, call, command, with_files_of
+from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
 
 KEEPING = ["--checkpoint", "run.npz", "--checkpoint-every", "10", "--output", "part.jsonl"]
 
@@ -138,7 +138,7 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: Any) -> No
 def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tmp_path: Path) -> None:
     run(tmp_path, 20, *KEEPING)
     before = (tmp_path / "run.npz").read_bytes()
-    done = call(
+    done = call_apart(
         "run",
         *SMALL,
         *("--steps", "40", "--checkpoint", "run.npz", "--resume", "--format", "csv"),

@@ -1,7 +1,6 @@
 """Defaults: command line before environment, environment before settings file, that before what is built in."""
 
 import json
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def calling(file: Path, *words: str, **variables: str) -> Any:
-    return call(*words, env={**os.environ, "VGTUI_CONFIG": str(file), **variables})
+    return call(*words, env={"VGTUI_CONFIG": str(file), **variables})
 
 
 def test_each_source_stands_before_the_next(file: Path) -> None:

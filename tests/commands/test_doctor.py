@@ -3,7 +3,7 @@
 import json
 import os
 
-from tests.commands.shell import call
+from tests.commands.shell import call, call_apart
 
 
 def test_as_json_it_has_every_section_and_a_measured_speed() -> None:
@@ -18,8 +18,8 @@ def test_as_json_it_has_every_section_and_a_measured_speed() -> None:
 
 
 def test_what_is_wrong_is_said_with_what_would_mend_it() -> None:
-    wrong = {**os.environ, "TERM": "dumb", "VGTUI_WIDHT": "3", "LC_ALL": "C", "VGTUI_LR": "x", "PYTHONUTF8": "0"}
-    done = call("doctor", env=wrong)
+    wrong = {"TERM": "dumb", "VGTUI_WIDHT": "3", "LC_ALL": "C", "VGTUI_LR": "x", "PYTHONUTF8": "0"}
+    done = call_apart("doctor", env=wrong)
     assert done.returncode == 0
     advice = done.stdout.partition("to mend:")[2]
     for words in ("set it to what it is, such as xterm-256color", "set LANG=C.UTF-8", "VGTUI_WIDHT is no option"):

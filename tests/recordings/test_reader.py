@@ -110,13 +110,18 @@ def test_flipped_bytes_of_the_header_are_one_sentence_or_a_header() -> None:
         ),
         (HEADER_LINE.replace(b"sigmoid", b"sigmoit"), 'no activation "sigmoit"'),
         (gzip.compress(RECORDING)[:2] + b"xxxxxxxxxxxx", "cannot be unpacked"),
-        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
     ],
 )  # fmt: skip
 def test_what_is_no_recording_is_refused_in_one_sentence(data: bytes, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         read(data)
     assert words in str(caught.value)
+
+
+def brief(value: bytes | str) -> str:
+    """The name of a case: its beginning."""
+    return repr(value)[:40]
 
 
 def wrong_lines() -> Iterator[bytes]:
@@ -136,7 +141,7 @@ def wrong_lines() -> Iterator[bytes]:
     yield HEADER_LINE.replace(b'"version":1', b'"version":7')
 
 
-@pytest.mark.parametrize("wrong", wrong_lines())
+@pytest.mark.parametrize("wrong", wrong_lines(), ids=brief)
 def test_a_damaged_line_is_left_out_and_said(wrong: bytes) -> None:
     settings = replace(SETTINGS, network=replace(SETTINGS.network, activation="sigmoid"))
     vanished = encode_line(make_frame(settings, [1e-9, 1e-6, 1e-3, 1.0], step=9))

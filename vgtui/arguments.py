@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from engine.errors import UsageError
-from vgtui.defaults import read_defaults
 from vgtui.options import OPTIONS, Option, settings_from
 from vgtui.training.settings import RunSettings
 
@@ -91,7 +90,11 @@ def _typed(option: Option) -> Callable[[str], Any]:
 
 def value_of(chosen: argparse.Namespace, field: str) -> Any:
     """An option as it was given, or as the environment, the settings file or vgtui itself has it. Raises UsageError."""
-    return getattr(chosen, field) if hasattr(chosen, field) else read_defaults()[field].value
+    if hasattr(chosen, field):
+        return getattr(chosen, field)
+    from vgtui.defaults import read_defaults  # msgspec and platformdirs, which --help need not wait for
+
+    return read_defaults()[field].value
 
 
 def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -106,6 +109,8 @@ def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def settings_of(chosen: argparse.Namespace, **changes: Any) -> RunSettings:
     """The settings of parsed options; `changes` are defaults of the command's own. Raises UsageError."""
+    from vgtui.defaults import read_defaults
+
     given, defaults = given_of(chosen), read_defaults()
     standing = {
         o.field: changes[o.field] if o.field in changes and defaults[o.field].is_built_in else defaults[o.field].value

@@ -123,7 +123,7 @@ def _style(share: float | None) -> str:
 
 
 def _word(axis: Axis, value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else option_of(axis.field).show(value)
+    return f"{value:.4g}" if isinstance(value, float) else option_of(axis.field).show(value)
 
 
 def _plain(text: str) -> list[Cell]:

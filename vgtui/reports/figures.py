@@ -187,7 +187,7 @@ def _places(axis: Axis) -> tuple[NDArray[np.float64], list[str] | None]:
         if len(values) < 2 or (np.all(steps > 0) and np.allclose(steps, steps.mean(), rtol=0.2)):
             return values, None
     return np.arange(len(axis.values), dtype=np.float64), [
-        f"{value:g}" if isinstance(value, float) else option_of(axis.field).show(value) for value in axis.values
+        f"{value:.4g}" if isinstance(value, float) else option_of(axis.field).show(value) for value in axis.values
     ]
 
 

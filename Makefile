@@ -30,6 +30,7 @@ bench: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.dashboard
 	$(BIN)/python -m benchmarks.lanes
+	$(BIN)/python -m benchmarks.sweep
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,7 +1,7 @@
 """What the parsers of all commands share: their errors, the options of a run, and the settings that these make."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from engine.errors import UsageError
@@ -47,22 +47,30 @@ def check_least(setting: str, value: int | None, least: int) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options that define a run: what settings_of reads."""
     group = parser.add_argument_group("network and training")
-    group.add_argument("--preset", metavar="NAME", help="begin with a configuration from a paper: vgtui list presets")
+    preset = group.add_argument(
+        "--preset", metavar="NAME", help="begin with a configuration from a paper: vgtui list presets"
+    )
+    offer(preset, _preset_names)
     for option in OPTIONS:
         add_option(group, option)
 
 
-def add_option(group: "argparse._ArgumentGroup | argparse.ArgumentParser", option: Option) -> None:
+def _preset_names() -> Iterable[str]:
+    from vgtui.presets import PRESETS
+
+    return PRESETS
+
+
+def add_option(group: "argparse._ArgumentGroup | argparse.ArgumentParser", option: Option) -> argparse.Action:
     """One option of the tables. What is not given is not in the namespace: value_of has the default."""
     if option.kind == "switch":
-        group.add_argument(
+        return group.add_argument(
             option.flag,
             dest=option.field,
             action=argparse.BooleanOptionalAction,
             default=argparse.SUPPRESS,
             help=f"{option.help} (default: {option.show(option.default)})",
         )
-        return
     choices = f": {', '.join(option.choices)}" if option.choices else ""
     action = group.add_argument(
         option.flag,
@@ -73,7 +81,22 @@ def add_option(group: "argparse._ArgumentGroup | argparse.ArgumentParser", optio
         help=f"{option.help}{choices} (default: {option.show(option.default)})",
     )
     if option.choices:
-        action.completer = lambda **_: option.choices  # type: ignore[attr-defined]  # where argcomplete looks
+        offer(action, lambda: option.choices, files_too=option.open_ended)
+    return action
+
+
+def offer(action: argparse.Action, words: Callable[[], Iterable[str]], files_too: bool = False) -> None:
+    """Have a shell complete an argument by these words, which are found only when it asks."""
+
+    def complete(prefix: str = "", **_: object) -> list[str]:
+        found = list(words())
+        if files_too:
+            from argcomplete.completers import FilesCompleter
+
+            found += FilesCompleter()(prefix)
+        return found
+
+    action.completer = complete  # type: ignore[attr-defined]  # where argcomplete looks
 
 
 def _typed(option: Option) -> Callable[[str], Any]:

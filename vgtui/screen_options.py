@@ -1,10 +1,11 @@
 """The options of everything that is shown in the dashboard, and whether there can be one."""
 
 import argparse
+from collections.abc import Iterable
 from typing import TextIO
 
 from engine.errors import UsageError
-from vgtui.arguments import add_option, value_of
+from vgtui.arguments import add_option, offer, value_of
 from vgtui.options import option_of
 from vgtui.terminal import is_dumb
 
@@ -12,8 +13,16 @@ from vgtui.terminal import is_dumb
 def add_screen_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     screen = parser.add_argument_group("screen")
     for field in ("theme", "fps"):
-        add_option(screen, option_of(field))
+        action = add_option(screen, option_of(field))
+        if field == "theme":
+            offer(action, _theme_names)
     return screen
+
+
+def _theme_names() -> Iterable[str]:
+    from vgtui.themes import load_palettes
+
+    return load_palettes()[0]
 
 
 def screen_of(chosen: argparse.Namespace) -> tuple[str | None, float]:

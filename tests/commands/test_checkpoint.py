@@ -160,6 +160,12 @@ def test_an_output_that_was_cut_is_not_gone_on_with(tmp_path: Path) -> None:
     assert "part.jsonl has 0 bytes, and had" in done.stderr
 
 
+def test_a_folder_that_takes_no_checkpoint_is_told_before_the_training(tmp_path: Path) -> None:
+    done = run(tmp_path, 20, "--checkpoint", "nope/run.npz")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("vgtui: --checkpoint: nope/run.npz cannot be written: its folder")
+
+
 @pytest.mark.parametrize("words", [["--resume"], ["--checkpoint-every", "5"]])
 def test_what_needs_a_checkpoint_says_so(words: list[str]) -> None:
     done = call("run", "--steps", "5", *words)

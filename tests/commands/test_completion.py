@@ -22,6 +22,10 @@ BIN = Path(sys.executable).parent
         ("vgtui --opt", {"--optimizer"}),
         ("vgtui sweep --metric g", {"gradient_ratio_start", "gradient_ratio_end"}),
         ("vgtui completion f", {"fish"}),
+        ("vgtui --theme sol", {"solarized_dark", "solarized_light"}),
+        ("vgtui run --preset g", {"glorot-2010"}),
+        ("vgtui lessons q", {"quarter"}),
+        ("vgtui list pre", {"presets"}),
     ],
 )
 def test_bash_completes_commands_options_and_values(line: str, some: set[str]) -> None:

@@ -88,6 +88,7 @@ def test_pictures_are_svg_and_png(folder: Path, name: str) -> None:
     ("words", "sentence"),
     [
         (["nope", "-o", "x.csv"], "FILE: nope cannot be read: No such file or directory"),
+        (["nope", "-o", "run.csv"], "FILE: nope cannot be read: No such file or directory"),
         (["run.jsonl", "-o", "run.jsonl", "--format", "csv"], "--output: run.jsonl is what is exported"),
         (["run.jsonl", "-o", "x.txt"], "--output: x.txt does not end with .csv, .parquet, .svg, .png"),
         (["run.jsonl", "-o", "x.csv", "--format", "xls"], '--format: no format "xls"'),

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -199,11 +199,11 @@ def test_a_reader_that_leaves_early_is_no_fault() -> None:
 
 
 @contextmanager
-def endless_run() -> Iterator[subprocess.Popen[str]]:
-    """A run whose first frames have come."""
+def endless_run(before: Callable[[], object] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A run whose first frames have come. before: done in its process ahead of it."""
     arguments = [*SMALL, "--steps", "1000000", "--every", "5", "--format", "jsonl"]
     with subprocess.Popen(
-        command("run", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("run", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before
     ) as process:
         assert process.stdout
         for _ in range(5):
@@ -218,6 +218,17 @@ def test_a_signal_ends_a_run_with_its_code_and_whole_lines(number: signal.Signal
         rest, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (128 + number, "")
     lines_of(rest)
+
+
+def test_a_run_under_nohup_outlives_its_terminal() -> None:
+    with endless_run(lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout
+        for _ in range(50):
+            assert process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_a_killed_worker_is_a_fault_with_exit_code_1() -> None:

@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(chosen: argparse.Namespace) -> int:
     kind = _kind(chosen)
     metric, by = find_metric(chosen.metric), names_of(chosen)
-    if chosen.output != STDOUT and Path(chosen.output).exists() and os.path.samefile(chosen.output, chosen.file):
+    if _are_one(chosen.output, chosen.file):
         raise UsageError("output", f"{chosen.output} is what is exported; it takes another file")
     swept = chosen.file != STREAM and is_sweep(chosen.file)
     if kind in PICTURES:
@@ -84,6 +84,15 @@ def call(chosen: argparse.Namespace) -> int:
     rows_ = map(sweep_row, read_sweep(chosen.file)[1]) if swept else _frame_rows(chosen.file)
     _write_table(chosen.output, kind, columns, rows_)
     return 0
+
+
+def _are_one(output: str, file: str) -> bool:
+    if STDOUT in (output, file):
+        return False
+    try:
+        return os.path.samefile(output, file)
+    except OSError:
+        return False  # one of them is not there, which is told elsewhere
 
 
 def _border(sweep: Sweep, table: Table) -> Border:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from vgtui.arguments import offer
 from vgtui.lessons.lesson import Lesson, find_lesson, load_lessons
 from vgtui.settings import recall
 
@@ -11,7 +12,8 @@ EXAMPLES = "examples:\n  vgtui lessons\n  vgtui lessons quarter\n  vgtui --lesso
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="NAME", help="print the text of this lesson")
+    name = parser.add_argument("name", nargs="?", metavar="NAME", help="print the text of this lesson")
+    offer(name, lambda: load_lessons()[0])
 
 
 def call(chosen: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from engine.datasets import BUILT_IN, load_dataset
 from engine.errors import UsageError, unknown_name
 from engine.initializers import INITIALIZERS
 from engine.optimizers import OPTIMIZERS
+from vgtui.arguments import offer
 from vgtui.presets import PRESETS
 from vgtui.themes import load_palettes
 
@@ -23,7 +24,7 @@ EXAMPLES = "example:\n  vgtui list activations"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("section", nargs="?", metavar="WHAT", help=", ".join(SECTIONS))
+    offer(parser.add_argument("section", nargs="?", metavar="WHAT", help=", ".join(SECTIONS)), lambda: SECTIONS)
 
 
 def call(chosen: argparse.Namespace) -> int:

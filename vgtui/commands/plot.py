@@ -5,7 +5,7 @@ import shutil
 import sys
 
 from engine.errors import UsageError
-from vgtui.arguments import value_of
+from vgtui.arguments import offer, value_of
 from vgtui.sweeps.rows import read_sweep
 from vgtui.sweeps.table import METRICS, Table, find_metric, make_table
 from vgtui.terminal import has_colour
@@ -33,7 +33,7 @@ def add_chart_options(parser: "argparse.ArgumentParser | argparse._ArgumentGroup
         metavar="NAME",
         help=f"what to show: {', '.join(METRICS)} (default: {DEFAULT_METRIC})",
     )
-    action.completer = lambda **_: METRICS  # type: ignore[attr-defined]  # where argcomplete looks
+    offer(action, lambda: METRICS)
     parser.add_argument(
         "--by", default="", metavar="X[,Y]", help="over these of the options that vary (default: the first two)"
     )

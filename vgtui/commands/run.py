@@ -125,6 +125,10 @@ def call(chosen: argparse.Namespace) -> int:
     for name in ("resume", "checkpoint_every"):
         if getattr(chosen, name) and chosen.checkpoint is None:
             raise UsageError(name, "needs --checkpoint FILE, which says where")
+    if chosen.checkpoint is not None and not os.access(Path(chosen.checkpoint).parent, os.W_OK):
+        raise UsageError(
+            "checkpoint", f"{chosen.checkpoint} cannot be written: its folder is not there, or takes no file"
+        )
     name = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
     if name not in FORMATS:
         raise unknown_name("format", "format", name, FORMATS)
@@ -266,9 +270,15 @@ def _cancel_on_signals() -> list[int]:
         received.append(number)
         task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ending_signals():
         asyncio.get_running_loop().add_signal_handler(number, cancel, number)
     return received
+
+
+def ending_signals() -> list[signal.Signals]:
+    """The signals that end a program, but for those that are ignored, as nohup has it."""
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return [number for number in ending if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextmanager

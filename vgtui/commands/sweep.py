@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from vgtui.arguments import add_option, add_run_options, check_least, settings_of, value_of, whole
 from vgtui.commands.plot import add_chart_options, names_of, print_table
 from vgtui.commands.progress import showing_progress
-from vgtui.commands.run import FAULT_EXIT, STDOUT
+from vgtui.commands.run import FAULT_EXIT, STDOUT, ending_signals
 from vgtui.options import option_of
 from vgtui.recordings.frames import encode_line
 from vgtui.sweeps.collect import CrewLostError, rows_of
@@ -106,6 +106,8 @@ class _Stopped(BaseException):
 def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | None) -> int:
     """Compute what is missing. Returns the exit code."""
     missing = (point for point in sweep.points() if point.number not in store.rows)
+    if len(store.rows) == sweep.size:
+        return 0  # and nobody who could compute need be there
     quiet = store.prints and sys.stdout.isatty()
     code, problem = 0, ""
     try:
@@ -143,7 +145,7 @@ def _stopping_on_signals() -> Iterator[None]:
     def stop(number: int, _: object) -> None:
         raise _Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, stop) for number in ending_signals()}
     try:
         yield
     finally:

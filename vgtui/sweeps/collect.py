@@ -44,7 +44,8 @@ class _Office:
 
     def hand_out(self) -> bool:
         """Give out as much as is good; whether anything is being computed."""
-        while len(self._running) < (1 if self._suspects else self._crew.width):
+        width = self._crew.width()
+        while len(self._running) < (1 if self._suspects else width):
             point = self._suspects.popleft() if self._suspects else next(self._waiting, None)
             if point is None:
                 break

@@ -1,11 +1,13 @@
 """Who computes: the processes of this machine or a Dask cluster, both behind the standard library's Executor."""
 
 import logging
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,14 +22,15 @@ from engine.threads import usable_cores
 AHEAD = 2
 """Runs that are handed out at a time, for each that can be computed, so that none waits for us."""
 CONNECT_SECONDS = 10
+LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """An executor of so many runs at a time, and how one is opened; again, when it is broken."""
+    """How an executor is opened, again when it is broken; and how many runs it is to be given at a time, just now."""
 
     open: Callable[[], Executor]
-    width: int
+    width: Callable[[], int]
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def local_crew(jobs: int | None) -> Iterator[Crew]:
         return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
 
     try:
-        yield Crew(start, AHEAD * count)
+        yield Crew(start, lambda: AHEAD * count)
     finally:
         # what they are at would be waited for when we leave
         for process in multiprocessing.active_children():
@@ -77,14 +80,29 @@ def cluster_crew(address: str) -> Iterator[Crew]:
         ) from error
     try:
         _check_workers(client.run, address)
-        threads = sum(client.ncores().values())
-        if not threads:
+        cluster = _Cluster(client)
+        if not cluster.threads():
             sys.stderr.write(f"vgtui: {address} has no workers yet, and the runs wait for one: dask worker {address}\n")
-        yield Crew(client.get_executor, AHEAD * max(threads, 1))
+        yield Crew(client.get_executor, lambda: AHEAD * max(cluster.threads(), 1))
     finally:
         with suppress(Exception):
             client.close(timeout=CONNECT_SECONDS)
         logging.disable(logging.NOTSET)
+
+
+class _Cluster:
+    """How many threads a cluster has, as its workers come and go; asked for every few seconds."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._asked_at = -math.inf
+        self._threads = 0
+
+    def threads(self) -> int:
+        if time.monotonic() - self._asked_at >= LOOK_SECONDS:
+            self._threads = sum(self._client.ncores().values())
+            self._asked_at = time.monotonic()
+        return self._threads
 
 
 def _check_workers(run: Callable[[Callable[[], str]], dict[str, str]], address: str) -> None:

@@ -24,11 +24,12 @@ def collect(job: Callable[[Point], Row], processes: int = 2) -> dict[int, Row]:
 
 
 def test_all_rows_come_and_no_process_stays() -> None:
+    others = set(multiprocessing.active_children())
     rows = collect(jobs.quick)
     assert sorted(rows) == [2, 3, 4, 5, 6, 7, 8, 9]
-    for process in multiprocessing.active_children():
-        process.join(5)
-    assert multiprocessing.active_children() == []
+    for process in set(multiprocessing.active_children()) - others:
+        process.join(10)
+    assert set(multiprocessing.active_children()) <= others
 
 
 def test_a_point_that_fails_is_a_row_with_its_reason() -> None:

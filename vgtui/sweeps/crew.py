@@ -37,6 +37,7 @@ class Crew:
 def local_crew(jobs: int | None) -> Iterator[Crew]:
     """Processes of this machine, one for each core that we may use where no number is given; none outlives us."""
     count = jobs or usable_cores()
+    others = set(multiprocessing.active_children())
 
     def start() -> Executor:
         return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
@@ -45,7 +46,7 @@ def local_crew(jobs: int | None) -> Iterator[Crew]:
         yield Crew(start, lambda: AHEAD * count)
     finally:
         # what they are at would be waited for when we leave
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
 
 

@@ -26,6 +26,8 @@ NODES = 200
 """Of the Gauss-Legendre rule on each side of 0, where the kinks are."""
 PAIR_NODES = 60
 """The same, for integrals over two dimensions."""
+SETTLED = 1e-14
+"""The relative change from which on q is at its fixed point: some roundings, as it never stands quite still."""
 REACH = 12.0
 """Standard deviations: beyond, a normal density is below 1e-32."""
 
@@ -122,7 +124,7 @@ def fixed_point(
         following = weight_variance * moments(activation, q)[1] + bias_variance
         if not math.isfinite(following):
             return following, math.nan
-        if abs(following - q) <= 1e-15 * max(q, 1e-300):
+        if abs(following - q) <= SETTLED * max(q, 1e-300):
             break
         q = following
     return q, weight_variance * moments(activation, q)[2]

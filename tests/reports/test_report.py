@@ -1,9 +1,9 @@
 """`vgtui report`: one page, whole in itself, which a browser opens without a word of complaint."""
 
+import importlib.util
 import re
 import shutil
 import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
@@ -191,10 +191,12 @@ def test_bad_usage_is_one_sentence(pages: Path, words: list[str], sentence: str)
     assert sentence in done.stderr
 
 
-def test_without_matplotlib_it_says_what_to_install(pages: Path) -> None:
-    without = "import sys; sys.modules['matplotlib'] = None; from vgtui.cli import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", without, "report", "run.jsonl"], cwd=pages, capture_output=True, text=True
-    )
-    assert done.returncode == 2
+@pytest.mark.parametrize("words", [["run.jsonl"], ["--steps", "100000000"]], ids=["recording", "fresh"])
+def test_without_matplotlib_it_says_at_once_what_to_install(
+    pages: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr("vgtui.reports.figures.find_spec", lambda name: None if name == "matplotlib" else found(name))
+    done = call("report", *words, cwd=pages)
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "vgtui: PICTURES: need matplotlib: pip install 'vgtui[report]'\n"

@@ -9,6 +9,7 @@ from vgtui.arguments import add_run_options, check_least, settings_of, whole
 from vgtui.commands.plot import add_chart_options, names_of
 from vgtui.commands.run import STDOUT, Plan, train_into
 from vgtui.recordings.frames import Frame, Header
+from vgtui.reports.figures import check_installed
 from vgtui.reports.page import run_page, sweep_page
 from vgtui.reports.story import Story, read_story
 from vgtui.sweeps.rows import is_sweep, read_sweep
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(chosen: argparse.Namespace) -> int:
     check_least("steps", chosen.steps, 0)
+    check_installed()  # told before anything is trained
     metric, by = find_metric(chosen.metric), names_of(chosen)
     if chosen.file is None:
         story = Story()

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -53,13 +54,18 @@ def save(figure: Any, kind: str) -> bytes:
     return out.getvalue()
 
 
+def check_installed() -> None:
+    """Raises UsageError where matplotlib is not installed; nothing is imported."""
+    if find_spec("matplotlib") is None:
+        raise UsageError("PICTURES", "need matplotlib: pip install 'vgtui[report]'")
+
+
 def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
     """A figure with one part below the other. Raises UsageError where matplotlib is not installed."""
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("PICTURES", "need matplotlib: pip install 'vgtui[report]'") from error
+    check_installed()
+    import matplotlib
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(width, height * len(parts)), layout="constrained")
         for axes, part in zip(figure.subplots(len(parts), squeeze=False)[:, 0], parts, strict=True):

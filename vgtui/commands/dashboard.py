@@ -69,7 +69,7 @@ def open_dashboard(
         with restoring_terminal(app):
             refused = app.run()
     finally:
-        _end_recording(app.main.recorder)
+        _end_recording(app.main.recording.recorder)
     if refused is not None:
         raise refused
     if app.crash is not None:

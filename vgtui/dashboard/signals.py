@@ -39,8 +39,8 @@ def restoring_terminal(app: Dashboard) -> Iterator[None]:
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
         with suppress(Exception):  # whatever the loop is stuck in, the recording is ended properly if it can be
-            if app.main.recorder:
-                app.main.recorder.close()
+            if app.main.recording.recorder:
+                app.main.recording.recorder.close()
         termios.tcsetattr(terminal, termios.TCSANOW, before)
         os.set_blocking(sys.__stdout__.fileno(), False)  # type: ignore[union-attr]
         with suppress(OSError):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from textual import work
 from textual.app import ComposeResult
@@ -29,6 +29,7 @@ from vgtui.dashboard.messages import (
     LookChanged,
     SettingChosen,
 )
+from vgtui.dashboard.recording import Recording
 from vgtui.dashboard.screens.help import HelpScreen
 from vgtui.dashboard.screens.layer import LayerScreen
 from vgtui.dashboard.screens.overlay import Overlay
@@ -97,8 +98,7 @@ class MainScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self.lanes = Lanes(source, state)
-        self.recorder = recorder
-        self._recorded: Lane | None = None
+        self.recording = Recording(recorder, self._say)
         self._governor = Governor(fps)
         self._hurry = asyncio.Event()
         self._paused_by_fault = False
@@ -133,9 +133,9 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         self.set_interval(NUMBERS_SECONDS, self._draw_stale_numbers)
         self.set_interval(CHARTS_SECONDS, self._draw_stale_charts)
-        self.set_interval(FLUSH_SECONDS, self._flush_recording)
-        if self.recorder:
-            self._begin_recording(self.recorder)
+        self.set_interval(FLUSH_SECONDS, self.recording.flush)
+        if self.recording.recorder:
+            self.recording.begin(self.recording.recorder, self.lanes.chosen)
         self._follow(self.lanes.chosen)
 
     @property
@@ -203,8 +203,8 @@ class MainScreen(Screen[None]):
                 self._hurry.clear()
 
     def _take(self, lane: Lane, answer: Answer) -> None:
-        if lane is self._recorded and isinstance(answer, Line):
-            self._record_line(lane, answer)
+        if isinstance(answer, Line):
+            self.recording.take(lane, answer)
         match answer:
             case Header():
                 lane.state.take_header(answer)
@@ -490,8 +490,8 @@ class MainScreen(Screen[None]):
 
     def _end_comparison(self) -> None:
         left = self.lanes.end_comparison()
-        if left is self._recorded and self.recorder:
-            self._begin_recording(self.recorder)
+        if self.recording.recorder and self.recording.is_of(left):
+            self.recording.begin(self.recording.recorder, self.lanes.chosen)
         self.run_worker(left.source.close())
         self._hurry.set()
         self._show_lanes()
@@ -578,16 +578,16 @@ class MainScreen(Screen[None]):
 
     def action_record(self) -> None:
         """Begin a recording, in a file of its own, or end it."""
-        if self._recorded:
-            self._end_recording()
+        if self.recording.recorder:
+            self.recording.end()
+            return
+        try:
+            recorder = Recorder(f"{file_name()}.jsonl")
+        except UsageError as error:
+            self._say(error.problem, "error")
         else:
-            try:
-                recorder = Recorder(f"{file_name()}.jsonl")
-            except UsageError as error:
-                self.notify(plain(error.problem), severity="error", markup=False)
-            else:
-                self._begin_recording(recorder)
-                self.notify(f"recording into {plain(str(recorder.path.absolute()))}", markup=False)
+            self.recording.begin(recorder, self.lanes.chosen)
+            self._say(f"recording into {recorder.path.absolute()}", "information")
 
     def action_export(self) -> None:
         """Write the moment on the screen into files."""
@@ -597,67 +597,13 @@ class MainScreen(Screen[None]):
         try:
             path = export_moment(state.shown, state.frame, self.app.export_screenshot(title="vgtui"))
         except OSError as error:
-            self.notify(plain(f"nothing was exported: {error}"), severity="error", markup=False)
+            self._say(f"nothing was exported: {error}", "error")
         else:
-            self.notify(f"exported {plain(str(path))}.svg and .csv", markup=False)
+            self._say(f"exported {path}.svg and .csv", "information")
 
-    def _begin_recording(self, recorder: Recorder) -> None:
-        """Record the chosen lane from its next frame on."""
-        self.recorder, self._recorded = recorder, self.lanes.chosen
-        state = self.state
-        state.recording = True
-        if state.header:
-            self._write(state.header)
-        self._refresh_lines()
-
-    def _record_line(self, lane: Lane, line: Line) -> None:
-        newest = lane.state.newest
-        if isinstance(line, Header) and newest:
-            words = lane.state.change_words(line)
-            self._write(Event(step=newest.step, kind="change", network=line.network, message=words))
-        self._write(line)
-
-    def _write(self, line: Line) -> None:
-        if self.recorder:
-            try:
-                self.recorder.write(line)
-            except OSError as error:
-                self._give_up_recording(error)
-
-    def _flush_recording(self) -> None:
-        if self._recorded and self.recorder:
-            try:
-                self.recorder.flush_if_due()
-            except OSError as error:
-                self._give_up_recording(error)
-
-    def _end_recording(self) -> None:
-        recorder, self.recorder = self.recorder, None
-        self._forget_recording()
-        if recorder:
-            try:
-                recorder.close()
-            except OSError as error:
-                self._say_lost(recorder, error)
-            else:
-                words = f"recorded {recorder.lines} lines: vgtui replay {recorder.path}"
-                self.notify(plain(words), markup=False)
-
-    def _give_up_recording(self, error: OSError) -> None:
-        recorder, self.recorder = self.recorder, None
-        self._forget_recording()
-        if recorder:
-            recorder.abandon()
-            self._say_lost(recorder, error)
-
-    def _say_lost(self, recorder: Recorder, error: OSError) -> None:
-        words = f"the recording ends here, what was written stays: {recorder.path}: {error.strerror}"
-        self.notify(plain(words), severity="error", markup=False)
-
-    def _forget_recording(self) -> None:
-        if self._recorded:
-            self._recorded.state.recording = False
-        self._recorded = None
+    def _say(self, words: str, severity: Literal["information", "error"]) -> None:
+        """Outside words in a notice of their own, and what they change on the line of state."""
+        self.notify(plain(words), severity=severity, markup=False)
         self._refresh_lines()
 
     # looking

@@ -111,6 +111,21 @@ def test_a_configuration_that_cannot_be_is_a_row_with_its_reason(tmp_path: Path)
     assert reasons == {32: None, 5000: "batch_size: 5000 is more than the 1438 training samples of digits"}
 
 
+def test_retry_computes_the_rows_without_a_result_again(tmp_path: Path) -> None:
+    words = ["sweep", *TINY, "--vary", "width=2,4,8", "--steps", "2", "-o", "s.jsonl"]
+    call(*words, cwd=tmp_path)
+    file = tmp_path / "s.jsonl"
+    lines = file.read_text().splitlines()
+    failed = {**json.loads(lines[2]), "error": "killed", "loss": None}
+    file.write_text("\n".join([lines[0], lines[1], json.dumps(failed), lines[3]]) + "\n")
+    assert call(*words, cwd=tmp_path).returncode == 0
+    assert len(rows(file)) == 3
+    assert call(*words, "--retry", cwd=tmp_path).returncode == 0
+    assert [row["error"] for row in rows(file)] == [None, "killed", None, None]
+    assert rows(file)[-1]["number"] == failed["number"] and rows(file)[-1]["loss"] > 0
+    assert "have no number" not in call("plot", "s.jsonl", "--metric", "loss", cwd=tmp_path).stdout
+
+
 def test_a_full_disk_is_one_sentence_and_the_rows_stay(tmp_path: Path) -> None:
     short = [*LONG, "--steps", "2"]
     done = call_apart(*short, cwd=tmp_path, before=with_files_of(6000))

@@ -2,14 +2,16 @@
 
 import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.sweeps import jobs
 from tests.sweeps.rows import small_sweep
 from vgtui.sweeps.collect import KILLED, rows_of
-from vgtui.sweeps.crew import local_crew
+from vgtui.sweeps.crew import Crew, CrewLostError, local_crew
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.rows import Row
 
@@ -52,6 +54,36 @@ def test_a_process_that_is_lost_once_costs_no_row(tmp_path: Path, monkeypatch: p
     rows = collect(jobs.killed_once)
     assert note.exists()
     assert len(rows) == 8 and not any(row.error for row in rows.values())
+
+
+class GivingUp(Executor):
+    """A cluster whose scheduler goes: two rows come, what is handed out then is cancelled, and in the end refused."""
+
+    def __init__(self, takes: int) -> None:
+        self._takes = takes
+        self._given = 0
+
+    def submit(self, job: Any, /, *arguments: Any, **_: Any) -> "Future[Any]":
+        self._given += 1
+        if self._given > self._takes:
+            raise ConnectionError("closed")
+        future: Future[Any] = Future()
+        if self._given <= 2:
+            future.set_result(job(*arguments))
+        else:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        return future
+
+
+@pytest.mark.parametrize("takes", [2, 5])
+def test_a_cluster_that_is_gone_ends_the_sweep_and_no_row_is_called_failed(takes: int) -> None:
+    crew = Crew(lambda: GivingUp(takes), lambda: 2)
+    rows = []
+    with pytest.raises(CrewLostError):
+        for row in rows_of(SWEEP.points(), crew, jobs.quick):
+            rows.append(row)
+    assert not any(row.error for row in rows)
 
 
 def test_a_sweep_of_nothing_has_no_rows() -> None:

@@ -13,8 +13,8 @@ from vgtui.commands.progress import showing_progress
 from vgtui.commands.run import FAULT_EXIT, STDOUT, ending_signals
 from vgtui.options import option_of
 from vgtui.recordings.frames import encode_line
-from vgtui.sweeps.collect import CrewLostError, rows_of
-from vgtui.sweeps.crew import cluster_crew, local_crew
+from vgtui.sweeps.collect import rows_of
+from vgtui.sweeps.crew import CrewLostError, cluster_crew, local_crew
 from vgtui.sweeps.grid import Sweep, make_sweep
 from vgtui.sweeps.rows import Row, SweepFile
 from vgtui.sweeps.table import find_metric, make_table
@@ -29,7 +29,8 @@ examples:
   vgtui sweep … --output big.jsonl --scheduler tcp://host:8786      on a Dask cluster
 
 NAME is an option of vgtui run. A range has both its ends; :log spaces it evenly by logarithms. Called again with the
-same --output, a sweep goes on where it stopped. Each run has one thread of BLAS, unless --threads says more."""
+same --output, a sweep goes on where it stopped; --retry computes rows without a result again. Each run has one thread
+of BLAS, unless --threads says more."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seeds", type=whole, default=1, metavar="N", help="run each with N seeds (default: 1)")
     group.add_argument("--steps", type=whole, required=True, metavar="N", help="train each N steps")
     group.add_argument("--output", "-o", metavar="FILE", help="keep the rows in FILE, as JSON Lines; - prints them")
+    group.add_argument(
+        "--retry", action="store_true", help="going on, compute the rows that have no result again: a killed run, say"
+    )
     for field in ("jobs", "scheduler"):
         add_option(group, option_of(field))
     add_chart_options(group)
@@ -58,7 +62,7 @@ def call(chosen: argparse.Namespace) -> int:
     metric, by = find_metric(chosen.metric), names_of(chosen)
     sweep = make_sweep(settings_of(chosen, threads=1), chosen.vary, chosen.seeds, chosen.steps)
     make_table(sweep, [], metric, by)  # so that a wrong name is told before anything is computed
-    with _opened(chosen.output, sweep) as store:
+    with _opened(chosen.output, sweep, chosen.retry) as store:
         code = _compute(sweep, store, jobs, scheduler)
     if chosen.output != STDOUT and store.rows:
         print_table(make_table(sweep, list(store.rows.values()), metric, by), value_of(chosen, "theme"))
@@ -68,8 +72,9 @@ def call(chosen: argparse.Namespace) -> int:
 class _Store:
     """The rows that there are, and where they are kept, if they are."""
 
-    def __init__(self, file: SweepFile | None, prints: bool) -> None:
-        self.rows = dict(file.done) if file else {}
+    def __init__(self, file: SweepFile | None, prints: bool, retry: bool = False) -> None:
+        there = file.done if file else {}
+        self.rows = {number: row for number, row in there.items() if not (retry and row.error)}
         self.file = file
         self.prints = prints
         self.name = file.path if file else STDOUT
@@ -85,7 +90,7 @@ class _Store:
 
 
 @contextmanager
-def _opened(output: str | None, sweep: Sweep) -> Iterator[_Store]:
+def _opened(output: str | None, sweep: Sweep, retry: bool) -> Iterator[_Store]:
     if output in (None, STDOUT):
         if output:
             sys.stdout.write(encode_line(sweep).decode())
@@ -93,7 +98,7 @@ def _opened(output: str | None, sweep: Sweep) -> Iterator[_Store]:
         return
     assert output
     with SweepFile(output, sweep) as file:
-        yield _Store(file, prints=False)
+        yield _Store(file, prints=False, retry=retry)
 
 
 class _Stopped(BaseException):

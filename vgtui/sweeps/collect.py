@@ -4,16 +4,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 
-from vgtui.sweeps.crew import Crew
+from vgtui.sweeps.crew import Crew, CrewLostError
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.job import failed, measure
 from vgtui.sweeps.rows import Row
 
 KILLED = "the process that trained it was killed, twice; it may take more memory than there is"
-
-
-class CrewLostError(Exception):
-    """Nobody is left who could compute."""
 
 
 def rows_of(points: Iterable[Point], crew: Crew, job: Callable[[Point], Row] = measure) -> Generator[Row, None, None]:
@@ -56,6 +52,8 @@ class _Office:
                 if self._running:
                     break  # they are broken too, and will say so
                 self._open_another()
+            except Exception as error:  # each way of losing a cluster has a class of its own
+                raise CrewLostError(f"it takes no more runs: {error}") from error
         return bool(self._running)
 
     def gather(self) -> Iterator[Row]:

@@ -25,9 +25,16 @@ CONNECT_SECONDS = 10
 LOOK_SECONDS = 2.0
 
 
+class CrewLostError(Exception):
+    """Nobody is left who could compute."""
+
+
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """How an executor is opened, again when it is broken; and how many runs it is to be given at a time, just now."""
+    """How an executor is opened, again when it is broken; and how many runs it is to be given at a time, just now.
+
+    Both raise CrewLostError where nobody is left.
+    """
 
     open: Callable[[], Executor]
     width: Callable[[], int]
@@ -100,8 +107,12 @@ class _Cluster:
         self._threads = 0
 
     def threads(self) -> int:
+        """Raises CrewLostError where the scheduler does not say."""
         if time.monotonic() - self._asked_at >= LOOK_SECONDS:
-            self._threads = sum(self._client.ncores().values())
+            try:
+                self._threads = sum(self._client.ncores().values())
+            except Exception as error:  # Dask's own classes, some of them an OSError
+                raise CrewLostError(f"the scheduler does not answer any more: {error}") from error
             self._asked_at = time.monotonic()
         return self._threads
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
 
+LOOK_SECONDS = 0.01
 KEEPING = ["--checkpoint", "run.npz", "--checkpoint-every", "10", "--output", "part.jsonl"]
 
 
@@ -40,8 +42,9 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(optimizer: str, tmp_
 def test_a_killed_run_goes_on_in_its_own_file(tmp_path: Path) -> None:
     endless = ["run", *SMALL, "--steps", "1000000", "--every", "4", *KEEPING]
     with subprocess.Popen(command(*endless), cwd=tmp_path) as process:
-        while not (tmp_path / "run.npz").exists() or process.poll() is not None:
-            pass
+        while not (tmp_path / "run.npz").exists():
+            assert process.poll() is None
+            time.sleep(LOOK_SECONDS)
         process.send_signal(signal.SIGKILL)
     with np.load(tmp_path / "run.npz", allow_pickle=False) as archive:
         saved = int(archive["step"])

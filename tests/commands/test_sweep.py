@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.commands.shell import call, call_apart, command, with_files_of
 
 TINY = ["--hidden-layers", "2", "--width", "4", "--batch-size", "32", "--jobs", "2"]
+LOOK_SECONDS = 0.01
 GRID = ["--vary", "width=2,4", "--vary", "activation=relu,tanh"]
 LONG = ["sweep", *TINY, "--vary", "width=2:41:40", "--steps", "400", "--output", "s.jsonl"]
 
@@ -30,10 +32,19 @@ def begin(folder: Path, *options: str, least: int = 5) -> "subprocess.Popen[str]
     """A long sweep that has some of its rows."""
     process = subprocess.Popen(command(*LONG, *options), cwd=folder, text=True, stderr=subprocess.PIPE)
     file = folder / "s.jsonl"
-    while process.poll() is None and not (file.exists() and file.read_bytes().count(b"\n") > least):
-        pass
-    assert process.poll() is None
+    while not (file.exists() and file.read_bytes().count(b"\n") > least):
+        assert process.poll() is None
+        time.sleep(LOOK_SECONDS)
     return process
+
+
+def is_running(process_id: int) -> bool:
+    """Whether there is such a process that has not ended; one may wait for its parent to be seen off."""
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
 
 
 def test_every_point_is_a_row_and_the_chart_comes_at_the_end(tmp_path: Path) -> None:
@@ -67,9 +78,10 @@ def test_a_killed_sweep_computes_only_what_is_missing_and_leaves_no_process(tmp_
     children = children_of(process)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=10)
-    for child in children:
-        while Path(f"/proc/{child}").exists() and "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
-            pass
+    deadline = time.monotonic() + 10
+    while any(map(is_running, children)):
+        assert time.monotonic() < deadline
+        time.sleep(LOOK_SECONDS)
     before = (tmp_path / "s.jsonl").read_bytes()
     whole = before[: before.rindex(b"\n") + 1]
     assert 5 < whole.count(b"\n") < 41

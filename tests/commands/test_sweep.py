@@ -15,7 +15,7 @@ from tests.commands.shell import call, call_apart, command, with_files_of
 TINY = ["--hidden-layers", "2", "--width", "4", "--batch-size", "32", "--jobs", "2"]
 LOOK_SECONDS = 0.01
 GRID = ["--vary", "width=2,4", "--vary", "activation=relu,tanh"]
-LONG = ["sweep", *TINY, "--vary", "width=2:41:40", "--steps", "400", "--output", "s.jsonl"]
+LONG = ["sweep", *TINY, "--vary", "width=2:41:40", "--steps", "250", "--output", "s.jsonl"]
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -83,4 +83,5 @@ def print_table(table: Table | None, theme: str | None) -> None:
         text = Text()
         for cell in row:
             text.append(cell.character, style=colour(cell.style))
+        text.rstrip()
         console.print(text, end="\n")

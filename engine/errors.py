@@ -13,6 +13,11 @@ class UsageError(ValueError):
         self.problem = problem
 
 
+def unwritable(setting: str, path: object, error: OSError) -> UsageError:
+    """The error for a file that cannot be written, with the system's reason."""
+    return UsageError(setting, f"{path} cannot be written: {error.strerror or error}")
+
+
 def unknown_name(setting: str, kind: str, name: object, known: Collection[str]) -> UsageError:
     """The error for a name that is not among the known ones, with the nearest one as a suggestion."""
     close = get_close_matches(str(name), known, n=1)

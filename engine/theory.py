@@ -102,11 +102,8 @@ def weight_and_bias_variance(network: NetworkConfig, fan_in: int, fan_out: int) 
 
 def moments(activation: str, variance: float) -> tuple[float, float, float]:
     """E[φ(√q z)], E[φ(√q z)²] and E[φ′(√q z)²] for z standard normal, by quadrature on each side of 0."""
-    z = math.sqrt(variance) * _ABSCISSAE
-    h, slope, scratch = np.empty((3, len(z)))
     with np.errstate(all="ignore"):
-        ACTIVATIONS[activation].value(np, z, h, scratch)
-        ACTIVATIONS[activation].derivative(np, z, h, slope, scratch)
+        h, slope = _value_and_slope(activation, math.sqrt(variance) * _ABSCISSAE)
         return float(_WEIGHTS @ h), float(_WEIGHTS @ h**2), float(_WEIGHTS @ slope**2)
 
 
@@ -158,16 +155,19 @@ def _pair_moments(activation: str, variance: float, correlation: float) -> tuple
     """E[φ(u₁) φ(u₂)] and E[φ′(u₁) φ′(u₂)] for normal u₁ and u₂ of this variance and correlation."""
     first = _PAIR_ABSCISSAE[:, None]
     second = correlation * first + math.sqrt(1 - correlation**2) * _PAIR_ABSCISSAE[None, :]
-    values, slopes = [], []
-    for z in (first, second):
-        scaled = math.sqrt(variance) * z
-        h, slope, scratch = (np.empty_like(scaled) for _ in range(3))
-        with np.errstate(all="ignore"):
-            ACTIVATIONS[activation].value(np, scaled, h, scratch)
-            ACTIVATIONS[activation].derivative(np, scaled, h, slope, scratch)
-        values.append(h)
-        slopes.append(slope)
-    return tuple(float(_PAIR_WEIGHTS @ (one * other) @ _PAIR_WEIGHTS) for one, other in (values, slopes))  # type: ignore[return-value]
+    with np.errstate(all="ignore"):
+        h, slope = _value_and_slope(activation, math.sqrt(variance) * first)
+        other_h, other_slope = _value_and_slope(activation, math.sqrt(variance) * second)
+    products, slopes = h * other_h, slope * other_slope
+    return float(_PAIR_WEIGHTS @ products @ _PAIR_WEIGHTS), float(_PAIR_WEIGHTS @ slopes @ _PAIR_WEIGHTS)
+
+
+def _value_and_slope(activation: str, z: Vector) -> tuple[Vector, Vector]:
+    """φ(z) and φ′(z)."""
+    h, slope, scratch = (np.empty_like(z) for _ in range(3))
+    ACTIVATIONS[activation].value(np, z, h, scratch)
+    ACTIVATIONS[activation].derivative(np, z, h, slope, scratch)
+    return h, slope
 
 
 def _gaussian_rule(nodes_a_side: int) -> tuple[Vector, Vector]:

@@ -2,11 +2,14 @@
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.errors import UsageError
 from vgtui.options import OPTIONS, Option, settings_from
 from vgtui.training.settings import RunSettings
+
+if TYPE_CHECKING:
+    from vgtui.defaults import Default
 
 USAGE_EXIT = 2
 METAVARS = {"name": "NAME", "whole": "N", "number": "X"}
@@ -113,11 +116,17 @@ def _typed(option: Option) -> Callable[[str], Any]:
 
 def value_of(chosen: argparse.Namespace, field: str) -> Any:
     """An option as it was given, or as the environment, the settings file or vgtui itself has it. Raises UsageError."""
-    if hasattr(chosen, field):
-        return getattr(chosen, field)
-    from vgtui.defaults import read_defaults  # msgspec and platformdirs, which --help need not wait for
+    return getattr(chosen, field) if hasattr(chosen, field) else _defaults_of(chosen)[field].value
 
-    return read_defaults()[field].value
+
+def _defaults_of(chosen: argparse.Namespace) -> "dict[str, Default]":
+    """The defaults beside what was parsed, read once a command. Raises UsageError."""
+    if not hasattr(chosen, "defaults"):
+        from vgtui.defaults import read_defaults  # msgspec and platformdirs, which --help need not wait for
+
+        chosen.defaults = read_defaults()
+    defaults: dict[str, Default] = chosen.defaults
+    return defaults
 
 
 def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -132,9 +141,7 @@ def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def settings_of(chosen: argparse.Namespace, **changes: Any) -> RunSettings:
     """The settings of parsed options; `changes` are defaults of the command's own. Raises UsageError."""
-    from vgtui.defaults import read_defaults
-
-    given, defaults = given_of(chosen), read_defaults()
+    given, defaults = given_of(chosen), _defaults_of(chosen)
     standing = {
         o.field: changes[o.field] if o.field in changes and defaults[o.field].is_built_in else defaults[o.field].value
         for o in OPTIONS

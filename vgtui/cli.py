@@ -78,8 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def usage_sentence(error: UsageError) -> str:
     """The error for a terminal, naming the option."""
-    name = error.setting if error.setting.isupper() else flag_of(error.setting)
-    return f"vgtui: {name}: {error.problem}\n"
+    return f"vgtui: {flag_of(error.setting)}: {error.problem}\n"
 
 
 def find_command(name: str) -> ModuleType:

@@ -152,6 +152,12 @@ def option_of(field: str) -> Option:
     return next(option for option in ALL_OPTIONS if option.field == field)
 
 
+def option_named(words: str) -> Option | None:
+    """The option of a run that a user means: by its flag, its name in the settings file, or its field."""
+    wanted = words.removeprefix("--").replace("-", "_")
+    return next((option for option in OPTIONS if wanted in (option.name, option.field)), None)
+
+
 def flag_of(setting: str) -> str:
-    """How the command line calls a setting."""
-    return _FLAGS.get(setting, f"--{setting.replace('_', '-')}")
+    """How a user calls a setting: an option by its flag; what is in capitals is no option, and called as it is."""
+    return setting if setting.isupper() else _FLAGS.get(setting, f"--{setting.replace('_', '-')}")

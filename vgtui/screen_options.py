@@ -12,10 +12,8 @@ from vgtui.terminal import is_dumb
 
 def add_screen_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     screen = parser.add_argument_group("screen")
-    for field in ("theme", "fps"):
-        action = add_option(screen, option_of(field))
-        if field == "theme":
-            offer(action, _theme_names)
+    offer(add_option(screen, option_of("theme")), _theme_names)
+    add_option(screen, option_of("fps"))
     return screen
 
 

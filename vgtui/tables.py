@@ -1,7 +1,8 @@
 """Recordings and sweeps as tables: the names of their columns, and a row at a time. None is unknown."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+import csv
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
 
 from engine.telemetry import LAYER_FIELDS
 from vgtui.options import OPTIONS
@@ -36,8 +37,12 @@ def sweep_row(row: Row) -> list[Cell]:
     return [row.number, *settings, row.steps, *(_plain(getattr(row, name)) for name in RESULTS)]
 
 
-def as_text(cells: Iterable[Cell]) -> Sequence[Any]:
-    """A row for CSV: unknown is empty, non-finite is NaN, Infinity or -Infinity."""
+def write_csv(file: IO[str], rows: Iterable[Iterable[Cell]]) -> None:
+    """Rows, and the names of columns, as CSV: unknown is empty, non-finite is NaN, Infinity or -Infinity."""
+    csv.writer(file, lineterminator="\n").writerows(map(_as_text, rows))
+
+
+def _as_text(cells: Iterable[Cell]) -> list[Any]:
     return ["" if cell is None else number_text(cell) if isinstance(cell, float) else cell for cell in cells]
 
 

@@ -3,7 +3,6 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
 
 from vgtui.charts.canvas import draw_characters
 from vgtui.charts.line_chart import Cell, Line, draw_lines
@@ -35,7 +34,7 @@ def _heat_map(table: Table, y: Axis, columns: int) -> list[list[Cell]]:
     order = list(range(len(y.values)))
     if option_of(y.field).kind in ("whole", "number"):
         order.reverse()  # the axis points upwards
-    labels = [_word(y, y.values[line]) for line in order]
+    labels = [y.show(y.values[line]) for line in order]
     margin = max(map(len, labels)) + 1
     wide = max(1, min(WIDEST_CELL, (columns - margin - 2) // len(table.x.values)))
     shares = [[_share(table, line, column) for column in range(len(table.x.values))] for line in order]
@@ -77,7 +76,7 @@ def _bottom(x: Axis, margin: int, place_of: Callable[[int], int], width: int) ->
     """The axis below, with as many of its values as there is room for."""
     ticks, words = ["─"] * width, ""
     for number, value in enumerate(x.values):
-        word, place = _word(x, value), place_of(number)
+        word, place = x.show(value), place_of(number)
         if place >= len(words) + (number > 0):
             words = words.ljust(place) + word
             ticks[place] = "┬"
@@ -120,10 +119,6 @@ def _sign(table: Table, line: int, column: int) -> str:
 
 def _style(share: float | None) -> str:
     return "" if share is None else f"{share:.3f}"
-
-
-def _word(axis: Axis, value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else option_of(axis.field).show(value)
 
 
 def _plain(text: str) -> list[Cell]:

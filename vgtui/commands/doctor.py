@@ -156,7 +156,7 @@ def _paths() -> Iterator[Finding]:
     try:
         read_defaults()
     except UsageError as error:
-        problem = f"{flag_of(error.setting) if not error.setting.isupper() else error.setting}: {error.problem}"
+        problem = f"{flag_of(error.setting)}: {error.problem}"
     yield Finding("paths", "settings file", f"{path}{'' if path.exists() else ' (not there)'}", problem)
     for kind in ("themes", "lessons"):
         yield Finding("paths", kind, str(users_folder(kind)))

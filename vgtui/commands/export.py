@@ -1,7 +1,6 @@
 """`vgtui export`: a recording or a sweep for other programs, as CSV, Parquet, SVG or PNG."""
 
 import argparse
-import csv
 import itertools
 import os
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import UsageError, unknown_name
+from engine.errors import UsageError, unknown_name, unwritable
 from vgtui.commands.plot import add_chart_options, names_of
 from vgtui.commands.run import STDOUT
 from vgtui.recordings.frames import Frame, Header
@@ -30,9 +29,9 @@ from vgtui.tables import (
     TEXT_COLUMNS,
     WHOLE_COLUMNS,
     Cell,
-    as_text,
     frame_rows,
     sweep_row,
+    write_csv,
 )
 
 DESCRIPTION = "Write a recording or a sweep as a table or a picture."
@@ -143,13 +142,11 @@ def _write_table(output: str, kind: str, columns: Sequence[str], rows: Iterator[
             file = sys.stdout
             if output != STDOUT:
                 file = stack.enter_context(open(output, "w", encoding="utf-8", newline=""))
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(map(as_text, rows))
+            write_csv(file, itertools.chain([columns], rows))
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _unwritable(output, error) from error
+        raise unwritable("output", output, error) from error
 
 
 def _write_parquet(output: str, columns: Sequence[str], rows: Iterable[list[Cell]]) -> None:
@@ -185,8 +182,4 @@ def _write(output: str, data: bytes) -> None:
         else:
             Path(output).write_bytes(data)
     except OSError as error:
-        raise _unwritable(output, error) from error
-
-
-def _unwritable(output: str, error: OSError) -> UsageError:
-    return UsageError("output", f"{output} cannot be written: {error.strerror or error}")
+        raise unwritable("output", output, error) from error

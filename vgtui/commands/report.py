@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine.errors import UsageError
+from engine.errors import UsageError, unwritable
 from vgtui.arguments import add_run_options, check_least, settings_of, whole
 from vgtui.commands.plot import add_chart_options, names_of
 from vgtui.commands.run import STDOUT, Plan, train_into
@@ -88,5 +88,5 @@ def _write(page: str, output: str) -> None:
     try:
         Path(output).write_text(page, encoding="utf-8")
     except OSError as error:
-        raise UsageError("output", f"{output} cannot be written: {error.strerror}") from error
+        raise unwritable("output", output, error) from error
     sys.stderr.write(f"vgtui: the page is {output}\n")

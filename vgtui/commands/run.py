@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
-from engine.errors import UsageError, unknown_name
+from engine.errors import UsageError, unknown_name, unwritable
 from vgtui.arguments import add_run_options, check_least, settings_of, whole
 from vgtui.commands.progress import Advance, showing_progress
 from vgtui.commands.text_report import ReportWriter, TableWriter
@@ -295,7 +295,7 @@ def _opened(output: str, format_name: str, begun: About | None) -> Iterator[_Sin
         try:
             file = stack.enter_context(open(output, "a", encoding="utf-8", newline="\n"))
         except OSError as error:
-            raise UsageError("output", f"{output} cannot be written: {error.strerror}") from error
+            raise unwritable("output", output, error) from error
         sink = _Sink(output, file, kept)
         if sink.size < kept:
             raise UsageError(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from vgtui.arguments import add_option, add_run_options, check_least, settings_of, value_of, whole
 from vgtui.commands.plot import add_chart_options, names_of, print_table
 from vgtui.commands.progress import showing_progress
-from vgtui.commands.run import FAULT_EXIT, STDOUT, ending_signals
+from vgtui.commands.run import DISK_FAULTS, FAULT_EXIT, STDOUT, ending_signals
 from vgtui.options import option_of
 from vgtui.recordings.frames import encode_line
 from vgtui.sweeps.collect import rows_of
@@ -129,9 +129,9 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
         code = 128 + stopped.number
     except CrewLostError as error:
         code, problem = FAULT_EXIT, f"--scheduler: {error}"
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if error.errno not in DISK_FAULTS:
+            raise
         code, problem = FAULT_EXIT, f"--output: {store.name} cannot be written: {error.strerror}"
     if code:
         sys.stderr.write(f"vgtui: {problem}{'; ' * bool(problem)}{_how_to_go_on(sweep, store)}\n")

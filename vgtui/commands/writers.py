@@ -1,10 +1,9 @@
 """How frames are written for other programs: as JSON Lines, as CSV."""
 
-import csv
 from typing import IO, Protocol
 
 from vgtui.recordings.frames import Frame, Header, encode_line
-from vgtui.tables import FRAME_COLUMNS, as_text, frame_rows
+from vgtui.tables import FRAME_COLUMNS, frame_rows, write_csv
 
 
 class FrameWriter(Protocol):
@@ -47,17 +46,16 @@ class CsvWriter:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
-        self._rows = csv.writer(file, lineterminator="\n")
         self._header: Header | None = None
 
     def header(self, header: Header, begun: bool = False) -> None:
         self._header = header
         if not begun:
-            self._rows.writerow(FRAME_COLUMNS)
+            write_csv(self._file, [FRAME_COLUMNS])
 
     def frame(self, frame: Frame) -> None:
         assert self._header
-        self._rows.writerows(map(as_text, frame_rows(self._header, frame)))
+        write_csv(self._file, frame_rows(self._header, frame))
         self._file.flush()
 
     def close(self) -> None:

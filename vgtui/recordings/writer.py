@@ -6,7 +6,7 @@ import time
 import zlib
 from pathlib import Path
 
-from engine.errors import UsageError
+from engine.errors import UsageError, unwritable
 from vgtui.recordings.frames import Line, encode_line
 
 FLUSH_SECONDS = 1.0
@@ -27,7 +27,7 @@ class Recorder:
         try:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise UsageError("record", f"{path} cannot be written: {error.strerror}") from error
+            raise unwritable("record", path, error) from error
         found = os.fstat(self._file)
         if stat.S_ISREG(found.st_mode) and found.st_size:
             os.close(self._file)

@@ -192,9 +192,7 @@ def _places(axis: Axis) -> tuple[NDArray[np.float64], list[str] | None]:
         steps = np.diff(values)
         if len(values) < 2 or (np.all(steps > 0) and np.allclose(steps, steps.mean(), rtol=0.2)):
             return values, None
-    return np.arange(len(axis.values), dtype=np.float64), [
-        f"{value:.4g}" if isinstance(value, float) else option_of(axis.field).show(value) for value in axis.values
-    ]
+    return np.arange(len(axis.values), dtype=np.float64), [axis.show(value) for value in axis.values]
 
 
 def _label(axis: Any, places: NDArray[np.float64], labels: list[str] | None) -> None:

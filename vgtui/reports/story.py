@@ -9,7 +9,6 @@ from engine.errors import UsageError
 from engine.theory import Prediction, predict
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.recordings.reader import Reader, read_recording
-from vgtui.training.differences import differences
 from vgtui.training.history import History
 
 
@@ -38,7 +37,7 @@ class Story:
         return self.last_seen
 
     def take(self, message: Header | Frame | Event) -> None:
-        """The next line of a recording."""
+        """The next line of a recording; of its events there is nothing to tell."""
         if isinstance(message, Header):
             self._begin(message)
         elif isinstance(message, Frame):
@@ -47,8 +46,6 @@ class Story:
             self.last_seen = message
             assert self.history
             self.history.append(message)
-        elif self.history and message.kind != "change":
-            self.history.note(message.kind, message.message)
 
     def theory(self) -> Prediction | str:
         """What mean-field theory says of this network at initialization, or in words why nothing."""
@@ -60,13 +57,9 @@ class Story:
 
     def _begin(self, header: Header) -> None:
         layers = len(header.layers)
-        if self.history is None or self.header_seen is None:
-            self.history = History(layers)
-            self.history.mark(layers, header)
-        else:
-            words = ", ".join(one.after for one in differences(self.header_seen, header)) or "restart"
-            self.history.mark(layers, header, words)
-            self.changes += self.history.length > 0
+        self.history = self.history or History(layers)
+        self.changes += self.history.length > 0
+        self.history.mark(layers, header)
         self.header_seen, self.first = header, None
 
 

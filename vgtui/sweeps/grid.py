@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from engine.errors import UsageError, unknown_name
-from vgtui.options import OPTIONS, Option, option_of, settings_from, values_of
+from vgtui.options import OPTIONS, Option, option_named, option_of, settings_from, values_of
 from vgtui.training.settings import RunSettings
 
 FORMAT = "vgtui-sweep"
@@ -31,7 +31,9 @@ class Axis(msgspec.Struct, frozen=True):
     def of(cls, text: str) -> "Axis":
         """The axis that NAME=v1,v2,… or NAME=start:stop:count[:log] means. Raises UsageError."""
         name, equals, words = text.partition("=")
-        option = _option(name)
+        option = option_named(name)
+        if option is None:
+            raise unknown_name("vary", "option", name, [option.name for option in OPTIONS])
         if not equals or not words:
             raise UsageError("vary", f'"{text}" has no values, as in {name}=v1,v2,… or {name}=start:stop:count[:log]')
         try:
@@ -45,6 +47,10 @@ class Axis(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return option_of(self.field).name
+
+    def show(self, value: Any) -> str:
+        """A value of it beside a chart."""
+        return f"{value:.4g}" if isinstance(value, float) else option_of(self.field).show(value)
 
 
 class Sweep(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
@@ -93,14 +99,6 @@ def make_sweep(settings: RunSettings, vary: list[str], seeds: int, steps: int) -
     if sweep.size > MOST_POINTS:
         raise UsageError("vary", f"all together are {sweep.size} runs; the most is {MOST_POINTS}")
     return sweep
-
-
-def _option(name: str) -> Option:
-    wanted = name.removeprefix("--").replace("-", "_")
-    names = {option.name: option for option in OPTIONS} | {option.field: option for option in OPTIONS}
-    if wanted not in names:
-        raise unknown_name("vary", "option", name, [option.name for option in OPTIONS])
-    return names[wanted]
 
 
 def _is_range(option: Option, words: str) -> bool:

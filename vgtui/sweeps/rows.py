@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from engine.errors import UsageError
+from engine.errors import UsageError, unwritable
 from vgtui.recordings.frames import Number, decode_other, encode_line
 from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
 from vgtui.training.differences import differences
@@ -66,7 +66,7 @@ class SweepFile:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise UsageError("output", f"{path} cannot be written: {error.strerror}") from error
+            raise unwritable("output", path, error) from error
         try:
             self._lock()
             self.done = self._go_on(sweep)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import unknown_name
+from vgtui.options import option_named
 from vgtui.sweeps.grid import Axis, Sweep
 from vgtui.sweeps.rows import Row
 
@@ -104,11 +105,11 @@ def make_table(sweep: Sweep, rows: Sequence[Row], metric: Metric, by: Sequence[s
 
 
 def _axis(sweep: Sweep, name: str) -> Axis:
-    wanted = name.removeprefix("--").replace("-", "_")
-    names = {axis.name: axis for axis in sweep.vary} | {axis.field: axis for axis in sweep.vary}
-    if wanted not in names:
-        raise unknown_name("by", "varied option", name, [axis.name for axis in sweep.vary])
-    return names[wanted]
+    option = option_named(name)
+    for axis in sweep.vary:
+        if option and axis.field == option.field:
+            return axis
+    raise unknown_name("by", "varied option", name, [axis.name for axis in sweep.vary])
 
 
 def _logarithm(value: float) -> float:

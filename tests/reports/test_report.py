@@ -135,6 +135,8 @@ def test_the_page_of_a_sweep_has_pictures_verdicts_reasons_and_every_run() -> No
     assert "4 dead, 3 healthy" in page and "1 runs: too large" in page
     assert page.count("<svg") == 3
     assert "<td>varies</td>" in page and "8 of 8 runs" in page
+    asked = sweep_page(sweep, rows, make_table(sweep, rows, METRICS["depth_scale"]))
+    assert asked.count("<h2>depth scale") == 1 and asked.count("<svg") == 2  # what is asked for is not shown twice
 
 
 @pytest.fixture(scope="module")

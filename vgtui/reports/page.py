@@ -97,11 +97,12 @@ def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
     title = f"Sweep over {varied}"
     kinds = Counter(row.verdict for row in rows if row.verdict)
     reasons = Counter(row.error for row in rows if row.error)
-    tables = [table] if table else []
+    tables: list[Table | None] = [table]
     if table:
         by = [axis.name for axis in (table.x, table.y) if axis]
-        tables += [make_table(sweep, rows, METRICS[name], by) for name in SWEEP_METRICS]  # type: ignore[misc]
-    shown = [entry for entry in tables if entry.span is not None]
+        others = (METRICS[name] for name in SWEEP_METRICS)
+        tables += [make_table(sweep, rows, metric, by) for metric in others if metric is not table.metric]
+    shown = [entry for entry in tables if entry and entry.span is not None]
     base = {**values_of(sweep.settings), **{axis.field: "varies" for axis in sweep.vary}}
     if sweep.seeds > 1:
         base["seed"] = f"{sweep.settings.training.seed} and {sweep.seeds - 1} more"

@@ -1,9 +1,10 @@
 """`vgtui run` that is stopped and called again gives what it would have given at once; and what a damaged file does."""
 
 import json
-import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +40,45 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(optimizer: str, tmp_
     assert frames(tmp_path / "part.jsonl") == frames(tmp_path / "whole.jsonl")
 
 
-def test_a_killed_run_goes_on_in_its_own_file(tmp_path: Path) -> None:
+@contextmanager
+def endless_run(folder: Path) -> Iterator[None]:
+    """A run that has written a checkpoint, and goes on writing until the end, when it is killed."""
     endless = ["run", *SMALL, "--steps", "1000000", "--every", "4", *KEEPING]
-    with subprocess.Popen(command(*endless), cwd=tmp_path) as process:
-        while not (tmp_path / "run.npz").exists():
-            assert process.poll() is None
-            time.sleep(LOOK_SECONDS)
-        process.send_signal(signal.SIGKILL)
+    with subprocess.Popen(command(*endless), cwd=folder) as process:
+        try:
+            while not (folder / "run.npz").exists():
+                assert process.poll() is None
+                time.sleep(LOOK_SECONDS)
+            yield
+        finally:
+            process.kill()
+
+
+def test_a_killed_run_goes_on_in_its_own_file(tmp_path: Path) -> None:
+    with endless_run(tmp_path):
+        pass
     with np.load(tmp_path / "run.npz", allow_pickle=False) as archive:
         saved = int(archive["step"])
     steps = saved + 11
     assert run(tmp_path, steps, *KEEPING, "--resume").returncode == 0
     run(tmp_path, steps, "--output", "whole.jsonl")
     assert frames(tmp_path / "part.jsonl") == frames(tmp_path / "whole.jsonl")
+
+
+def test_a_checkpoint_that_is_written_anew_meanwhile_is_one_of_them(tmp_path: Path) -> None:
+    """As by the training process of a run that was killed just now; what is read twice may then be two checkpoints."""
+    resumed = ["run", *SMALL, "--steps", "1000000", "--every", "4", *KEEPING[:4], "--resume", "--format", "jsonl"]
+    with (
+        endless_run(tmp_path),
+        subprocess.Popen(command(*resumed), cwd=tmp_path, stdout=subprocess.PIPE) as process,
+    ):
+        assert process.stdout
+        try:
+            lines = [json.loads(process.stdout.readline()) for _ in range(4)]
+        finally:
+            process.kill()
+    assert [line["type"] for line in lines] == ["header", "frame", "frame", "frame"]
+    assert [line["step"] - lines[1]["step"] for line in lines[2:]] == [4, 8] or lines[1]["step"] % 4
 
 
 def test_resume_begins_where_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:

@@ -21,9 +21,8 @@ from vgtui.commands.text_report import ReportWriter, TableWriter
 from vgtui.commands.until import NAMES, Bound
 from vgtui.commands.writers import CsvWriter, FrameWriter, JsonLinesWriter
 from vgtui.recordings.frames import Event, Frame, Header
-from vgtui.training.checkpoint import About, read_about, refuse_others
 from vgtui.training.client import LiveRun
-from vgtui.training.protocol import Refused, Save, Saved
+from vgtui.training.protocol import Refused, Resumed, Save, Saved
 from vgtui.training.settings import RunSettings
 
 DESCRIPTION = "Train without a screen and write frames."
@@ -149,16 +148,16 @@ def run(settings: RunSettings, plan: Plan, output: str, format_name: str) -> int
 
     Raises UsageError for an output that cannot be written or settings that cannot be had.
     """
-    begun = _begun(settings, plan)
-    source = LiveRun(settings, validate=True, checkpoint=plan.checkpoint if begun else None)
+    begun = plan.checkpoint if plan.resume and plan.checkpoint and Path(plan.checkpoint).exists() else None
+    source = LiveRun(settings, validate=True, checkpoint=begun)
     quiet = output == STDOUT and sys.stdout.isatty()
     try:
         with (
-            _opened(output, format_name, begun) as sink,
+            _opened(output, format_name) as sink,
             showing_progress("training", plan.steps, "steps", quiet) as advance,
         ):
             writer = _WRITERS[format_name](sink.file)
-            return asyncio.run(_run(source, plan, begun.step if begun else 0, writer, sink, advance))
+            return asyncio.run(_run(source, plan, begun is not None, writer, sink, advance))
     except OSError as error:
         if error.errno not in DISK_FAULTS:
             raise
@@ -173,28 +172,16 @@ def train_into(writer: FrameWriter, settings: RunSettings, plan: Plan) -> int:
     """
     with showing_progress("training", plan.steps, "steps", quiet=False) as advance:
         sink = _Sink(STDOUT, sys.stdout)
-        return asyncio.run(_run(LiveRun(settings, validate=True), plan, 0, writer, sink, advance))
+        return asyncio.run(_run(LiveRun(settings, validate=True), plan, False, writer, sink, advance))
 
 
-def _begun(settings: RunSettings, plan: Plan) -> About | None:
-    """What there is to go on from, if that is wanted. Raises UsageError."""
-    if not (plan.resume and plan.checkpoint and Path(plan.checkpoint).exists()):
-        return None
-    about = read_about(plan.checkpoint)
-    refuse_others(plan.checkpoint, about, settings)
-    if about.step > plan.steps:
-        raise UsageError(
-            "steps", f"{plan.steps} is before step {about.step}, where {plan.checkpoint} is; it takes more"
-        )
-    return about
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sink:
-    """Where the frames go. kept: so many bytes that are there already stay, the header too."""
+    """Where the frames go. is_new: the file was not there. kept: so many of its bytes stay, the header too."""
 
     name: str
     file: IO[str]
+    is_new: bool = False
     kept: int = 0
 
     @property
@@ -202,16 +189,29 @@ class _Sink:
         """In bytes, all that was written; 0 where nobody can go back."""
         return 0 if self.name == STDOUT else os.fstat(self.file.fileno()).st_size
 
+    def keep(self, begun: Resumed) -> None:
+        """Of a file that a checkpoint was written for, what was there by then stays. Raises UsageError if it is not."""
+        if begun.output != self.name or self.name == STDOUT or self.is_new:
+            return
+        if self.size < begun.output_bytes:
+            raise UsageError(
+                "output",
+                f"{self.name} has {self.size} bytes, and had {begun.output_bytes} when the checkpoint was written; "
+                "name a new file for the frames from there on",
+            )
+        self.kept = begun.output_bytes
+
     def begin(self) -> None:
         """Take away what is not kept: not before the run is there, so that a wrong word costs no file."""
         if self.name != STDOUT and stat.S_ISREG(os.fstat(self.file.fileno()).st_mode):
             os.ftruncate(self.file.fileno(), self.kept)
 
 
-async def _run(source: LiveRun, plan: Plan, begin: int, writer: FrameWriter, sink: _Sink, advance: Advance) -> int:
+async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter, sink: _Sink, advance: Advance) -> int:
     received = _cancel_on_signals()
     frame: Frame | None = None
     try:
+        begin = await _resume(source, plan, writer, sink) if resuming else 0
         for step in plan.stops(begin):
             if plan.checkpoint and plan.saves(step) and step > begin:
                 # sent ahead of the training, and obeyed ahead of the frame: see training.worker
@@ -243,7 +243,23 @@ async def _run(source: LiveRun, plan: Plan, begin: int, writer: FrameWriter, sin
     return 0
 
 
-Wanted = TypeVar("Wanted", Frame, Saved)
+async def _resume(source: LiveRun, plan: Plan, writer: FrameWriter, sink: _Sink) -> int:
+    """The step at which the run goes on, with its first frame asked for.
+
+    The worker alone reads the checkpoint, once: another process may be writing a later one just now.
+    """
+    source.pause()
+    begun = await _next(source, plan.steps, writer, sink, Resumed)
+    if begun.step > plan.steps:
+        raise UsageError(
+            "steps", f"{plan.steps} is before step {begun.step}, where {plan.checkpoint} is; it takes more"
+        )
+    sink.keep(begun)
+    source.ask(plan.next_frame(begun.step))
+    return begun.step
+
+
+Wanted = TypeVar("Wanted", Frame, Saved, Resumed)
 
 
 async def _next(source: LiveRun, at: int, writer: FrameWriter, sink: _Sink, wanted: type[Wanted]) -> Wanted:
@@ -282,25 +298,18 @@ def ending_signals() -> list[signal.Signals]:
 
 
 @contextmanager
-def _opened(output: str, format_name: str, begun: About | None) -> Iterator[_Sink]:
-    """The output; of a file that a checkpoint was written for, what was there by then is kept."""
+def _opened(output: str, format_name: str) -> Iterator[_Sink]:
+    """The output, with nothing taken away that is there."""
     if output == STDOUT:
         if format_name in ("jsonl", "csv") and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # a file format, whatever the locale
         yield _Sink(output, sys.stdout)
         sys.stdout.flush()
         return
-    kept = begun.output_bytes if begun and begun.output == output and Path(output).exists() else 0
+    is_new = not Path(output).exists()
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open(output, "a", encoding="utf-8", newline="\n"))
         except OSError as error:
             raise unwritable("output", output, error) from error
-        sink = _Sink(output, file, kept)
-        if sink.size < kept:
-            raise UsageError(
-                "output",
-                f"{output} has {sink.size} bytes, and had {kept} when the checkpoint was written; "
-                "name a new file for the frames from there on",
-            )
-        yield sink
+        yield _Sink(output, file, is_new)

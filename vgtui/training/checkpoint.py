@@ -64,12 +64,6 @@ def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]])
     return None
 
 
-def read_about(path: str) -> About:
-    """What a checkpoint tells of its run. Raises UsageError."""
-    with _opened(path) as archive:
-        return _about(path, archive)
-
-
 def read_checkpoint(
     path: str, settings: RunSettings, like: Mapping[str, NDArray[Any]]
 ) -> tuple[About, dict[str, NDArray[Any]]]:
@@ -79,11 +73,11 @@ def read_checkpoint(
     """
     with _opened(path) as archive:
         about = _about(path, archive)
-        refuse_others(path, about, settings)
+        _refuse_others(path, about, settings)
         return about, {name: _array(path, archive, name, array) for name, array in like.items()}
 
 
-def refuse_others(path: str, about: About, settings: RunSettings) -> None:
+def _refuse_others(path: str, about: About, settings: RunSettings) -> None:
     """Raises UsageError where a checkpoint is of a run with other settings, with what differs."""
     if about.settings == settings:
         return

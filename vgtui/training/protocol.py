@@ -17,7 +17,7 @@ from vgtui.training.settings import RunSettings
 class Restart(msgspec.Struct, frozen=True, tag_field="type", tag="restart"):
     """Begin a run with these settings; it is answered with a Header, or Refused and the old run goes on.
 
-    At step 0, or where a checkpoint of the same settings was saved.
+    At step 0, or where a checkpoint of the same settings was saved, which Resumed tells ahead of the Header.
     """
 
     settings: RunSettings
@@ -89,6 +89,14 @@ class Saved(msgspec.Struct, frozen=True, tag_field="type", tag="saved"):
     problem: str | None
 
 
+class Resumed(msgspec.Struct, frozen=True, tag_field="type", tag="resumed"):
+    """The run goes on at a step, where a checkpoint was saved; the rest is what the Save of it said."""
+
+    step: int
+    output: str
+    output_bytes: int
+
+
 class Tried(msgspec.Struct, frozen=True, tag_field="type", tag="tried"):
     """One single change, the `number`th of `total`."""
 
@@ -105,7 +113,7 @@ class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
 
 
 Command: TypeAlias = Restart | Train | StepOnce | Pull | Save | Inspect | TryChanges | ShareCores
-Answer: TypeAlias = Line | Refused | Inspected | Tried | Saved
+Answer: TypeAlias = Line | Refused | Inspected | Tried | Saved | Resumed
 
 answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer, dec_hook=decode_other)
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

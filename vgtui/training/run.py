@@ -71,12 +71,13 @@ class Run:
         )  # fmt: skip
         return write_checkpoint(path, about, self.trainer.state())
 
-    def resume(self, path: str) -> None:
-        """Go on where a checkpoint was saved. Raises UsageError."""
+    def resume(self, path: str) -> About:
+        """Go on where a checkpoint was saved. Returns what it tells. Raises UsageError."""
         about, state = read_checkpoint(path, self.settings, self.trainer.state())
         self.trainer.restore(state)
         self._recent.extend(about.recent)
         self._counted_steps = self.trainer.step_count
+        return about
 
     def frame(self, always_validate: bool) -> Frame:
         now = time.perf_counter()

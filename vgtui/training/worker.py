@@ -21,6 +21,7 @@ from vgtui.training.protocol import (
     Pull,
     Refused,
     Restart,
+    Resumed,
     Save,
     Saved,
     ShareCores,
@@ -109,7 +110,8 @@ class Worker:
         try:
             run = Run(settings, self._run, self._among)
             if checkpoint is not None:
-                run.resume(checkpoint)
+                begun = run.resume(checkpoint)
+                self._channel.send(Resumed(begun.step, begun.output, begun.output_bytes))
             self._run = run
             self._trying = False
         except UsageError as error:

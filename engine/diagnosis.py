@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,15 @@ LARGE_INITIALIZATIONS = ("standard_normal", "gaussian")
 """Initializations whose variance may be far above 1/fan_in."""
 
 VerdictKind = Literal["healthy", "vanishing", "vanished", "exploding", "non-finite", "saturated", "dead", "frozen"]
-Health = Literal["learning", "weak", "vanished", "zero", "exploding", "NaN", "infinite"]
+Health = Literal["learning", "weak", "vanished", "zero", "exploding", "NaN", "infinite", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cure:
-    """One change of a configuration: the field, the value it should take, and the change in words."""
+    """One change, in words; of a configuration also the field, and the value it should take."""
 
-    setting: str
-    value: bool | str | float
+    setting: str | None
+    value: bool | str | float | None
     text: str
 
 
@@ -82,11 +82,19 @@ def layer_label(layer: int, layers: int) -> str:
 
 def layer_health(grad_norm: NDArray[np.float64]) -> list[Health]:
     """A word for every layer, by its gradient norm relative to the output layer's; too large is so by itself too."""
-    reference = float(grad_norm[-1])
+    reference = output_norm(grad_norm)
     return [_health(norm, reference) for norm in grad_norm.tolist()]
 
 
-def _health(norm: float, reference: float) -> Health:
+def output_norm(grad_norm: NDArray[np.float64]) -> float:
+    """The gradient norm of the output layer, against which others are held: the last that is known, NaN for none."""
+    known = grad_norm.compressed() if isinstance(grad_norm, np.ma.MaskedArray) else grad_norm
+    return float(known[-1]) if len(known) else float("nan")
+
+
+def _health(norm: float | None, reference: float) -> Health:
+    if norm is None:
+        return "unknown"
     if np.isnan(norm):
         return "NaN"
     if np.isinf(norm):
@@ -102,20 +110,38 @@ def _health(norm: float, reference: float) -> Health:
     return "learning"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Remedies(Protocol):
+    """What helps what is diagnosed, best first, and what its layers are called. `layer` is the one that is named."""
+
+    def label(self, layer: int) -> str: ...
+
+    def against_vanishing(self, layer: int) -> Iterator[Cure]: ...
+
+    def against_explosion(self, layer: int) -> Iterator[Cure]: ...
+
+    def against_saturation(self, layer: int) -> Iterator[Cure]: ...
+
+    def against_dead_units(self, layer: int) -> Iterator[Cure]: ...
+
+    def against_frost(self, layer: int) -> Iterator[Cure]: ...
+
+
 class _Case:
-    """What is diagnosed: the configuration, and the last measurements, the newest last."""
+    """What is diagnosed: its remedies, and the last measurements, the newest last.
 
-    network: NetworkConfig
-    training: TrainingConfig
-    recent: Sequence[LayerMeasurements]
+    norms: of the gradient; a layer of which it is unknown gets what the output layer gets, so that nothing is found in
+    it.
+    """
 
-    @property
-    def layers(self) -> LayerMeasurements:
-        return self.recent[-1]
+    def __init__(self, remedies: Remedies, recent: Sequence[LayerMeasurements]) -> None:
+        self.remedies = remedies
+        self.recent = recent[-PERSISTENCE:]
+        self.layers = recent[-1]
+        self.output = output_norm(self.layers.grad_norm)
+        self.norms = np.ma.filled(self.layers.grad_norm, self.output)
 
     def label(self, layer: int) -> str:
-        return layer_label(layer, len(self.layers.grad_norm))
+        return self.remedies.label(layer)
 
     def verdict(
         self,
@@ -134,46 +160,52 @@ class _Case:
 
 def diagnose(network: NetworkConfig, training: TrainingConfig, recent: Sequence[LayerMeasurements]) -> Verdict:
     """The verdict on a network's last measurements, the newest last; at least one."""
-    case = _Case(network, training, list(recent)[-PERSISTENCE:])
+    return diagnose_by(_ChangesOf(network, training, len(recent[-1].grad_norm)), recent)
+
+
+def diagnose_by(remedies: Remedies, recent: Sequence[LayerMeasurements]) -> Verdict:
+    """The same, of whatever has layers. Where nothing is known of a layer, nothing is found in it."""
+    case = _Case(remedies, list(recent))
     return next(verdict for check in _CHECKS if (verdict := check(case)))
 
 
 def _non_finite(case: _Case) -> Verdict | None:
     # the extremes too: a NaN between two measurements counts
-    broken = ~(np.isfinite(case.layers.grad_norm_min) & np.isfinite(case.layers.grad_norm_max))
+    extremes = (np.ma.filled(norms, 0.0) for norms in (case.layers.grad_norm_min, case.layers.grad_norm_max))
+    broken = ~np.all([np.isfinite(norms) for norms in extremes], axis=0)
     if not broken.any():
         return None
-    words = f"the gradient of {case.label(int(np.argmax(broken)))} is NaN or ∞"
-    return case.verdict("non-finite", words, _against_explosion(case), "grad_norm_max", broken, np.nan)
+    first = int(np.argmax(broken))
+    words = f"the gradient of {case.label(first)} is NaN or ∞"
+    cures = case.remedies.against_explosion(first)
+    return case.verdict("non-finite", words, cures, "grad_norm_max", broken, np.nan)
 
 
 def _exploding(case: _Case) -> Verdict | None:
-    norms, bound = case.layers.grad_norm, BOUNDS["exploding norm"].value
+    norms, bound = case.norms, BOUNDS["exploding norm"].value
     largest = int(np.argmax(norms))
+    cures = case.remedies.against_explosion(largest)
     if norms[largest] > bound:
         words = f"the gradient norm of {case.label(largest)} is {norms[largest]:.0e}"
-        return case.verdict(
-            "exploding", words, _against_explosion(case), "grad_norm", norms > bound, norms[largest], bound
-        )
+        return case.verdict("exploding", words, cures, "grad_norm", norms > bound, norms[largest], bound)
     bound = BOUNDS["exploding"].value
-    if norms[largest] > bound * norms[-1] > 0:
-        ratio = norms[largest] / norms[-1]
+    if norms[largest] > bound * case.output > 0:
+        ratio = norms[largest] / case.output
         words = f"{case.label(largest)} gets {ratio:.0e} times what the output layer gets"
-        where = norms > bound * norms[-1]
-        return case.verdict("exploding", words, _against_explosion(case), "grad_norm", where, ratio, bound)
+        return case.verdict("exploding", words, cures, "grad_norm", norms > bound * case.output, ratio, bound)
     return None
 
 
 def _dead(case: _Case) -> Verdict | None:
-    return _lasting_share(case, "dead", "of its units are 0 for the whole batch", _against_dead_units(case))
+    return _lasting_share(case, "dead", "of its units are 0 for the whole batch", case.remedies.against_dead_units)
 
 
 def _saturated(case: _Case) -> Verdict | None:
-    return _lasting_share(case, "saturated", "of its units are on the flat ends of φ", _against_saturation(case))
+    return _lasting_share(case, "saturated", "of its units are on the flat ends of φ", case.remedies.against_saturation)
 
 
 def _lasting_share(
-    case: _Case, kind: Literal["dead", "saturated"], words: str, cures: Iterator[Cure]
+    case: _Case, kind: Literal["dead", "saturated"], words: str, cures: Callable[[int], Iterator[Cure]]
 ) -> Verdict | None:
     """A share of units that is above its bound in every one of the last measurements."""
     bound = BOUNDS[kind].value
@@ -182,30 +214,31 @@ def _lasting_share(
         return None
     worst = int(np.argmax(least))
     sentence = f"in {case.label(worst)}, {100 * least[worst]:.0f} % {words}"
-    return case.verdict(kind, sentence, cures, kind, least > bound, least[worst], bound)
+    return case.verdict(kind, sentence, cures(worst), kind, least > bound, least[worst], bound)
 
 
 def _vanished(case: _Case) -> Verdict | None:
-    zero = case.layers.grad_norm == 0
+    zero = case.norms == 0
     if not zero.any():
         return None
+    first = int(np.argmax(zero))
     if zero[-1]:
         words = "not even the output layer gets a gradient"
     elif zero.sum() == 1:
-        words = f"{case.label(int(np.argmax(zero)))} gets a gradient of exactly 0"
+        words = f"{case.label(first)} gets a gradient of exactly 0"
     else:
-        words = f"{zero.sum()} layers, {case.label(int(np.argmax(zero)))} the first, get a gradient of exactly 0"
-    return case.verdict("vanished", words, _against_vanishing(case), "grad_norm", zero, 0.0)
+        words = f"{zero.sum()} layers, {case.label(first)} the first, get a gradient of exactly 0"
+    return case.verdict("vanished", words, case.remedies.against_vanishing(first), "grad_norm", zero, 0.0)
 
 
 def _vanishing(case: _Case) -> Verdict | None:
-    bound, ratios = BOUNDS["vanishing"].value, case.layers.grad_norm / case.layers.grad_norm[-1]
+    bound, ratios = BOUNDS["vanishing"].value, case.norms / case.output
     weakest = int(np.argmin(ratios))
     if ratios[weakest] >= bound:
         return None
     words = f"{case.label(weakest)} gets {ratios[weakest]:.0e} of what the output layer gets"
-    where = ratios < bound
-    return case.verdict("vanishing", words, _against_vanishing(case), "grad_norm", where, ratios[weakest], bound)
+    cures = case.remedies.against_vanishing(weakest)
+    return case.verdict("vanishing", words, cures, "grad_norm", ratios < bound, ratios[weakest], bound)
 
 
 def _frozen(case: _Case) -> Verdict | None:
@@ -216,11 +249,14 @@ def _frozen(case: _Case) -> Verdict | None:
         return None
     slowest = int(np.argmin(largest))
     words = f"an update moves the weights of {case.label(slowest)} by {largest[slowest]:.0e} of their size"
-    return case.verdict("frozen", words, _against_frost(case), "update_ratio", frozen, largest[slowest], bound)
+    cures = case.remedies.against_frost(slowest)
+    return case.verdict("frozen", words, cures, "update_ratio", frozen, largest[slowest], bound)
 
 
 def _healthy(case: _Case) -> Verdict:
-    ratios = case.layers.grad_norm[:-1] / case.layers.grad_norm[-1]
+    ratios = case.norms[:-1] / case.output
+    if not len(ratios):
+        return Verdict("healthy", f"healthy: {case.label(0)} learns")
     weakest = int(np.argmin(ratios))
     words = (
         f"every layer learns; {case.label(weakest)} gets the least, {ratios[weakest]:.2g} of what the output layer gets"
@@ -241,49 +277,54 @@ _CHECKS: tuple[Callable[[_Case], Verdict | None], ...] = (
 )
 
 
-def _against_vanishing(case: _Case) -> Iterator[Cure]:
-    network = case.network
-    if not network.batch_norm:
-        yield Cure("batch_norm", True, "BatchNorm on")
-    if not network.skip_connections:
-        yield Cure("skip_connections", True, "skip connections on")
-    if network.activation not in FAR_REACHING:
+@dataclass(frozen=True, slots=True)
+class _ChangesOf:
+    """Remedies of our own network: single changes of its configuration. None of them is for one layer alone."""
+
+    network: NetworkConfig
+    training: TrainingConfig
+    layers: int
+
+    def label(self, layer: int) -> str:
+        return layer_label(layer, self.layers)
+
+    def against_vanishing(self, layer: int) -> Iterator[Cure]:
+        network = self.network
+        if not network.batch_norm:
+            yield Cure("batch_norm", True, "BatchNorm on")
+        if not network.skip_connections:
+            yield Cure("skip_connections", True, "skip connections on")
+        if network.activation not in FAR_REACHING:
+            yield Cure("activation", "relu", "activation relu")
+        elif network.initialization not in ("he_normal", "he_uniform", "standard_normal"):
+            yield Cure("initialization", "he_normal", "initialization he_normal")
+
+    def against_explosion(self, layer: int) -> Iterator[Cure]:
+        yield from self._calmer_initialization()
+        if not self.network.batch_norm:
+            yield Cure("batch_norm", True, "BatchNorm on")
+        elif not self.network.skip_connections:
+            yield Cure("skip_connections", True, "skip connections on")
+        yield Cure("learning_rate", self.training.learning_rate / 10, "a smaller learning rate")
+
+    def against_saturation(self, layer: int) -> Iterator[Cure]:
+        yield from self._calmer_initialization()
+        if not self.network.batch_norm:
+            yield Cure("batch_norm", True, "BatchNorm on")
         yield Cure("activation", "relu", "activation relu")
-    elif network.initialization not in ("he_normal", "he_uniform", "standard_normal"):
-        yield Cure("initialization", "he_normal", "initialization he_normal")
 
+    def against_dead_units(self, layer: int) -> Iterator[Cure]:
+        if self.network.activation == "relu":
+            yield Cure("activation", "leaky_relu", "activation leaky_relu")
+        if not self.network.batch_norm:
+            yield Cure("batch_norm", True, "BatchNorm on")
+        yield Cure("learning_rate", self.training.learning_rate / 10, "a smaller learning rate")
 
-def _against_explosion(case: _Case) -> Iterator[Cure]:
-    network = case.network
-    yield from _calmer_initialization(network)
-    if not network.batch_norm:
-        yield Cure("batch_norm", True, "BatchNorm on")
-    elif not network.skip_connections:
-        yield Cure("skip_connections", True, "skip connections on")
-    yield Cure("learning_rate", case.training.learning_rate / 10, "a smaller learning rate")
+    def against_frost(self, layer: int) -> Iterator[Cure]:
+        yield Cure("learning_rate", self.training.learning_rate * 10, "a larger learning rate")
+        yield from self.against_vanishing(layer)
 
-
-def _against_saturation(case: _Case) -> Iterator[Cure]:
-    yield from _calmer_initialization(case.network)
-    if not case.network.batch_norm:
-        yield Cure("batch_norm", True, "BatchNorm on")
-    yield Cure("activation", "relu", "activation relu")
-
-
-def _against_dead_units(case: _Case) -> Iterator[Cure]:
-    if case.network.activation == "relu":
-        yield Cure("activation", "leaky_relu", "activation leaky_relu")
-    if not case.network.batch_norm:
-        yield Cure("batch_norm", True, "BatchNorm on")
-    yield Cure("learning_rate", case.training.learning_rate / 10, "a smaller learning rate")
-
-
-def _against_frost(case: _Case) -> Iterator[Cure]:
-    yield Cure("learning_rate", case.training.learning_rate * 10, "a larger learning rate")
-    yield from _against_vanishing(case)
-
-
-def _calmer_initialization(network: NetworkConfig) -> Iterator[Cure]:
-    if network.initialization in LARGE_INITIALIZATIONS:
-        calm = "he_normal" if network.activation in ("relu", "leaky_relu") else "xavier_normal"
-        yield Cure("initialization", calm, f"initialization {calm}")
+    def _calmer_initialization(self) -> Iterator[Cure]:
+        if self.network.initialization in LARGE_INITIALIZATIONS:
+            calm = "he_normal" if self.network.activation in ("relu", "leaky_relu") else "xavier_normal"
+            yield Cure("initialization", calm, f"initialization {calm}")

@@ -52,7 +52,7 @@ class HealthColours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     infinite: Colour
 
     def __getitem__(self, word: Health) -> str:
-        colour: str = getattr(self, word)
+        colour: str = self.weak if word == "unknown" else getattr(self, word)
         return colour
 
 

@@ -53,7 +53,7 @@ async def test_a_moment_of_another_run_is_shown_with_its_settings_and_its_layers
         assert "out" in sitting.text
         assert "25 more" not in sitting.text
         state = sitting.app.main.state
-        assert state.layers == 21 and state.shown and state.shown.network.hidden_layers == 20
+        assert state.layers == 21 and state.shown and state.shown.network and state.shown.network.hidden_layers == 20
         assert "20 sigmoid layers learn" in sitting.text
         assert "20×64" in sitting.line and "BatchNorm off" in sitting.line and "…" not in sitting.line
         await sitting.press("end")

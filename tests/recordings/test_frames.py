@@ -59,7 +59,7 @@ def test_non_finite_numbers_are_strings_and_come_back() -> None:
     decoded = answer_decoder.decode(encoded)
     assert isinstance(decoded, Frame)
     assert np.array_equal(decoded.layers.grad_norm, norms, equal_nan=True)
-    assert math.isnan(decoded.loss)
+    assert decoded.loss is not None and math.isnan(decoded.loss)
 
 
 @pytest.mark.parametrize("norms", [[1e-300, 1 / 3, 1e300], [5e-324, 0.1, 2.0**-149]])

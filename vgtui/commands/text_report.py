@@ -7,6 +7,7 @@ from engine.diagnosis import layer_health
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.options import words_for
 from vgtui.recordings.frames import Frame, Header
+from vgtui.text import UNKNOWN, layer_name, plain
 
 CHART_SIZE = (64, 12)
 
@@ -16,19 +17,13 @@ class ReportWriter:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
+        self._header: Header | None = None
         self._last: Frame | None = None
 
     def header(self, header: Header, begun: bool = False) -> None:
-        if begun:
-            return
-        network, training = header.network, header.training
-        self._print(
-            f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, "
-            f"{network.initialization}, "
-            f"BatchNorm {'on' if network.batch_norm else 'off'}, skip {'on' if network.skip_connections else 'off'}; "
-            f"{training.optimizer} {training.learning_rate:g}, batch {training.batch_size}, seed {training.seed}; "
-            f"{header.dataset.name}; {header.backend.name} {header.backend.dtype}"
-        )
+        self._header = header
+        if not begun:
+            self._print(plain(f"{_what_is_trained(header)}; {header.backend.name} {header.backend.dtype}"))
 
     def frame(self, frame: Frame) -> None:
         self._last = frame
@@ -39,22 +34,32 @@ class ReportWriter:
         self._print(f"\nGradient by layer at step {frame.step}, log10 ‖∂E/∂W‖ from the input to the output\n")
         for line in _chart(frame):
             self._print(line)
-        self._print(
-            f"\n{'layer':>5}  {'‖∂E/∂W‖':>9}  {'‖∂E/∂z‖':>9}  {'φ′ rms':>7}  {'output mean':>11}  {'std':>8}  health"
-        )
+        labels = self._labels(len(frame.layers.grad_norm))
+        room = max(5, *map(len, labels))
+        heads = f"{'‖∂E/∂W‖':>9}  {'‖∂E/∂z‖':>9}  {'φ′ rms':>7}  {'output mean':>11}  {'std':>8}  health"
+        self._print(f"\n{'layer':>{room}}  {heads}")
         layers = frame.layers
-        for layer, health in reversed(list(enumerate(layer_health(layers.grad_norm)))):
-            label = "out" if layer == len(layers.grad_norm) - 1 else str(layer + 1)
+        columns = [
+            getattr(layers, name).tolist()
+            for name in ("grad_norm", "delta_norm", "derivative_rms", "activation_mean", "activation_std")
+        ]
+        rows = zip(labels, *columns, layer_health(layers.grad_norm), strict=True)
+        for label, norm, signal, slope, mean, spread, health in reversed(list(rows)):
             self._print(
-                f"{label:>5}  {_norm(layers.grad_norm[layer]):>9}  {_norm(layers.delta_norm[layer]):>9}  "
-                f"{layers.derivative_rms[layer]:>7.3f}  {layers.activation_mean[layer]:>11.3g}  "
-                f"{layers.activation_std[layer]:>8.3g}  {health}"
+                f"{label:>{room}}  {_norm(norm):>9}  {_norm(signal):>9}  {_number(slope, '.3f'):>7}  "
+                f"{_number(mean, '.3g'):>11}  {_number(spread, '.3g'):>8}  {health}"
             )
         self._print(
-            f"\nloss {frame.loss:.4g}, accuracy {frame.accuracy:.3f}, "
-            f"validation accuracy {frame.validation_accuracy:.3f}"
+            f"\nloss {_number(frame.loss, '.4g')}, accuracy {_number(frame.accuracy, '.3f')}, "
+            f"validation accuracy {_number(frame.validation_accuracy, '.3f')}"
         )
-        self._print(verdict_sentence(frame))
+        self._print(plain(verdict_sentence(frame)))
+
+    def _labels(self, count: int) -> list[str]:
+        """What the rows are called: of somebody's own model by the names of its layers."""
+        if self._header and self._header.model:
+            return [plain(info.name) for info in self._header.layers]
+        return [layer_name(layer, count) for layer in range(count)]
 
     def _print(self, line: str) -> None:
         self._file.write(line + "\n")
@@ -76,7 +81,8 @@ class TableWriter(ReportWriter):
         super().frame(frame)
         norms = frame.layers.grad_norm
         self._print(
-            f"{frame.step:>7}  {frame.loss:>10.4g}  {frame.accuracy:>10.3f}  {frame.validation_accuracy:>10.3f}  "
+            f"{frame.step:>7}  {_number(frame.loss, '.4g'):>10}  {_number(frame.accuracy, '.3f'):>10}  "
+            f"{_number(frame.validation_accuracy, '.3f'):>10}  "
             f"{_norm(norms[0]):>10}  {_norm(norms[-1]):>10}  {frame.steps_per_second:>10.0f}  {frame.verdict.kind}"
         )
         self._file.flush()
@@ -84,13 +90,35 @@ class TableWriter(ReportWriter):
 
 def verdict_sentence(frame: Frame) -> str:
     """The verdict, and the options that would help."""
-    flags = [" ".join(words_for(cure.setting, cure.value)) for cure in frame.verdict.cures]
+    flags = [
+        " ".join(words_for(cure.setting, cure.value)) if cure.setting else cure.text for cure in frame.verdict.cures
+    ]
     choice = " or ".join(filter(None, [", ".join(flags[:-1]), *flags[-1:]]))
     return f"{frame.verdict.message}; try {choice}" if choice else frame.verdict.message
 
 
-def _norm(value: float) -> str:
-    return "0" if value == 0 else f"{value:.2e}"
+def _what_is_trained(header: Header) -> str:
+    if header.own is None:
+        assert header.model
+        model = header.model
+        size = "" if model.parameters is None else f", {model.parameters} parameters"
+        return f"{model.name}, {model.framework} model of {len(header.layers)} layers{size}"
+    network, training, dataset = header.own
+    return (
+        f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, "
+        f"{network.initialization}, "
+        f"BatchNorm {'on' if network.batch_norm else 'off'}, skip {'on' if network.skip_connections else 'off'}; "
+        f"{training.optimizer} {training.learning_rate:g}, batch {training.batch_size}, seed {training.seed}; "
+        f"{dataset.name}"
+    )
+
+
+def _norm(value: float | None) -> str:
+    return "0" if value == 0 else _number(value, ".2e")
+
+
+def _number(value: float | None, form: str) -> str:
+    return UNKNOWN if value is None else f"{value:{form}}"
 
 
 def _chart(frame: Frame) -> list[str]:

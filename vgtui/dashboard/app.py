@@ -15,10 +15,10 @@ from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
 from vgtui.dashboard.screens.main import FollowingScreen, MainScreen
 from vgtui.dashboard.screens.palette import ActionPalette
 from vgtui.dashboard.state import Look, RunState
-from vgtui.dashboard.text import plain
 from vgtui.lessons.lesson import Lesson
 from vgtui.presets import PRESETS
 from vgtui.recordings.writer import Recorder
+from vgtui.text import plain
 from vgtui.themes import Palette
 from vgtui.training.settings import RunSettings
 from vgtui.training.source import Experiment, FrameSource

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import count_text, norm_text, short_number
 from vgtui.recordings.frames import Frame
+from vgtui.text import count_text, norm_text, short_number
 
 
 def comparison(one: RunState, other: RunState) -> str:
@@ -52,4 +52,4 @@ def _gradients(mine: Frame, theirs: Frame, name: str) -> str:
 
 
 def _accuracy(mine: Frame, theirs: Frame) -> str:
-    return f"accuracy {float(mine.accuracy):.2f} against {float(theirs.accuracy):.2f}"
+    return f"accuracy {mine.accuracy:.2f} against {theirs.accuracy:.2f}"

@@ -198,6 +198,7 @@ class Keymap:
 
     def cure_keys(self, cure: Cure, settings: RunSettings) -> str:
         """What to press for a cure, at the present settings: a key, or how often it must be pressed."""
+        assert cure.setting and cure.value is not None
         if cure.setting == "learning_rate":
             larger = float(cure.value) > settings.training.learning_rate
             return self.shown("rate_up" if larger else "rate_down")

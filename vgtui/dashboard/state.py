@@ -10,8 +10,8 @@ from engine.diagnosis import Health, layer_health
 from engine.telemetry import LayerMeasurements
 from engine.theory import Prediction, predict
 from vgtui.dashboard.keymap import Keymap
-from vgtui.dashboard.text import plain
 from vgtui.recordings.frames import Frame, Header
+from vgtui.text import plain
 from vgtui.training.differences import FIELDS, Difference, differences, settings_of
 from vgtui.training.history import ACCURACY, LOSS, STEP, History
 from vgtui.training.protocol import Inspected, Tried
@@ -111,7 +111,7 @@ class RunState:
     def on_screen(self) -> RunSettings:
         """The settings to name: those that were asked for, or in the past those of the run that is shown."""
         shown = self.shown
-        return self.wanted if self.moment is None or shown is None else settings_of(shown)
+        return self.wanted if self.moment is None or shown is None or shown.own is None else settings_of(shown)
 
     @property
     def first(self) -> Frame | None:
@@ -153,7 +153,7 @@ class RunState:
     def pin(self) -> None:
         """Keep the run on the screen in the charts."""
         if self.newest and self._present:
-            self.pins = [*self.pins, self._as_ghost(_summary(self._present))][-MOST_PINS:]
+            self.pins = [*self.pins, self._as_ghost(_summary(self._present, self.newest))][-MOST_PINS:]
 
     def as_ghost(self) -> Ghost:
         """This run as its neighbour shows it."""
@@ -170,7 +170,7 @@ class RunState:
         """A run begins; its first frame is still to come."""
         self.header = header
         self.fault = None
-        if self.follows:
+        if self.follows and header.own:
             self.wanted = settings_of(header)
 
     def take_frame(self, frame: Frame) -> None:
@@ -214,8 +214,11 @@ class RunState:
 
     def theory(self) -> Prediction | str | None:
         """What mean-field theory says of the run on the screen, or in words why nothing."""
-        shown = self.shown
-        return predict_once(shown.network, shown.dataset.features, shown.dataset.classes) if shown else None
+        if self.shown is None:
+            return None
+        if (own := self.shown.own) is None:
+            return "no theory of somebody's own model"
+        return predict_once(own.network, own.dataset.features, own.dataset.classes)
 
     def pending(self) -> set[str]:
         """The fields of the settings that still wait for the first frame that has them."""
@@ -238,8 +241,10 @@ class RunState:
 predict_once = lru_cache(maxsize=4)(predict)
 
 
-def _summary(shown: Header) -> str:
+def _summary(shown: Header, frame: Frame) -> str:
     """A run in as few words as tell it from its neighbours."""
-    network = shown.network
+    if shown.own is None:
+        return f"step {frame.step}"
+    network = shown.own.network
     switches = [name for name, on in (("BatchNorm", network.batch_norm), ("skip", network.skip_connections)) if on]
     return " ".join([network.activation, f"{network.hidden_layers}×{network.width}", *switches])

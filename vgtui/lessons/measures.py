@@ -18,6 +18,10 @@ class Measure:
     of: Callable[[Frame], float]
 
 
+def _number(value: np.float64 | None) -> float:
+    return math.nan if value is None else float(value)
+
+
 def _ratio(values: NDArray[np.float64]) -> float:
     return float(values[0] / values[-1]) if values[-1] else math.nan
 
@@ -29,9 +33,9 @@ def _greatest(values: NDArray[np.float64]) -> float:
 
 MEASURES: dict[str, Measure] = {
     "step": Measure("step", lambda frame: frame.step),
-    "loss": Measure("loss", lambda frame: float(frame.loss)),
-    "accuracy": Measure("accuracy of the batch", lambda frame: float(frame.accuracy)),
-    "validation_accuracy": Measure("validation accuracy", lambda frame: float(frame.validation_accuracy)),
+    "loss": Measure("loss", lambda frame: _number(frame.loss)),
+    "accuracy": Measure("accuracy of the batch", lambda frame: _number(frame.accuracy)),
+    "validation_accuracy": Measure("validation accuracy", lambda frame: _number(frame.validation_accuracy)),
     "gradient_ratio": Measure("gradient, layer 1 / output", lambda frame: _ratio(frame.layers.grad_norm)),
     "signal_ratio": Measure("error signal, layer 1 / output", lambda frame: _ratio(frame.layers.delta_norm)),
     "largest_gradient": Measure("largest gradient norm", lambda frame: float(frame.layers.grad_norm.max())),

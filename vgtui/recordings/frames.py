@@ -1,11 +1,11 @@
 """The frame format: what a run says, as JSON Lines. The same lines travel from a worker, to a file and through a pipe.
 
 A non-finite number is the string "NaN", "Infinity" or "-Infinity"; what is unknown is null. A `Number` and the arrays
-of a frame hold these as NaN, ∞ and masked entries.
+of a frame hold these as NaN, ∞ and masked entries. An array is masked where anything in it is unknown.
 """
 
 import math
-from typing import Any, Literal, TypeAlias, get_origin
+from typing import Any, Literal, NamedTuple, TypeAlias, get_origin
 
 import msgspec
 import numpy as np
@@ -42,37 +42,76 @@ class DatasetInfo(msgspec.Struct, frozen=True):
     classes: int
 
 
-class LayerInfo(msgspec.Struct, frozen=True):
-    """A weight layer's name and shape."""
+class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A weight layer's name and shape.
+
+    Of somebody's own model besides: kind, the framework's word for it (Conv2d); shape, that of its weight; activation,
+    the framework's word for what follows it, as far as that is known.
+    """
 
     name: str
     fan_in: int
     fan_out: int
+    kind: str = ""
+    shape: tuple[int, ...] = ()
+    activation: str = ""
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """Somebody's own model: its name, what it is written in, how many parameters and which optimizer it has."""
+
+    name: str
+    framework: str
+    parameters: int | None = None
+    optimizer: str | None = None
+
+
+class OwnRun(NamedTuple):
+    """What vgtui itself trains."""
+
+    network: NetworkConfig
+    training: TrainingConfig
+    dataset: DatasetInfo
 
 
 class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
-    """The first line: all that stays the same until the next header."""
+    """The first line: all that stays the same until the next header.
+
+    It has a network, how it is trained and on what, or else a model.
+    """
 
     format: str = FORMAT
     version: int = VERSION
     backend: BackendInfo
-    network: NetworkConfig
-    training: TrainingConfig
-    dataset: DatasetInfo
+    network: NetworkConfig | None = None
+    training: TrainingConfig | None = None
+    dataset: DatasetInfo | None = None
+    model: ModelInfo | None = None
     layers: tuple[LayerInfo, ...]
+
+    @property
+    def own(self) -> OwnRun | None:
+        """What vgtui itself trains; None where it is somebody's own model."""
+        if self.network and self.training and self.dataset:
+            return OwnRun(self.network, self.training, self.dataset)
+        return None
 
 
 class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=True):
-    """A run at one step."""
+    """A run at one step.
+
+    clip_factor: the norm of all gradients after clipping, over that before; there only where both were measured.
+    """
 
     step: int
-    epoch: int
-    loss: Number
-    accuracy: Number
-    validation_accuracy: Number
+    epoch: int | None = None
+    loss: Number | None = None
+    accuracy: Number | None = None
+    validation_accuracy: Number | None = None
     steps_per_second: float
     layers: LayerMeasurements
     verdict: Verdict
+    clip_factor: Number | msgspec.UnsetType = msgspec.UNSET
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", tag="event", kw_only=True):
@@ -116,7 +155,7 @@ def decode_other(kind: type, value: Any) -> object:
     if kind is np.float64:
         return np.float64(value)
     entries: NDArray[np.float64] = np.array([np.nan if entry is None else entry for entry in value], dtype=np.float64)
-    if get_origin(kind) is np.ma.MaskedArray:
+    if get_origin(kind) is np.ma.MaskedArray or None in value:
         return np.ma.MaskedArray(entries, mask=[entry is None for entry in value])
     return entries
 

@@ -178,18 +178,22 @@ class Reader:
 
 
 def _check_header(header: Header) -> None:
-    data = header.dataset
     if (header.format, header.version) != (FORMAT, VERSION):
         raise ValueError("it is of another version")
-    if len(header.layers) != header.network.hidden_layers + 1:
-        raise ValueError(f"{len(header.layers)} layers for {header.network.hidden_layers} hidden layers")
+    if (own := header.own) is None:
+        if header.model is None or not header.layers:
+            raise ValueError("neither a network with its training and data set, nor a model with its layers")
+        return
+    data, hidden = own.dataset, own.network.hidden_layers
+    if len(header.layers) != hidden + 1:
+        raise ValueError(f"{len(header.layers)} layers for {hidden} hidden layers")
     settings_of(header)  # refuses what only network and training together make wrong
     if min(data.samples, data.features, data.classes) < 1:
         raise ValueError("a data set without samples, features or classes")
 
 
 def _check_frame(frame: Frame, header: Header) -> None:
-    if min(frame.step, frame.epoch, frame.steps_per_second) < 0:
+    if min(frame.step, frame.epoch or 0, frame.steps_per_second) < 0:
         raise ValueError("a negative step, epoch or speed")
     for name in _LAYER_FIELDS:
         values = getattr(frame.layers, name)
@@ -198,7 +202,11 @@ def _check_frame(frame: Frame, header: Header) -> None:
         if name != "activation_mean" and np.ma.filled(values, 0).min() < 0:
             raise ValueError(f"a negative {name}")
     for cure in frame.verdict.cures:
-        _check_change(header.network, header.training, cure.setting, cure.value)
+        if cure.setting is None:
+            continue
+        if header.own is None:
+            raise ValueError("a setting to change of a model that has none")
+        _check_change(header.own.network, header.own.training, cure.setting, cure.value)
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,6 @@ import vgtui
 from engine.diagnosis import layer_health, layer_label
 from engine.theory import Prediction
 from vgtui.options import flags_of, option_of, values_of, words_for
-from vgtui.recordings.frames import Header
 from vgtui.reports.figures import as_svg, draw, gradient_by_layer, heat_map, loss, sweep_chart
 from vgtui.reports.story import Story
 from vgtui.sweeps.grid import Sweep
@@ -56,7 +55,7 @@ def run_page(story: Story) -> str:
     """The page of a run. Raises UsageError where matplotlib is not installed."""
     header, last = story.header, story.last
     verdict = last.verdict
-    flags = [(cure.text, " ".join(words_for(cure.setting, cure.value))) for cure in verdict.cures]
+    flags = [(cure.text, " ".join(words_for(cure.setting, cure.value))) for cure in verdict.cures if cure.setting]
     cures = _items(f"{escape(text)}: <code>{escape(flag)}</code>" for text, flag in flags)
     evidence = _items(
         escape(
@@ -68,7 +67,7 @@ def run_page(story: Story) -> str:
     )
     command = shlex.join(["vgtui", "run", "--steps", str(last.step), *flags_of(settings_of(header))])
     parts = [
-        f"<h1>{escape(_title(header))}</h1>",
+        f"<h1>{escape(_title(story))}</h1>",
         f"<p class=quiet>{escape(_subtitle(story))}</p>",
         f'<div class="verdict {escape(verdict.kind)}"><strong>{escape(verdict.message)}</strong></div>',
         f"<p>What it rests on:</p>{evidence}" if evidence else "",
@@ -88,7 +87,7 @@ def run_page(story: Story) -> str:
         f"<p>Again, with the same numbers: <code>{escape(command)}</code></p>",
         f"<p class=quiet>{escape(story.summary)}</p>" if story.summary else "",
     ]
-    return _page(_title(header), parts)
+    return _page(_title(story), parts)
 
 
 def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
@@ -139,19 +138,19 @@ def _page(title: str, parts: Iterable[str]) -> str:
     )
 
 
-def _title(header: Header) -> str:
-    network = header.network
+def _title(story: Story) -> str:
+    network = story.own.network
     return f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, {network.initialization}"
 
 
 def _subtitle(story: Story) -> str:
-    header, network = story.header, story.header.network
+    header, (network, training, dataset) = story.header, story.own
     words = [
         switch_text("BatchNorm", network.batch_norm),
         switch_text("skip connections", network.skip_connections),
-        f"{header.training.optimizer} {header.training.learning_rate:g}",
-        f"batch {header.training.batch_size}",
-        header.dataset.name,
+        f"{training.optimizer} {training.learning_rate:g}",
+        f"batch {training.batch_size}",
+        dataset.name,
         f"{header.backend.name} {header.backend.dtype} on {header.backend.device}",
         f"{story.last.step} steps",
     ]

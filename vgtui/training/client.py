@@ -203,6 +203,7 @@ class _Worker:
 def _is_header_of(answer: Answer, settings: RunSettings) -> bool:
     return (
         isinstance(answer, Header)
+        and answer.dataset is not None
         and (answer.network, answer.training) == (settings.network, settings.training)
         and answer.dataset.name == Path(settings.dataset).name
     )

@@ -20,8 +20,10 @@ class Difference:
 
 
 def differences(before: Header | RunSettings, after: Header | RunSettings) -> list[Difference]:
-    """What one must change of a run to get the other."""
-    found = []
+    """What one must change of a run to get the other; of somebody's own model nobody knows."""
+    found: list[Difference] = []
+    if any(isinstance(run, Header) and run.own is None for run in (before, after)):
+        return found
     for field, words in _WORDS.items():
         old, new = _value(before, field), _value(after, field)
         if old != new:
@@ -38,12 +40,14 @@ def name_of_dataset(run: Header | RunSettings) -> str:
     """The data set as the settings call it; one that a recording names is no name that could be mistyped."""
     if isinstance(run, RunSettings):
         return run.dataset
+    assert run.dataset
     return run.dataset.name if run.dataset.name in DATASET_NAMES else f"./{run.dataset.name}"
 
 
 def settings_of(header: Header) -> RunSettings:
-    """The settings that a header tells of."""
-    return RunSettings(header.network, header.training, name_of_dataset(header))
+    """The settings that the header of vgtui's own network tells of."""
+    assert header.own
+    return RunSettings(header.own.network, header.own.training, name_of_dataset(header))
 
 
 def _value(run: Header | RunSettings, field: str) -> Any:

@@ -24,18 +24,22 @@ LEAST_POINTS = 64
 
 LOSS, ACCURACY, VALIDATION, STEP, EPOCH, RATE = range(6)
 """The columns of `scalars`."""
+_SCORES = (LOSS, ACCURACY, VALIDATION, EPOCH)
+"""Those that may be unknown."""
 
 _EXTREMES = ("grad_norm_min", "grad_norm_max")
 """Fields that are kept as the extremes of a quantity."""
 _SUMMED = tuple(entry.name for entry in fields(LayerMeasurements) if entry.name not in _EXTREMES)
 _MASKED = ("saturated", "dead", "update_ratio")
-"""Fields that may be unknown."""
+"""Fields that may be unknown now and then: the mean is of those frames that know them."""
+_WHOLE = tuple(name for name in _SUMMED if name not in _MASKED)
+"""Fields that vgtui's own runs always know; of somebody's model there is no mean where a frame of a point does not."""
 
 _SHOWN = tuple({field: None for quantity in QUANTITIES for field in (quantity.least, quantity.greatest)})
 """The fields of all quantities, each once."""
 _PLACES = np.array([[_SHOWN.index(field) for field in (entry.least, entry.greatest)] for entry in QUANTITIES])
 
-BYTES_PER_ENTRY = 2 * 4 * len(QUANTITIES) + 8 * len(_SUMMED) + 4 * len(_MASKED)
+BYTES_PER_ENTRY = 2 * 4 * len(QUANTITIES) + 8 * len(_SUMMED) + 4 * len(_MASKED) + 1
 MOST_BYTES = BYTES_PER_ENTRY * MOST_ENTRIES
 """30 MB, for 256 layers and more; 20 layers take 2.4 MB."""
 
@@ -64,9 +68,9 @@ class History:
     """Points in time, each one or more frames: every layer's extremes and means, scalars, verdicts, and occasions.
 
     A logarithm of −∞ is an exact 0; NaN and ∞ are what they say. Where a value is unknown, or its layer was not there
-    yet, the interval is empty: its least is above its greatest. scalars: (points, 6), the columns named above.
-    occasions: what happened, in order. layers: of the run that is looked at, the newest unless look_at says otherwise.
-    revision: changes whenever the layers do.
+    yet, the interval is empty: its least is above its greatest. scalars: (points, 6), the columns named above;
+    NaN also where unknown. occasions: what happened, in order. layers: of the run that is looked at, the newest unless
+    look_at says otherwise. revision: changes whenever the layers do.
     """
 
     def __init__(self, layers: int) -> None:
@@ -80,7 +84,8 @@ class History:
         self._verdicts: list[Verdict] = []
         self._runs: list[_Run] = []
         # sums, not means: NaN and ∞ stay what they are, and pairs of points are merged by adding
-        self._extremes, self._sums, self._known = _empty(layers)
+        self._extremes, self._sums, self._known, self._gaps = _empty(layers)
+        self._scored = np.zeros((MOST_POINTS, len(_SCORES)), bool)
 
     @property
     def marks(self) -> list[int]:
@@ -95,7 +100,7 @@ class History:
     @property
     def bytes(self) -> int:
         """What the arrays take."""
-        return self._extremes.nbytes + self._sums.nbytes + self._known.nbytes
+        return self._extremes.nbytes + self._sums.nbytes + self._known.nbytes + self._gaps.nbytes
 
     def least(self, quantity: Quantity) -> Rows:
         """(length, layers)."""
@@ -135,17 +140,25 @@ class History:
         sums = dict(zip(_SUMMED, self._sums[:, point, places], strict=True))
         for field, known in zip(_MASKED, self._known[:, point, places], strict=True):
             values[field] = np.ma.MaskedArray(sums.pop(field) / np.maximum(known, 1), mask=known == 0)
-        values |= {field: total / self._counts[point] for field, total in sums.items()}
+        gaps = np.unpackbits(self._gaps[point, places][None], axis=0, count=len(_WHOLE)).astype(bool)
+        for field, gap in zip(_WHOLE, gaps, strict=True):
+            values[field] = _masked(sums[field] / self._counts[point], gap)
+        gap = gaps[_WHOLE.index("grad_norm")]
         if self._counts[point] == 1:  # a logarithm in single precision has lost digits
             values["grad_norm_min"] = _nearest(least, values["grad_norm"])
             values["grad_norm_max"] = _nearest(greatest, values["grad_norm"])
+        values |= {field: _masked(values[field], gap) for field in _EXTREMES}
         scalars = self.scalars[point]
+        loss, accuracy, validation, epoch = (
+            Number(value) if known else None
+            for value, known in zip(scalars[list(_SCORES)], self._scored[point], strict=True)
+        )
         return Frame(
             step=round(scalars[STEP]),
-            epoch=int(scalars[EPOCH]),
-            loss=Number(scalars[LOSS]),
-            accuracy=Number(scalars[ACCURACY]),
-            validation_accuracy=Number(scalars[VALIDATION]),
+            epoch=None if epoch is None else int(epoch),
+            loss=loss,
+            accuracy=accuracy,
+            validation_accuracy=validation,
             steps_per_second=float(scalars[RATE]),
             layers=LayerMeasurements(**values),
             verdict=self._verdicts[point],
@@ -155,19 +168,15 @@ class History:
         """Take a frame of `layers` layers into the last point, or begin a new one."""
         places = _places(self._newest_layers, self._room)
         extremes = _logarithms(frame)
-        scalars = np.array(
-            [
-                frame.loss,
-                frame.accuracy,
-                frame.validation_accuracy,
-                frame.step,
-                frame.epoch,
-                frame.steps_per_second,
-            ]
-        )
+        numbers = (
+            frame.loss, frame.accuracy, frame.validation_accuracy, frame.step, frame.epoch, frame.steps_per_second
+        )  # fmt: skip
+        scalars = np.array(numbers, dtype=np.float64)  # None becomes NaN
+        scored = np.array([numbers[column] is not None for column in _SCORES])
         values = (getattr(frame.layers, field) for field in _SUMMED)
         sums = np.array([row.filled(0) if isinstance(row, np.ma.MaskedArray) else row for row in values])
         known = np.array([~np.ma.getmaskarray(getattr(frame.layers, field)) for field in _MASKED])
+        gaps = np.packbits([np.ma.getmaskarray(getattr(frame.layers, field)) for field in _WHOLE], axis=0)[0]
         if not self._runs:
             self._runs.append(_Run(0, None, self._newest_layers))
         last = self.length - 1
@@ -179,6 +188,8 @@ class History:
             self.scalars[last] += (scalars - self.scalars[last]) / count
             self._sums[:, last, places] += sums
             self._known[:, last, places] += known
+            self._gaps[last, places] |= gaps
+            self._scored[last] &= scored
             self._verdicts[last] = frame.verdict
             return
         if self.length == self.capacity:
@@ -186,7 +197,8 @@ class History:
         new = self.length
         self._extremes[:, 0, new], self._extremes[:, 1, new] = np.inf, -np.inf
         self._extremes[:, :, new, places] = extremes
-        self._sums[:, new, places], self._known[:, new, places] = sums, known
+        self._sums[:, new, places], self._known[:, new, places], self._gaps[new, places] = sums, known, gaps
+        self._scored[new] = scored
         self.scalars[new], self._counts[new] = scalars, 1
         self._verdicts.append(frame.verdict)
         self.length += 1
@@ -241,7 +253,8 @@ class History:
         adopted[0][..., points, places] = self._extremes[..., points, :]
         adopted[1][..., points, places] = self._sums[..., points, :]
         adopted[2][..., points, places] = self._known[..., points, :]
-        self._extremes, self._sums, self._known = adopted
+        adopted[3][points, places] = self._gaps[points, :]
+        self._extremes, self._sums, self._known, self._gaps = adopted
         self.revision += 1
 
     def _merge_pairs(self) -> None:
@@ -251,12 +264,16 @@ class History:
         for begin in (run.begin for run in self._runs):
             if begin % 2 and begin < length:  # a mean over two runs says nothing of either: the later one's stays
                 self._sums[:, begin - 1] = self._known[:, begin - 1] = self._counts[begin - 1] = 0
+                self._gaps[begin - 1] = 0
+                self._scored[begin - 1] = self._scored[begin]
                 self.scalars[begin - 1] = self.scalars[begin]
         self._extremes[:, 0, :half] = np.minimum.reduceat(self._extremes[:, 0, :length], starts, axis=1)
         self._extremes[:, 1, :half] = np.maximum.reduceat(self._extremes[:, 1, :length], starts, axis=1)
         self.scalars[:half] = means(self.scalars[:length], 2)
         self._sums[:, :half] = np.add.reduceat(self._sums[:, :length], starts, axis=1)
         self._known[:, :half] = np.add.reduceat(self._known[:, :length], starts, axis=1)
+        self._gaps[:half] = np.bitwise_or.reduceat(self._gaps[:length], starts)
+        self._scored[:half] = np.logical_and.reduceat(self._scored[:length], starts)
         self._counts[:half] = np.add.reduceat(self._counts[:length], starts)
         self._verdicts = [*self._verdicts[1::2], *self._verdicts[-1:][: length % 2]]
         halved = [replace(entry, point=entry.point // 2) for entry in self.occasions]
@@ -282,16 +299,20 @@ def _places(layers: int, room: int) -> NDArray[np.intp]:
     return places
 
 
-def _empty(layers: int) -> tuple[Rows, NDArray[np.float64], NDArray[np.int32]]:
+def _empty(layers: int) -> tuple[Rows, NDArray[np.float64], NDArray[np.int32], NDArray[np.uint8]]:
     """Extremes (quantity, least or greatest, point, layer) that are empty intervals; sums, and of fields that may be
-    unknown how many values are known, (field, point, layer)."""
+    unknown how many values are known, (field, point, layer); a bit for each other field that is not, (point, layer)."""
     points = MOST_POINTS
     while points * layers > MOST_ENTRIES and points > LEAST_POINTS:
         points //= 2
     extremes = np.empty((len(QUANTITIES), 2, points, layers), np.float32)
     extremes[:, 0], extremes[:, 1] = np.inf, -np.inf
     sums, known = ((len(names), points, layers) for names in (_SUMMED, _MASKED))
-    return extremes, np.zeros(sums), np.zeros(known, np.int32)
+    return extremes, np.zeros(sums), np.zeros(known, np.int32), np.zeros((points, layers), np.uint8)
+
+
+def _masked(values: NDArray[np.float64], unknown: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.ma.MaskedArray(values, mask=unknown) if unknown.any() else values
 
 
 def _nearest(values: NDArray[np.float64], exact: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,9 +11,9 @@ from engine.chain_rule import chain_rule
 from engine.diagnosis import layer_label
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import UNKNOWN, count_text, norm_text, share_text, short_number
 from vgtui.dashboard.widgets.histogram_chart import HistogramChart
 from vgtui.dashboard.widgets.layer_history import LayerHistory
+from vgtui.text import UNKNOWN, count_text, norm_text, share_text, short_number
 from vgtui.themes import Palette
 from vgtui.training.quantities import entry
 
@@ -80,7 +80,7 @@ class LayerScreen(Overlay):
 
     def _words(self) -> Text:
         state, palette, text = self.state, self.palette, Text()
-        if state.frame is None or state.shown is None:
+        if state.frame is None or state.shown is None or state.shown.network is None:
             return Text("no frame yet", palette.muted)
         layer, layers, info = state.selected, state.frame.layers, None
         if state.header and layer < len(state.header.layers):

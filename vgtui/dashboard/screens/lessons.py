@@ -11,8 +11,8 @@ from textual.widgets.option_list import Option
 from engine.errors import UsageError
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import plain
 from vgtui.lessons.lesson import Lesson
+from vgtui.text import plain
 from vgtui.themes import Palette
 
 LEAVE = "\n"

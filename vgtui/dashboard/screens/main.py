@@ -37,7 +37,6 @@ from vgtui.dashboard.screens.settings import SettingsScreen
 from vgtui.dashboard.screens.what_if import WhatIfScreen
 from vgtui.dashboard.state import VIEWS, RunState
 from vgtui.dashboard.steps import CLIPS, DEPTHS, LEARNING_RATES, neighbour, rung
-from vgtui.dashboard.text import plain
 from vgtui.dashboard.widgets.gradient_by_layer import GradientByLayer
 from vgtui.dashboard.widgets.layer_panel import LayerPanel
 from vgtui.dashboard.widgets.lesson_panel import LessonPanel
@@ -52,6 +51,7 @@ from vgtui.options import settings_from
 from vgtui.presets import Preset
 from vgtui.recordings.frames import Event, Frame, Header, Line
 from vgtui.recordings.writer import FLUSH_SECONDS, Recorder
+from vgtui.text import plain
 from vgtui.themes import Palette
 from vgtui.training.protocol import Answer, Inspected, Refused, Tried
 from vgtui.training.quantities import QUANTITIES
@@ -275,14 +275,14 @@ class MainScreen(Screen[None]):
             self._state_line.refresh()
 
     def _take_refusal(self, lane: Lane, refused: Refused) -> None:
-        header = lane.state.header
-        if header is None:
+        own = lane.state.header.own if lane.state.header else None
+        if own is None:
             self.app.exit(UsageError(refused.setting, refused.problem), return_code=2)
             return
         self.notify(plain(f"{refused.setting}: {refused.problem}"), severity="error", markup=False)
         wanted = lane.state.wanted
-        dataset = header.dataset.name if header.dataset.name in DATASET_NAMES else wanted.dataset
-        lane.state.wanted = replace(wanted, network=header.network, training=header.training, dataset=dataset)
+        dataset = own.dataset.name if own.dataset.name in DATASET_NAMES else wanted.dataset
+        lane.state.wanted = replace(wanted, network=own.network, training=own.training, dataset=dataset)
         if lane.state.newest:  # the run that there was goes on from where it is
             self.lanes.arrived(lane, lane.state.newest.step, self._governor.interval)
         self._draw_numbers()
@@ -692,9 +692,8 @@ class MainScreen(Screen[None]):
         notes = []
         if header:
             device = plain(f"{header.backend.name} on {header.backend.device}, {header.backend.dtype}")
-            notes.append(
-                f"Computing with {device}; data set {plain(header.dataset.name)}, seed {header.training.seed}."
-            )
+            of_run = f"; data set {plain(own.dataset.name)}, seed {own.training.seed}" if (own := header.own) else ""
+            notes.append(f"Computing with {device}{of_run}.")
             if header.backend.fallback_reason:
                 notes.append(f"No GPU: {plain(header.backend.fallback_reason)}.")
         self._open(HelpScreen(self.state, self._palette, notes))

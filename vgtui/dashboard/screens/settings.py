@@ -14,8 +14,8 @@ from textual.widgets import Button, Input, Label, Select, Static
 from engine.errors import UsageError
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import plain
 from vgtui.options import NONE, OPTIONS, Option, option_of, settings_from, values_of
+from vgtui.text import plain
 from vgtui.themes import Palette
 from vgtui.training.settings import RunSettings
 

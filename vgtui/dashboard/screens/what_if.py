@@ -12,7 +12,7 @@ from textual.widgets import DataTable, Static
 from engine.changes import Probe
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import UNKNOWN, norm_text
+from vgtui.text import UNKNOWN, norm_text
 from vgtui.themes import Palette
 
 COLUMNS = ("change", "first / output layer", "times as now", "update, first / output")

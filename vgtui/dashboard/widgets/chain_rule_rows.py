@@ -6,9 +6,9 @@ from rich.segment import Segment
 
 from engine.chain_rule import ChainRule, chain_rule
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import short_number, value_text
 from vgtui.dashboard.widgets.layer_rows import LABEL, VALUE, LayerRows, LogAxis
 from vgtui.recordings.frames import Frame
+from vgtui.text import short_number, value_text
 from vgtui.themes import Palette
 from vgtui.training.quantities import entry
 
@@ -93,7 +93,7 @@ class ChainRuleRows(LayerRows):
     def _measured(self) -> ChainRule | None:
         """The present frame's factors, worked out once a frame."""
         frame, shown = self.state.frame, self.state.shown
-        if frame is None or shown is None:
+        if frame is None or shown is None or shown.network is None:
             return None
         if frame is not self._of:
             self._of, self._chain = frame, chain_rule(shown.network, frame.layers)

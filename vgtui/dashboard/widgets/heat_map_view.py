@@ -10,9 +10,9 @@ from textual.strip import Strip
 
 from vgtui.charts.heat_map import HeatMap, bands_of, heat_map
 from vgtui.charts.strip_chart import CURSOR, INFINITE, MARK, NAN, ZERO, points_per_dot
-from vgtui.dashboard.text import layer_name
 from vgtui.dashboard.widgets.layer_rows import LABEL
 from vgtui.dashboard.widgets.lines import Lines
+from vgtui.text import layer_name
 
 HALVES = 2
 """Bands in a line: the upper and the lower half of ▀."""

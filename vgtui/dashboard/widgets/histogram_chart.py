@@ -6,8 +6,8 @@ from textual.strip import Strip
 from engine.inspection import Histogram
 from vgtui.charts.histogram import draw_histogram
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import count_text, norm_text, share_text
 from vgtui.dashboard.widgets.lines import Lines
+from vgtui.text import count_text, norm_text, share_text
 from vgtui.themes import Palette
 
 

@@ -9,8 +9,8 @@ from textual.strip import Strip
 
 from engine.diagnosis import Health, VerdictKind
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import layer_name, value_text
 from vgtui.dashboard.widgets.lines import Lines
+from vgtui.text import layer_name, value_text
 from vgtui.themes import VERDICT_HEALTH, Palette
 from vgtui.training.quantities import GRADIENT, SIGNAL, Quantity, entry
 

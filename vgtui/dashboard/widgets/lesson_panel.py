@@ -6,10 +6,10 @@ from textwrap import wrap
 from rich.segment import Segment
 from textual.strip import Strip
 
-from vgtui.dashboard.text import plain, short_number
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.lessons.course import Course, Reading
 from vgtui.lessons.measures import MEASURES
+from vgtui.text import plain, short_number
 
 DONE, WAITING = "✓", "·"
 ROOM_FOR_ALL = 18

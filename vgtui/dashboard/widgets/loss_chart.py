@@ -9,8 +9,8 @@ from textual.strip import Strip
 from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines
 from vgtui.charts.strip_chart import MARK, points_per_dot
-from vgtui.dashboard.text import short_number
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
+from vgtui.text import short_number
 from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION, means
 
 RIGHT_GUTTER = 5
@@ -23,18 +23,19 @@ class LossChart(Chart):
 
     @property
     def hint(self) -> str:
-        classes = self.state.header.dataset.classes if self.state.header else 0
-        if not classes:
+        own = self.state.header.own if self.state.header else None
+        if own is None:
             return ""
+        classes = own.dataset.classes
         return f"Guessing {classes} classes: loss {math.log(classes):.2f}, right in {100 / classes:.0f} %."
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
         assert self.state.frame
         frame, history, series = self.state.frame, self.state.history, self.palette.series
         legend = [
-            (f"━ loss {short_number(float(frame.loss))}", series.loss),
-            (f"━ accuracy {short_number(float(frame.accuracy))}", series.accuracy),
-            (f"━ validation {short_number(float(frame.validation_accuracy))}", series.validation),
+            (f"━ loss {short_number(frame.loss)}", series.loss),
+            (f"━ accuracy {short_number(frame.accuracy)}", series.accuracy),
+            (f"━ validation {short_number(frame.validation_accuracy)}", series.validation),
         ]
         heads = self.legend(legend, columns, most_lines=max(1, rows // 5))
         width, height = columns - LEFT_GUTTER - RIGHT_GUTTER, rows - len(heads)

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from vgtui.dashboard.messages import SettingChosen
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.text import count_text, plain
+from vgtui.text import count_text, plain
 from vgtui.themes import Palette
 from vgtui.training.differences import switch_text
 

@@ -4,8 +4,8 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from vgtui.charts.strip_chart import CURSOR, MARK
-from vgtui.dashboard.text import count_text, plain
 from vgtui.dashboard.widgets.lines import Lines
+from vgtui.text import count_text, plain
 from vgtui.training.history import STEP
 
 LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"

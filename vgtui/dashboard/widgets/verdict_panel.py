@@ -4,10 +4,10 @@ from rich.text import Text
 from textual.strip import Strip
 
 from vgtui.dashboard.comparison import comparison
-from vgtui.dashboard.text import count_text, norm_text, plain, share_text, short_number
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
 from vgtui.recordings.frames import Frame
+from vgtui.text import count_text, norm_text, plain, share_text, short_number
 from vgtui.themes import VERDICT_HEALTH
 from vgtui.training.quantities import entry
 
@@ -50,16 +50,16 @@ class VerdictPanel(Lines):
 
     def _scores(self, frame: Frame) -> Text:
         loss, accuracy, validation = (
-            short_number(float(value)) for value in (frame.loss, frame.accuracy, frame.validation_accuracy)
+            short_number(value) for value in (frame.loss, frame.accuracy, frame.validation_accuracy)
         )
         return Text(f"loss {loss} · accuracy {accuracy} · validation {validation}", self.palette.muted)
 
     def _introduction(self) -> Text:
         """What is trained, in words."""
         shown = self.state.shown
-        if shown is None:
+        if shown is None or (own := shown.own) is None:
             return Text()
-        network, data = shown.network, shown.dataset
+        network, data = own.network, own.dataset
         what = "handwritten digits" if data.name == "digits" else plain(data.name)
         return Text(f"{network.hidden_layers} {network.activation} layers learn {what}.\n", self.palette.text)
 

@@ -1,0 +1,127 @@
+"""The verdict on somebody's own model: the same bounds, layers by their names, cures in the framework's words."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from engine.diagnosis import Cure, Verdict, diagnose_by
+from engine.telemetry import LayerMeasurements
+
+PYTORCH = "PyTorch"
+SATURATING = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh", "LogSigmoid")
+"""Activations, in PyTorch's words, whose derivative goes to 0 on both sides."""
+RECTIFYING = ("ReLU", "ReLU6")
+"""Activations, in PyTorch's words, that are exactly 0 on a half line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLayer:
+    """A layer with weights: its name in the model; its kind and the activation after it in the framework's words.
+
+    units: outputs or channels. rank: axes of its weight, 1 for a norm's. Empty and 0 where that is not known.
+    """
+
+    name: str
+    kind: str = ""
+    activation: str = ""
+    units: int = 0
+    rank: int = 0
+
+
+def diagnose_model(layers: Sequence[ModelLayer], framework: str, recent: Sequence[LayerMeasurements]) -> Verdict:
+    """The verdict on a model's last measurements, the newest last; at least one."""
+    words = _PyTorch(layers) if framework == PYTORCH else _InWords(layers)
+    return diagnose_by(words, recent)
+
+
+@dataclass(frozen=True, slots=True)
+class _InWords:
+    """Remedies in words that hold in every framework."""
+
+    layers: Sequence[ModelLayer]
+
+    def label(self, layer: int) -> str:
+        return self.layers[layer].name
+
+    def against_vanishing(self, layer: int) -> Iterator[Cure]:
+        name = self.label(layer)
+        if self.layers[layer].activation in SATURATING:
+            yield _cure(f"ReLU rather than {self.layers[layer].activation} after {name}")
+        yield _cure(f"He or Xavier initialization of {name}")
+        yield _cure(f"a normalization after {name}")
+
+    def against_explosion(self, layer: int) -> Iterator[Cure]:
+        yield _cure("clip the gradient's norm")
+        yield _cure("a smaller learning rate")
+        yield _cure(f"a normalization after {self.label(layer)}")
+
+    def against_saturation(self, layer: int) -> Iterator[Cure]:
+        yield _cure(f"Xavier initialization of {self.label(layer)}")
+        yield _cure(f"a normalization after {self.label(layer)}")
+
+    def against_dead_units(self, layer: int) -> Iterator[Cure]:
+        yield _cure(f"leaky ReLU after {self.label(layer)}")
+        yield _cure("a smaller learning rate")
+
+    def against_frost(self, layer: int) -> Iterator[Cure]:
+        yield _cure("a larger learning rate")
+
+
+@dataclass(frozen=True, slots=True)
+class _PyTorch:
+    """Remedies as lines of PyTorch."""
+
+    layers: Sequence[ModelLayer]
+
+    def label(self, layer: int) -> str:
+        return self.layers[layer].name
+
+    def against_vanishing(self, layer: int) -> Iterator[Cure]:
+        yield from self._other_activation(layer, SATURATING, "nn.ReLU()")
+        if self.layers[layer].rank > 1:
+            yield self._initialization(layer, "kaiming_normal_")
+        yield from self._normalization(layer)
+
+    def against_explosion(self, layer: int) -> Iterator[Cure]:
+        yield _cure("nn.utils.clip_grad_norm_(model.parameters(), 1.0) before optimizer.step()")
+        yield _cure("a smaller lr")
+        yield from self._normalization(layer)
+
+    def against_saturation(self, layer: int) -> Iterator[Cure]:
+        if self.layers[layer].rank > 1:
+            yield self._initialization(layer, "xavier_normal_")
+        yield from self._normalization(layer)
+        yield from self._other_activation(layer, SATURATING, "nn.ReLU()")
+
+    def against_dead_units(self, layer: int) -> Iterator[Cure]:
+        yield from self._other_activation(layer, RECTIFYING, "nn.LeakyReLU()")
+        if self.layers[layer].rank > 1:
+            yield self._initialization(layer, "kaiming_normal_")
+        yield _cure("a smaller lr")
+
+    def against_frost(self, layer: int) -> Iterator[Cure]:
+        yield _cure("a larger lr")
+        yield from self.against_vanishing(layer)
+
+    def _initialization(self, layer: int, name: str) -> Cure:
+        return _cure(f"nn.init.{name}(model.{self.label(layer)}.weight)")
+
+    def _other_activation(self, layer: int, instead_of: Sequence[str], better: str) -> Iterator[Cure]:
+        found = self.layers[layer].activation
+        if found in instead_of:
+            yield _cure(f"{better} rather than nn.{found}() after {self.label(layer)}")
+
+    def _normalization(self, layer: int) -> Iterator[Cure]:
+        """That fits what the layer gives; none after one that normalizes itself."""
+        entry = self.layers[layer]
+        if entry.units and (norm := _norm_for(entry.kind)):
+            yield _cure(f"nn.{norm}({entry.units}) after {entry.name}")
+
+
+def _norm_for(kind: str) -> str | None:
+    if kind.startswith("Conv"):
+        return f"BatchNorm{kind[-2:]}"
+    return {"Linear": "BatchNorm1d", "Embedding": "LayerNorm", "MultiheadAttention": "LayerNorm"}.get(kind)
+
+
+def _cure(text: str) -> Cure:
+    return Cure(None, None, text)

@@ -26,6 +26,10 @@ class ModelLayer:
     units: int = 0
     rank: int = 0
 
+    @property
+    def label(self) -> str:
+        return f"{self.name} ({self.kind})" if self.kind else self.name
+
 
 def diagnose_model(layers: Sequence[ModelLayer], framework: str, recent: Sequence[LayerMeasurements]) -> Verdict:
     """The verdict on a model's last measurements, the newest last; at least one."""
@@ -40,10 +44,10 @@ class _InWords:
     layers: Sequence[ModelLayer]
 
     def label(self, layer: int) -> str:
-        return self.layers[layer].name
+        return self.layers[layer].label
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]:
-        name = self.label(layer)
+        name = self.layers[layer].name
         if self.layers[layer].activation in SATURATING:
             yield _cure(f"ReLU rather than {self.layers[layer].activation} after {name}")
         yield _cure(f"He or Xavier initialization of {name}")
@@ -52,14 +56,14 @@ class _InWords:
     def against_explosion(self, layer: int) -> Iterator[Cure]:
         yield _cure("clip the gradient's norm")
         yield _cure("a smaller learning rate")
-        yield _cure(f"a normalization after {self.label(layer)}")
+        yield _cure(f"a normalization after {self.layers[layer].name}")
 
     def against_saturation(self, layer: int) -> Iterator[Cure]:
-        yield _cure(f"Xavier initialization of {self.label(layer)}")
-        yield _cure(f"a normalization after {self.label(layer)}")
+        yield _cure(f"Xavier initialization of {self.layers[layer].name}")
+        yield _cure(f"a normalization after {self.layers[layer].name}")
 
     def against_dead_units(self, layer: int) -> Iterator[Cure]:
-        yield _cure(f"leaky ReLU after {self.label(layer)}")
+        yield _cure(f"leaky ReLU after {self.layers[layer].name}")
         yield _cure("a smaller learning rate")
 
     def against_frost(self, layer: int) -> Iterator[Cure]:
@@ -73,7 +77,7 @@ class _PyTorch:
     layers: Sequence[ModelLayer]
 
     def label(self, layer: int) -> str:
-        return self.layers[layer].name
+        return self.layers[layer].label
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]:
         yield from self._other_activation(layer, SATURATING, "nn.ReLU()")
@@ -103,18 +107,23 @@ class _PyTorch:
         yield from self.against_vanishing(layer)
 
     def _initialization(self, layer: int, name: str) -> Cure:
-        return _cure(f"nn.init.{name}(model.{self.label(layer)}.weight)")
+        return _cure(f"nn.init.{name}({_in_python(self.layers[layer].name)}.weight)")
 
     def _other_activation(self, layer: int, instead_of: Sequence[str], better: str) -> Iterator[Cure]:
         found = self.layers[layer].activation
         if found in instead_of:
-            yield _cure(f"{better} rather than nn.{found}() after {self.label(layer)}")
+            yield _cure(f"{better} rather than nn.{found}() after {self.layers[layer].name}")
 
     def _normalization(self, layer: int) -> Iterator[Cure]:
         """That fits what the layer gives; none after one that normalizes itself."""
         entry = self.layers[layer]
         if entry.units and (norm := _norm_for(entry.kind)):
             yield _cure(f"nn.{norm}({entry.units}) after {entry.name}")
+
+
+def _in_python(name: str) -> str:
+    """How a script gets at a layer: blocks.3.fc is model.blocks[3].fc."""
+    return "model" + "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in name.split("."))
 
 
 def _norm_for(kind: str) -> str | None:

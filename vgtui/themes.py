@@ -50,9 +50,10 @@ class HealthColours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exploding: Colour
     NaN: Colour
     infinite: Colour
+    unknown: Colour = "#808080"
 
     def __getitem__(self, word: Health) -> str:
-        colour: str = self.weak if word == "unknown" else getattr(self, word)
+        colour: str = getattr(self, word)
         return colour
 
 

@@ -1,0 +1,321 @@
+"""Watching a PyTorch model while its own script trains it: hooks that read, and never disturb.
+
+Without a viewer and a recording, a step costs two comparisons. With one, a step is sampled as often as `every` says:
+its hooks are there for that step alone.
+"""
+
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from engine.model_diagnosis import PYTORCH
+from vgtui.recordings.frames import BackendInfo, ModelInfo
+from vgtui.watching.emitter import Emitter
+from vgtui.watching.layers import Layer, activations, find_layers, in_order_of_use, is_activation, traceable
+from vgtui.watching.sample import BEFORE, Arrival, Handle, Sample
+
+log = logging.getLogger("vgtui")
+
+COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
+NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
+CLIPPED = 1e-3
+"""Norms before and after that differ by less of themselves were not clipped."""
+SCALER_FRAMES = 8
+"""How far up the stack a GradScaler is looked for that calls the optimizer."""
+
+
+class Watcher:
+    """What `vgtui.watch` gives: a context manager, or a plain object with step() and close()."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        name: str | None,
+        every: str | int,
+        record: str | os.PathLike[str] | None,
+    ) -> None:
+        self._inner = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
+        self._distributed = isinstance(model, DistributedDataParallel)
+        self._optimizer = optimizer
+        self._emitter: Emitter | None = None
+        self._layers: list[Layer] = []
+        self._activations: list[nn.Module] = []
+        self._used: list[nn.Module] = []
+        self._handles: list[Handle] = []
+        self._tracing: list[Handle] = []
+        self._sample: Sample | None = None
+        self._arriving: deque[Arrival] = deque()
+        self._steps = 0
+        self._tells = False
+        """Whether step() is called, so that a frame waits for it."""
+        self._warned_of_gradients = False
+        if not _is_first_rank():
+            return
+        called = name or type(getattr(self._inner, "_orig_mod", self._inner)).__name__
+        self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
+        self._install()
+
+    @property
+    def path(self) -> str | None:
+        """The socket that viewers attach to; None where there is none."""
+        return self._emitter.path if self._emitter else None
+
+    def step(self, loss: Any = None, accuracy: Any = None) -> None:
+        """Say that a training step is done, with its loss (a tensor is not waited for) and what else there is to say.
+
+        Where no optimizer was given, call it between backward() and zero_grad().
+        """
+        self._guarded(self._step)(loss, accuracy)
+
+    def close(self) -> None:
+        """Leave the model as it was. Viewers are told that the training has ended."""
+        self._guarded(self._deliver)(True)
+        self._remove_hooks()
+        emitter, self._emitter = self._emitter, None
+        if emitter:
+            emitter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _install(self) -> None:
+        note_use = self._guarded(self._note_use)
+        self._tracing = [module.register_forward_hook(note_use) for module in traceable(self._inner)]
+        if self._optimizer is not None:
+            before, after = self._guarded(self._before_update), self._guarded(self._after_update)
+            self._handles.append(self._optimizer.register_step_pre_hook(before))
+            self._handles.append(self._optimizer.register_step_post_hook(after))
+
+    def _note_use(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._used.append(module)
+
+    def _before_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        """The gradients are what the update takes: unscaled, and clipped."""
+        if self._emitter is None:
+            return
+        if not self._layers:
+            self._begin(self._emitter)
+        sample = self._sample
+        if sample is None:
+            return
+        if sample.was_read:  # nobody has told a loss since
+            self._send(None, None)
+        else:
+            self._read(sample, self._scale(), with_update=True)
+
+    def _after_update(self, *_: Any) -> None:
+        self._steps += 1
+        if self._sample and self._sample.was_read:
+            self._sample.read_update()
+            if not self._tells and self._steps > 1:
+                self._send(None, None)
+        self._look_ahead()
+
+    def _step(self, loss: Any, accuracy: Any) -> None:
+        self._tells = True
+        if self._emitter is None:
+            return
+        if self._optimizer is None:
+            if not self._layers:
+                self._begin(self._emitter)
+            if self._sample and not self._sample.was_read:
+                self._read(self._sample, None, with_update=False)
+            self._steps += 1
+        if self._sample and self._sample.was_read:
+            self._send(loss, accuracy)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Between two steps: give what has arrived, and get ready for the next one if it is to be sampled."""
+        if self._arriving:
+            self._deliver(False)
+        if self._sample is None and self._emitter and self._layers and self._emitter.is_due(self._steps):
+            self._sample = Sample(self._steps, self._layers)
+            self._sample.arm(self._activations, self._guarded, as_made=not self._distributed)
+
+    def _begin(self, emitter: Emitter) -> None:
+        """The first step has shown which layers there are, in which order."""
+        found = find_layers(self._inner)
+        if not found:
+            return
+        self._stop_tracing()
+        self._layers = in_order_of_use(found, self._used)
+        self._activations = activations(self._inner)
+        after = _activations_after(self._layers, self._used)
+        self._used.clear()
+        weight = self._layers[-1].weight
+        emitter.begin(
+            ModelInfo(
+                emitter.name,
+                PYTORCH,
+                sum(parameter.numel() for parameter in self._inner.parameters()),
+                type(self._optimizer).__name__ if self._optimizer is not None else None,
+            ),
+            BackendInfo("torch", str(weight.device), str(weight.dtype).removeprefix("torch."), None),
+            tuple(layer.info(after.get(id(layer.module), "")) for layer in self._layers),
+        )
+        if not all(layer.traced for layer in self._layers):
+            emitter.note(f"{emitter.name} is {COMPILED}")
+            log.warning("vgtui: %s is %s", emitter.name, COMPILED)
+        if emitter.is_due(self._steps):
+            self._sample = Sample(self._steps, self._layers)
+
+    def _read(self, sample: Sample, scale: Tensor | None, with_update: bool) -> None:
+        if not sample.read_gradients(scale, with_update):
+            self._sample = None
+            if not self._warned_of_gradients and self._emitter:
+                self._warned_of_gradients = True
+                self._emitter.note(NO_GRADIENT)
+                log.warning("vgtui: %s", NO_GRADIENT)
+
+    def _send(self, loss: Any, accuracy: Any) -> None:
+        sample, self._sample = self._sample, None
+        if sample:
+            self._arriving.append(sample.send(loss, accuracy))
+            self._deliver(False)
+
+    def _deliver(self, wait: bool) -> None:
+        """Give frames of what has reached the host."""
+        while self._arriving and self._emitter:
+            if wait:
+                self._arriving[0].wait()
+            elif not self._arriving[0].is_here():
+                return
+            arrival = self._arriving.popleft()
+            fields, single = arrival.numbers()
+            clip_factor = _as_made(fields, single.pop("scale", 1.0), knows_scale=self._optimizer is not None)
+            if "update" in fields:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
+            self._emitter.emit(arrival.step, clip_factor=clip_factor, **single, **fields)  # type: ignore[arg-type]
+
+    def _scale(self) -> Tensor | None:
+        """By what a GradScaler that calls the optimizer has multiplied the loss; it does not tell the optimizer."""
+        frame = sys._getframe()
+        for _ in range(SCALER_FRAMES):
+            if frame.f_back is None:
+                break
+            frame = frame.f_back
+            caller = frame.f_locals.get("self") if frame.f_code.co_name == "_maybe_opt_step" else None
+            if isinstance(caller, torch.amp.GradScaler):
+                return caller.scale(torch.ones((), device=self._layers[-1].weight.device))
+        return None
+
+    def _guarded(self, function: Callable[..., None]) -> "Guarded":
+        return Guarded(function, self._give_up)
+
+    def _give_up(self) -> None:
+        """A fault of ours is not the training's: say so once, and watch no more."""
+        emitter, self._emitter = self._emitter, None
+        if emitter:
+            log.warning(
+                "vgtui stops watching %s, the training goes on; please report this", emitter.name, exc_info=True
+            )
+            self._remove_hooks()
+            emitter.note("vgtui stops watching, by a fault of its own; the training goes on")
+            emitter.close()
+
+    def _stop_tracing(self) -> None:
+        for handle in self._tracing:
+            handle.remove()
+        self._tracing.clear()
+
+    def _remove_hooks(self) -> None:
+        self._stop_tracing()
+        if self._sample:
+            self._sample.disarm()
+        self._sample = None
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._arriving.clear()
+
+
+class Guarded:
+    """A hook that raises nothing. A copy of the model, deep or pickled, has one that does nothing instead."""
+
+    def __init__(self, function: Callable[..., None], give_up: Callable[[], None]) -> None:
+        self._function = function
+        self._give_up = give_up
+
+    def __call__(self, *arguments: Any) -> None:
+        try:
+            self._function(*arguments)
+        except Exception:
+            try:
+                self._give_up()
+            except Exception:
+                log.debug("while giving up", exc_info=True)
+
+    def __deepcopy__(self, memo: Any) -> Callable[..., None]:
+        return _nothing
+
+    def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
+        return _get_nothing, ()
+
+
+def _nothing(*_: Any) -> None:
+    """What is left of a hook in a copy."""
+
+
+def _get_nothing() -> Callable[..., None]:
+    return _nothing
+
+
+def _is_first_rank() -> bool:
+    distributed = torch.distributed
+    return not (distributed.is_available() and distributed.is_initialized() and distributed.get_rank() != 0)
+
+
+def _activations_after(layers: list[Layer], used: list[nn.Module]) -> dict[int, str]:
+    """By the id of a layer's module, the kind of the activation that was used next after it."""
+    modules = {id(layer.module) for layer in layers}
+    found: dict[int, str] = {}
+    current: int | None = None
+    for module in used:
+        if id(module) in modules:
+            current = id(module)
+        elif current is not None and is_activation(module):
+            found.setdefault(current, type(module).__name__)
+    return found
+
+
+def _as_made(fields: dict[str, Any], scale: float, knows_scale: bool) -> float | None:
+    """Let grad_norm and delta_norm be what backpropagation gave, without the loss's scale and ahead of clipping.
+
+    Returns by what clipping multiplied the norm of all gradients, None where that is not known.
+    """
+    made = fields.pop(BEFORE, None)
+    after = fields["grad_norm"]
+    if made is None:
+        return None
+    made = np.ma.MaskedArray(
+        np.where(np.ma.getmaskarray(made), np.ma.getdata(after), np.ma.getdata(made) / scale), mask=after.mask
+    )
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        factor = float(np.linalg.norm(after.compressed()) / np.linalg.norm(made.compressed()))
+    changed = not abs(factor - 1) <= CLIPPED
+    if not knows_scale:
+        if changed:  # by a scale or by clipping: nobody can tell
+            fields.pop("delta_norm", None)
+        return None
+    if changed:
+        fields["grad_norm"] = made
+    if "delta_norm" in fields:
+        fields["delta_norm"] = fields["delta_norm"] / scale
+    return factor if np.isfinite(factor) else None

@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "one HTML page of a run, a recording or a sweep",
     "export": "a recording or a sweep as CSV, Parquet, SVG or PNG",
     "replay": "show a recording in the dashboard",
+    "attach": "show a PyTorch model that its own script trains",
     "lessons": "the guided lessons and how far you are",
     "bench": "how fast this machine trains",
     "doctor": "what this machine and terminal can do, and what to mend",

@@ -6,6 +6,7 @@ import sys
 
 from engine.errors import UsageError
 from vgtui.commands.text_report import ReportWriter
+from vgtui.options import settings_from
 from vgtui.recordings.frames import Frame, Header
 from vgtui.recordings.reader import STREAM, Reader, read_recording
 from vgtui.recordings.replay import Replay
@@ -43,7 +44,8 @@ def replay(path: str, theme: str | None, fps: float) -> int:
         _take_keys_from_the_terminal()
     from vgtui.commands.dashboard import open_dashboard
 
-    return open_dashboard(source, settings_of(source.header), theme, fps)
+    settings = settings_of(source.header) if source.header.own else settings_from({})
+    return open_dashboard(source, settings, theme, fps)
 
 
 def report(path: str) -> int:

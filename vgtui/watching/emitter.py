@@ -81,6 +81,10 @@ class Emitter:
         """Whether a frame is wanted, and it is time for one. Ask it before you compute what a frame takes."""
         return self.wanted and self._cadence.is_due(step)
 
+    def took(self, seconds: float) -> None:
+        """So long the last frame has held the training up: the next comes late enough that this is hardly felt."""
+        self._cadence.took(seconds)
+
     def begin(self, model: ModelInfo, backend: BackendInfo, layers: tuple[LayerInfo, ...]) -> None:
         """A run begins: what is trained, and where."""
         self._header = Header(backend=backend, model=model, layers=layers)

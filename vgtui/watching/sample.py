@@ -1,7 +1,7 @@
 """One sampled step of a PyTorch model: what its hooks gather on the device, and its way to the host in one copy."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,8 @@ from vgtui.watching.layers import Layer, dense
 
 MOST_UPDATED = 2**24
 """Parameters up to which the last update is measured: it takes a copy of all weights."""
+SINGLE = ("loss", "accuracy", "scale")
+"""What is gathered as one number a step."""
 BEFORE = "before clipping"
 """What is gathered beside the fields of LayerMeasurements: the gradients' norms as they were made."""
 
@@ -28,8 +30,10 @@ class Handle(Protocol):
 class Sample:
     """The step after `step` updates. Everything stays on its device until `send`."""
 
-    def __init__(self, step: int, layers: Sequence[Layer]) -> None:
+    def __init__(self, step: int, layers: Sequence[Layer], activated: Set[int] = frozenset()) -> None:
+        """activated: the layers with an activation after them, whose own outputs need not be described."""
         self.step = step
+        self._activated = activated
         self.was_read = False
         self._layers = layers
         self._places = {id(layer.module): place for place, layer in enumerate(layers)}
@@ -38,17 +42,18 @@ class Sample:
         self._handles: list[Handle] = []
         self._weights: list[Tensor] | None = None
 
-    def arm(self, activations: Sequence[nn.Module], hooked: Hooked, as_made: bool) -> None:
-        """Look at the outputs and the error signals of the coming step; as_made: at the gradients ahead of clipping."""
+    def arm(self, activations: Sequence[nn.Module], hooked: Hooked, as_made: Iterable[int]) -> None:
+        """Look at the outputs and error signals of the coming step; as_made: at these gradients ahead of clipping."""
         on_layer, on_activation = hooked(self._on_layer), hooked(self._on_activation)
         for layer in self._layers:
             if layer.traced:
                 self._handles.append(layer.module.register_forward_hook(on_layer))
         self._handles += [module.register_forward_hook(on_activation) for module in activations]
-        for place, layer in enumerate(self._layers if as_made else ()):
-            if layer.weight.requires_grad and layer.weight.is_leaf:
+        for place in as_made:
+            weight = self._layers[place].weight
+            if weight.requires_grad and weight.is_leaf:
                 hook = hooked(lambda weight, place=place: self._keep(BEFORE, place, _norm(dense(weight.grad))))
-                self._handles.append(layer.weight.register_post_accumulate_grad_hook(hook))
+                self._handles.append(weight.register_post_accumulate_grad_hook(hook))
 
     def disarm(self) -> None:
         """Take every hook away."""
@@ -94,7 +99,7 @@ class Sample:
 
     def _keep_norms(self, name: str, tensors: dict[int, Tensor]) -> None:
         """By one fused norm for all that are on a device."""
-        for device, places in _by_device(tensors).items():
+        for (device, _), places in _grouped(tensors).items():
             norms = torch._foreach_norm([tensors[place].detach() for place in places], 2, dtype=_wide(device))
             for place, norm in zip(places, norms, strict=True):
                 self._keep(name, place, norm)
@@ -104,7 +109,8 @@ class Sample:
             return
         self._current = place = self._places[id(module)]
         if (out := _tensor(output)) is not None:
-            self._keep_spread(place, out.detach())
+            if place not in self._activated:
+                self._keep_spread(place, out.detach())
             if out.requires_grad:
                 out.register_hook(lambda signal: self._keep("delta_norm", place, _norm(signal)))
 
@@ -117,15 +123,16 @@ class Sample:
         if isinstance(module, nn.ReLU | nn.ReLU6) and values.ndim > 1:
             axis = self._layers[place].units_axis % values.ndim
             greatest = values.amax([number for number in range(values.ndim) if number != axis])
-            self._keep("dead", place, (greatest == 0).float().mean())
+            self._keep("dead", place, torch.count_nonzero(greatest == 0) / greatest.numel())
         elif isinstance(module, nn.Sigmoid | nn.Tanh):
             slopes = values * (1 - values) if isinstance(module, nn.Sigmoid) else 1 - values * values
             steepest = 0.25 if isinstance(module, nn.Sigmoid) else 1.0
             self._keep("derivative_rms", place, _norm(slopes) / slopes.numel() ** 0.5)
-            self._keep("saturated", place, (slopes < SATURATION_SHARE * steepest).float().mean())
+            flat = torch.count_nonzero(slopes < SATURATION_SHARE * steepest)
+            self._keep("saturated", place, flat / slopes.numel())
 
     def _keep_spread(self, place: int, values: Tensor) -> None:
-        """Mean and standard deviation; of a layer with an activation after it, those of the activation stay."""
+        """Mean and standard deviation."""
         if values.is_floating_point() and values.numel():
             mean = values.mean()
             self._keep("activation_mean", place, mean)
@@ -141,8 +148,8 @@ class Arrival:
         self._layers = layers
         self._parts: list[tuple[list[tuple[str, int]], Tensor]] = []
         self._events: list[torch.cuda.Event] = []
-        for device, keys in _by_device(values).items():
-            packed = torch.stack([values[key].to(_wide(device)) for key in keys])
+        for (device, _), keys in _grouped(values).items():
+            packed = torch.stack([values[key] for key in keys])
             if device.type == "cuda":
                 host = torch.empty(len(keys), dtype=packed.dtype, pin_memory=True)
                 packed = host.copy_(packed, non_blocking=True)
@@ -160,23 +167,25 @@ class Arrival:
 
     def numbers(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
         """By field an entry a layer, masked where unknown; and what is one number a step."""
-        fields: dict[str, NDArray[np.float64]] = {}
-        single: dict[str, float] = {}
+        known: dict[str, dict[int, float]] = defaultdict(dict)
         for keys, values in self._parts:
             for (name, place), value in zip(keys, values.tolist(), strict=True):
-                if name in ("loss", "accuracy", "scale"):
-                    single[name] = value
-                    continue
-                if name not in fields:
-                    fields[name] = np.ma.MaskedArray(np.zeros(self._layers), mask=True)
-                fields[name][place] = value
-        return fields, single
+                known[name][place] = value
+        single = {name: known.pop(name)[0] for name in SINGLE if name in known}
+        return {name: self._row(entries) for name, entries in known.items()}, single
+
+    def _row(self, entries: dict[int, float]) -> NDArray[np.float64]:
+        if len(entries) == self._layers:
+            return np.array([entries[place] for place in range(self._layers)])
+        values = [entries.get(place, 0.0) for place in range(self._layers)]
+        return np.ma.MaskedArray(values, mask=[place not in entries for place in range(self._layers)])
 
 
-def _by_device(tensors: dict[Any, Tensor]) -> dict[torch.device, list[Any]]:
-    found: dict[torch.device, list[Any]] = defaultdict(list)
+def _grouped(tensors: dict[Any, Tensor]) -> dict[tuple[torch.device, torch.dtype], list[Any]]:
+    """The keys of tensors that can be worked on as one."""
+    found: dict[tuple[torch.device, torch.dtype], list[Any]] = defaultdict(list)
     for key, tensor in tensors.items():
-        found[tensor.device].append(key)
+        found[tensor.device, tensor.dtype].append(key)
     return found
 
 

@@ -7,6 +7,7 @@ its hooks are there for that step alone.
 import logging
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -50,6 +51,9 @@ class Watcher:
         self._emitter: Emitter | None = None
         self._layers: list[Layer] = []
         self._activations: list[nn.Module] = []
+        self._activated: frozenset[int] = frozenset()
+        self._as_made = range(0)
+        """The layers whose gradient is looked at ahead of clipping: the last one, and all once it was clipped."""
         self._used: list[nn.Module] = []
         self._handles: list[Handle] = []
         self._tracing: list[Handle] = []
@@ -59,6 +63,8 @@ class Watcher:
         self._tells = False
         """Whether step() is called, so that a frame waits for it."""
         self._warned_of_gradients = False
+        self._spent = 0.0
+        """Seconds that our hooks have taken since the last frame."""
         if not _is_first_rank():
             return
         called = name or type(getattr(self._inner, "_orig_mod", self._inner)).__name__
@@ -145,8 +151,8 @@ class Watcher:
         if self._arriving:
             self._deliver(False)
         if self._sample is None and self._emitter and self._layers and self._emitter.is_due(self._steps):
-            self._sample = Sample(self._steps, self._layers)
-            self._sample.arm(self._activations, self._guarded, as_made=not self._distributed)
+            self._sample = Sample(self._steps, self._layers, self._activated)
+            self._sample.arm(self._activations, self._guarded, self._as_made)
 
     def _begin(self, emitter: Emitter) -> None:
         """The first step has shown which layers there are, in which order."""
@@ -157,6 +163,9 @@ class Watcher:
         self._layers = in_order_of_use(found, self._used)
         self._activations = activations(self._inner)
         after = _activations_after(self._layers, self._used)
+        self._activated = frozenset(place for place, layer in enumerate(self._layers) if id(layer.module) in after)
+        if not self._distributed:  # where a gradient is not whole before the others' have come
+            self._as_made = range(len(self._layers) - 1, len(self._layers))
         self._used.clear()
         weight = self._layers[-1].weight
         emitter.begin(
@@ -199,10 +208,14 @@ class Watcher:
             arrival = self._arriving.popleft()
             fields, single = arrival.numbers()
             clip_factor = _as_made(fields, single.pop("scale", 1.0), knows_scale=self._optimizer is not None)
+            if clip_factor is not None and clip_factor != 1:
+                self._as_made = range(len(self._layers))
             if "update" in fields:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             self._emitter.emit(arrival.step, clip_factor=clip_factor, **single, **fields)  # type: ignore[arg-type]
+            self._emitter.took(self._spent)
+            self._spent = 0.0
 
     def _scale(self) -> Tensor | None:
         """By what a GradScaler that calls the optimizer has multiplied the loss; it does not tell the optimizer."""
@@ -217,9 +230,13 @@ class Watcher:
         return None
 
     def _guarded(self, function: Callable[..., None]) -> "Guarded":
-        return Guarded(function, self._give_up)
+        return Guarded(function, self)
 
-    def _give_up(self) -> None:
+    def spend(self, seconds: float) -> None:
+        """A hook has taken so long."""
+        self._spent += seconds
+
+    def give_up(self) -> None:
         """A fault of ours is not the training's: say so once, and watch no more."""
         emitter, self._emitter = self._emitter, None
         if emitter:
@@ -249,18 +266,20 @@ class Watcher:
 class Guarded:
     """A hook that raises nothing. A copy of the model, deep or pickled, has one that does nothing instead."""
 
-    def __init__(self, function: Callable[..., None], give_up: Callable[[], None]) -> None:
+    def __init__(self, function: Callable[..., None], watcher: Watcher) -> None:
         self._function = function
-        self._give_up = give_up
+        self._watcher = watcher
 
     def __call__(self, *arguments: Any) -> None:
+        began = time.perf_counter()
         try:
             self._function(*arguments)
         except Exception:
             try:
-                self._give_up()
+                self._watcher.give_up()
             except Exception:
                 log.debug("while giving up", exc_info=True)
+        self._watcher.spend(time.perf_counter() - began)
 
     def __deepcopy__(self, memo: Any) -> Callable[..., None]:
         return _nothing
@@ -301,21 +320,20 @@ def _as_made(fields: dict[str, Any], scale: float, knows_scale: bool) -> float |
     Returns by what clipping multiplied the norm of all gradients, None where that is not known.
     """
     made = fields.pop(BEFORE, None)
-    after = fields["grad_norm"]
-    if made is None:
-        return None
-    made = np.ma.MaskedArray(
-        np.where(np.ma.getmaskarray(made), np.ma.getdata(after), np.ma.getdata(made) / scale), mask=after.mask
-    )
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        factor = float(np.linalg.norm(after.compressed()) / np.linalg.norm(made.compressed()))
-    changed = not abs(factor - 1) <= CLIPPED
-    if not knows_scale:
-        if changed:  # by a scale or by clipping: nobody can tell
-            fields.pop("delta_norm", None)
-        return None
-    if changed:
-        fields["grad_norm"] = made
     if "delta_norm" in fields:
         fields["delta_norm"] = fields["delta_norm"] / scale
+    if made is None:
+        return None
+    after = fields["grad_norm"]
+    seen = ~(np.ma.getmaskarray(made) | np.ma.getmaskarray(after))
+    before, then = np.ma.getdata(made) / scale, np.ma.getdata(after)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        factor = float(np.linalg.norm(then[seen]) / np.linalg.norm(before[seen]))
+    if abs(factor - 1) <= CLIPPED:
+        return 1.0
+    if not knows_scale:  # changed by a scale or by clipping: nobody can tell
+        fields.pop("delta_norm", None)
+        return None
+    if seen.sum() == np.sum(~np.ma.getmaskarray(after)):  # of all, not of the one that is looked at by itself
+        fields["grad_norm"] = np.ma.MaskedArray(np.where(seen, before, then), mask=np.ma.getmaskarray(after))
     return factor if np.isfinite(factor) else None

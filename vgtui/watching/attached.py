@@ -1,0 +1,123 @@
+"""Somebody's own model as a frame source: a socket of `vgtui.watch` or `vgtui.Emitter`, and again when it comes back."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+from engine.errors import UsageError
+from vgtui.recordings.frames import Event, Frame, Line, encode_line
+from vgtui.recordings.reader import CHUNK_BYTES, Reader
+from vgtui.training.protocol import Answer, Pull
+from vgtui.watching.places import Place, places
+
+LOOK_SECONDS = 0.5
+"""How often it is looked for once the training has ended."""
+ENDED = "the training has ended; what it showed stays, and it goes on here when it begins again"
+
+
+class Attached:
+    """Frames of a model that is trained elsewhere. Pausing is ours alone: the training goes on."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._reader = Reader(place.name)
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._waiting: deque[Line] = deque()
+        self._asked = False
+        self._may_ask = asyncio.Event()
+        self._may_ask.set()
+        self._single = False
+        self._step = 0
+        self.ended = False
+        """Whether nobody trains it now."""
+
+    async def next_answer(self, at: int = 0) -> Answer:
+        while True:
+            if self._waiting:
+                return self._take(self._waiting.popleft())
+            await self._may_ask.wait()
+            streams = self._streams or await self._connect()
+            if streams is None:
+                if not self.ended:
+                    return self._end()
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            data = b""
+            with suppress(OSError):
+                data = await self._ask_and_read(*streams)
+            if not data:
+                streams[1].close()
+                self._streams = None
+                return self._end()
+            self._waiting.extend(self._reader.feed(data))
+
+    def train(self, until: int | None = None) -> None:
+        self._single = False
+        self._may_ask.set()
+
+    def pause(self) -> None:
+        self._single = False
+        self._may_ask.clear()
+
+    def step_once(self) -> None:
+        self._single = True
+        self._may_ask.set()
+
+    async def close(self) -> None:
+        streams, self._streams = self._streams, None
+        if streams:
+            streams[1].close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """To the same socket, or to a later one of the same name."""
+        for place in [self._place, *(place for place in _places() if place.name == self._place.name)]:
+            with suppress(OSError):
+                self._streams = await asyncio.open_unix_connection(place.path)
+                self._place = place
+                self._reader = Reader(place.name)
+                self._asked = self.ended = False
+                return self._streams
+        return None
+
+    async def _ask_and_read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        if not self._asked:
+            writer.write(encode_line(Pull()))
+            self._asked = True
+        return await reader.read(CHUNK_BYTES)
+
+    def _take(self, line: Line) -> Line:
+        if isinstance(line, Frame):
+            self._asked = False
+            self._step = line.step
+            if self._single:
+                self.pause()
+        return line
+
+    def _end(self) -> Event:
+        self.ended = True
+        return Event(step=self._step, kind="note", message=ENDED)
+
+
+def _places() -> list[Place]:
+    try:
+        return places()
+    except OSError:
+        return []
+
+
+def find_place(wanted: str | None, found: list[Place]) -> list[Place]:
+    """What a name, or a process's number, means of what there is; all of it where nothing is wanted.
+
+    Raises UsageError where that is nothing.
+    """
+    if not found:
+        raise UsageError(
+            "NAME",
+            "no model is watched on this machine now; in the training script: "
+            "watcher = vgtui.watch(model, optimizer), and watcher.step(loss=loss) once a step",
+        )
+    matching = [place for place in found if wanted in (None, place.name, str(place.pid))]
+    if not matching:
+        there = ", ".join(f"{place.name} ({place.pid})" for place in found)
+        raise UsageError("NAME", f'no model "{wanted}" is watched now; there is {there}')
+    return matching

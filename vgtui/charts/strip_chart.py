@@ -22,6 +22,8 @@ ZERO, NAN, INFINITE, MARK, CURSOR = "0", "!", "∞", "╎", "┃"
 """What stands in a cell where a gradient has no logarithm, where something was changed, and at the moment shown."""
 
 
+Shown: TypeAlias = slice | tuple[int, ...]
+"""Layers, of those that a history has."""
 Changes: TypeAlias = dict[int, tuple[int, int]]
 """Rows of cells, each with the first and last column that were drawn anew."""
 
@@ -35,11 +37,12 @@ class _Dots:
     marks: frozenset[int]
 
     @classmethod
-    def of(cls, history: History, quantity: Quantity, shown: slice, per_dot: int) -> "_Dots":
+    def of(cls, history: History, quantity: Quantity, shown: Shown, per_dot: int) -> "_Dots":
         starts = np.arange(0, history.length, per_dot)
+        layers = list(shown) if isinstance(shown, tuple) else shown
         return cls(
-            np.minimum.reduceat(history.least(quantity)[:, shown], starts),
-            np.maximum.reduceat(history.greatest(quantity)[:, shown], starts),
+            np.minimum.reduceat(history.least(quantity)[:, layers], starts),
+            np.maximum.reduceat(history.greatest(quantity)[:, layers], starts),
             frozenset(mark // per_dot for mark in history.marks),
         )
 
@@ -70,13 +73,13 @@ class StripChart:
         self._centres: NDArray[np.float64] = np.empty(0)
         self._drawn = 0
 
-    def update(self, history: History, quantity: Quantity, shown: slice, columns: int, height: int) -> Changes | None:
+    def update(self, history: History, quantity: Quantity, shown: Shown, columns: int, height: int) -> Changes | None:
         """Bring the cells up to the history, for the layers in `shown`. Returns what looks different, None for all."""
         per_dot = points_per_dot(history.length, columns * DOTS_ACROSS)
         dots = _Dots.of(history, quantity, shown, per_dot)
         layers = dots.low.shape[1]
         time = per_dot * history.frames_per_point
-        layout = (history, history.revision, quantity, shown.start, shown.stop, columns, height, time)
+        layout = (history, history.revision, quantity, shown, columns, height, time)
         fresh = layout != self._layout
         moved: Sequence[int] = self._fit(dots, height, fresh)
         if fresh:

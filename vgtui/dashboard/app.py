@@ -10,9 +10,9 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from engine.errors import UsageError
-from vgtui.dashboard.keymap import Keymap
+from vgtui.dashboard.keymap import WATCHED, Keymap
 from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
-from vgtui.dashboard.screens.main import FollowingScreen, MainScreen
+from vgtui.dashboard.screens.main import MainScreen, screen_for
 from vgtui.dashboard.screens.palette import ActionPalette
 from vgtui.dashboard.state import Look, RunState
 from vgtui.lessons.lesson import Lesson
@@ -68,11 +68,9 @@ class Dashboard(App[UsageError]):
             self.register_theme(_as_theme(palette))
         self.theme = theme
         self.set_keymap(self._keymap_of_user.changed)
-        follows = not isinstance(source, Experiment)
-        state = RunState(settings, look, self._keymap_of_user, follows=follows)
+        state = RunState(settings, look, self._keymap_of_user, follows=not isinstance(source, Experiment))
         state.blocks = shows.colour and shows.utf8
-        screen = FollowingScreen if follows else MainScreen
-        self.main = screen(source, state, palettes[theme], fps, recorder)
+        self.main: MainScreen = screen_for(source)(source, state, palettes[theme], fps, recorder)
         self.main.lessons_done = dict(lessons_done or {})
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -122,9 +120,9 @@ class Dashboard(App[UsageError]):
         self.on_look_changed()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        idle = "experiment" if self.main.state.follows else "player"
+        kinds = {None, self.main.kind, WATCHED if self.main.state.outline else None}
         for key in self._keymap_of_user:
-            if key.needs == idle:
+            if key.needs not in kinds:
                 continue
             yield SystemCommand(f"{key.label} ({key.shown})", key.help, lambda action=key.action: self._run(action))
         if not self.main.state.follows:

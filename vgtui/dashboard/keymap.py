@@ -13,9 +13,11 @@ from engine.errors import UsageError, unknown_name
 from vgtui.lessons.lesson import Lesson
 from vgtui.training.settings import RunSettings
 
-Kind = Literal["experiment", "player"]
+Kind = Literal["experiment", "player", "watched"]
+"""Of source: one that trains as it is told, a recording, somebody's own model."""
 EXPERIMENT: Kind = "experiment"
 PLAYER: Kind = "player"
+WATCHED: Kind = "watched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,11 @@ KEYS = (
         "look_inside",
         LAYERS,
         "look inside",
-        "Histograms of the chosen layer.",
-        0,
-        EXPERIMENT,
+        "Histograms of the chosen layer; of a model with names, fold or unfold its group.",
     ),
+    Key("find", "slash", "/", "find", LAYERS, "find", "A layer by a part of its name.", 13, WATCHED),
+    Key("fold_all", "z", "z", "fold_all", LAYERS, "fold", "Fold all groups of layers, or unfold them.", 14, WATCHED),
+    Key("fold_around", "Z", "Z", "fold_around", LAYERS, "fold around", "Fold the group around.", 0, WATCHED),
     Key("what_if", "w", "w", "what_if", LAYERS, "what if", "Measure every single change, best first.", 7, EXPERIMENT),
     Key("view", "v", "v", "next_view", PICTURE, "view", "Sparklines, heat map, chain rule.", 8),
     Key("next_quantity", "n", "n", "next_quantity(1)", PICTURE, "norm", "Gradient, error signal, activations, update."),

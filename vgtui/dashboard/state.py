@@ -1,5 +1,6 @@
 """What the dashboard knows of a run: everything that the widgets draw, and nothing that draws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -10,8 +11,9 @@ from engine.diagnosis import Health, layer_health
 from engine.telemetry import LayerMeasurements
 from engine.theory import Prediction, predict
 from vgtui.dashboard.keymap import Keymap
+from vgtui.dashboard.outline import Outline
 from vgtui.recordings.frames import Frame, Header
-from vgtui.text import plain
+from vgtui.text import layer_name, plain
 from vgtui.training.differences import FIELDS, Difference, differences, settings_of
 from vgtui.training.history import ACCURACY, LOSS, STEP, History
 from vgtui.training.protocol import Inspected, Tried
@@ -20,6 +22,8 @@ from vgtui.training.settings import RunSettings
 
 VIEWS = ("sparklines", "heat map", "chain rule")
 """The pictures of all layers."""
+NUMBER_WIDTH = 4
+"""Cells of a layer's number."""
 MOST_PINS = 3
 """Runs that can be kept in the charts; a further one takes the place of the oldest."""
 
@@ -85,6 +89,10 @@ class RunState:
         """Whether the terminal shows half blocks in two colours."""
         self.paused = False
         self.fault: str | None = None
+        self.ended = False
+        """Whether nobody trains it any more, of a model that is watched."""
+        self.outline: Outline | None = None
+        """Of somebody's own model, its layers by name."""
         self.selected = 0
         self.moment: int | None = None
         """The point of the history that is shown instead of the newest frame."""
@@ -134,6 +142,52 @@ class RunState:
         return len(self.frame.layers.grad_norm) if self.frame else self.wanted.network.hidden_layers + 1
 
     @property
+    def views(self) -> tuple[str, ...]:
+        """The pictures that there are: of somebody's own model nobody knows which layer follows which."""
+        return VIEWS if self.shown is None or self.shown.own else VIEWS[:2]
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """The layers that have a row of their own, from the input."""
+        return self._outline.rows if self._outline else range(self.layers)
+
+    def label(self, layer: int) -> str:
+        """What a layer's row is called, in few cells."""
+        return self._outline.label(layer) if self._outline else layer_name(layer, self.layers)
+
+    def full_label(self, layer: int) -> str:
+        """What a layer is called: its number, or its name with its kind and shape."""
+        if self._outline:
+            outline = self._outline
+            return " ".join(filter(None, [outline.names[layer], outline.kinds[layer], outline.shapes[layer]]))
+        return "output layer" if layer == self.layers - 1 else f"layer {layer + 1}"
+
+    def search_label(self, layer: int) -> str:
+        """What a layer can be found by: its number, or its name and kind."""
+        outline = self._outline
+        return f"{outline.names[layer]} {outline.kinds[layer]}" if outline else self.full_label(layer)
+
+    def kind(self, layer: int, room: int) -> str:
+        """Of somebody's own model, a layer's kind and shape."""
+        return self._outline.kind(layer, room) if self._outline else ""
+
+    @property
+    def label_width(self) -> int:
+        """The cells of a label, with the sign beside that of the chosen one."""
+        return 1 + (self._outline.width if self._outline else NUMBER_WIDTH)
+
+    @property
+    def _outline(self) -> Outline | None:
+        """That of the run on the screen."""
+        return self.outline if self.shown is self._present else None
+
+    def fit_rows(self) -> None:
+        """Let folded groups show the layers that get the least now; the chosen layer stays in sight."""
+        if self._outline and self.frame:
+            self._outline.fit(self.frame.layers.grad_norm)
+            self.selected = self._outline.row_of(self.selected)
+
+    @property
     def begins_run(self) -> bool:
         """Whether the next frame is the first of a run."""
         return self._present is not self.header
@@ -170,6 +224,7 @@ class RunState:
         """A run begins; its first frame is still to come."""
         self.header = header
         self.fault = None
+        self.ended = False
         if self.follows and header.own:
             self.wanted = settings_of(header)
 
@@ -180,6 +235,8 @@ class RunState:
             assert self.header
             self.history.mark(len(frame.layers.grad_norm), self.header, self.change_words(self.header))
             self._present = self.header
+            if self.header.model:
+                self.outline = Outline(self.header.layers, sorted(self.outline.folded) if self.outline else ())
             self._first = frame if frame.step == 0 else None
         self.history.append(frame)
         if frame.verdict.kind == "non-finite" != before:
@@ -211,6 +268,7 @@ class RunState:
         self._past = None
         self.history.look_at(self.moment)
         self.selected = min(self.selected, self.layers - 1)
+        self.fit_rows()
 
     def theory(self) -> Prediction | str | None:
         """What mean-field theory says of the run on the screen, or in words why nothing."""

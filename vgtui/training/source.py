@@ -57,6 +57,15 @@ class Experiment(FrameSource, Protocol):
 
 
 @runtime_checkable
+class Watched(FrameSource, Protocol):
+    """Somebody's own model: pausing it is a matter of the one who looks, and the training may end."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nobody trains it now."""
+
+
+@runtime_checkable
 class Player(FrameSource, Protocol):
     """A source whose frames come in a time of their own, a recording: all are taken, and not each is drawn."""
 

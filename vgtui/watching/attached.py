@@ -1,4 +1,4 @@
-"""Somebody's own model as a frame source: a socket of `vgtui.watch` or `vgtui.Emitter`, and again when it comes back."""
+"""Somebody's own model as a frame source: the socket of `vgtui.watch` or `vgtui.Emitter`, and the next one after it."""
 
 import asyncio
 from collections import deque

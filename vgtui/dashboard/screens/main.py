@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from textual import work
 from textual.app import ComposeResult
@@ -19,7 +19,7 @@ from engine.config import ACTIVATION_NAMES, DATASET_NAMES, INITIALIZATION_NAMES,
 from engine.errors import UsageError
 from vgtui.dashboard.export import export_moment, file_name
 from vgtui.dashboard.governor import Governor, takes_bytes
-from vgtui.dashboard.keymap import KEYS
+from vgtui.dashboard.keymap import EXPERIMENT, KEYS, PLAYER, WATCHED, Kind
 from vgtui.dashboard.lanes import Lane, Lanes
 from vgtui.dashboard.messages import (
     LayerChosen,
@@ -29,6 +29,7 @@ from vgtui.dashboard.messages import (
     LookChanged,
     SettingChosen,
 )
+from vgtui.dashboard.outline import Outline
 from vgtui.dashboard.recording import Recording
 from vgtui.dashboard.screens.help import HelpScreen
 from vgtui.dashboard.screens.layer import LayerScreen
@@ -56,7 +57,7 @@ from vgtui.themes import Palette
 from vgtui.training.protocol import Answer, Inspected, Refused, Tried
 from vgtui.training.quantities import QUANTITIES
 from vgtui.training.settings import RunSettings
-from vgtui.training.source import Experiment, FrameSource
+from vgtui.training.source import Experiment, FrameSource, Player, Watched
 
 NUMBERS_SECONDS = 0.25
 """Numbers change four times a second: nobody reads faster."""
@@ -71,14 +72,14 @@ COMPARING_PATIENCE = 3
 NOT_HERE = "this source cannot be changed: it shows what somebody else trains, or a recording"
 
 
-def _bindings(idle: str) -> list[BindingType]:
-    """Every key; in the footer those that do not need what this kind of source cannot do."""
+def _bindings(kind: Kind) -> list[BindingType]:
+    """Every key; in the footer those that do something with this kind of source."""
     return [
         Binding(
             key.key,
             key.action,
             key.label,
-            show=key.footer > 0 and key.needs != idle,
+            show=key.footer > 0 and key.needs in (None, kind),
             key_display=key.shown,
             id=key.name,
         )
@@ -89,7 +90,9 @@ def _bindings(idle: str) -> list[BindingType]:
 class MainScreen(Screen[None]):
     """A pure function of the sources' answers and of keys."""
 
-    BINDINGS = _bindings(idle="player")
+    kind: ClassVar[Kind] = EXPERIMENT
+    """The kind of source that it shows."""
+    BINDINGS = _bindings(EXPERIMENT)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-low"), (18, "-high")]
 
@@ -272,7 +275,9 @@ class MainScreen(Screen[None]):
     def _say_pace(self, lane: Lane) -> None:
         if lane.player:
             lane.state.pace = lane.player.pace
-            self._state_line.refresh()
+        elif isinstance(lane.source, Watched):
+            lane.state.ended = lane.source.ended
+        self._state_line.refresh()
 
     def _take_refusal(self, lane: Lane, refused: Refused) -> None:
         own = lane.state.header.own if lane.state.header else None
@@ -609,7 +614,47 @@ class MainScreen(Screen[None]):
     # looking
 
     def action_select(self, step: int) -> None:
-        self._select(min(max(self.state.selected + step, 0), self.state.layers - 1))
+        rows = self.state.rows
+        present = rows.index(self.state.selected) if self.state.selected in rows else 0
+        self._select(rows[min(max(present + step, 0), len(rows) - 1)])
+
+    def action_find(self) -> None:
+        from vgtui.dashboard.screens.search import SearchScreen  # a form, which the first paint need not wait for
+
+        self._open(SearchScreen(self.state, self._palette, self._show_layer))
+
+    def _show_layer(self, layer: int) -> None:
+        """Choose a layer, whatever group it is folded into."""
+        if self.state.outline:
+            self.state.outline.show(layer)
+        self._select(layer)
+
+    def action_fold_all(self) -> None:
+        if outline := self._folding:
+            outline.toggle_all()
+            self._folded()
+
+    def action_fold_around(self) -> None:
+        if (outline := self._folding) and outline.fold_around(self.state.selected):
+            self._folded()
+
+    def _fold(self, outline: Outline) -> None:
+        """Fold or unfold the group of the chosen layer."""
+        if outline.toggle(self.state.selected):
+            self._folded()
+        else:
+            self.notify(f"{outline.names[self.state.selected]} is in no group of its own", markup=False)
+
+    @property
+    def _folding(self) -> Outline | None:
+        """The outline of a model with names; where there is none, the user is told that."""
+        if self.state.outline is None:
+            self.notify("this network has numbered layers, and no groups of them", severity="warning")
+        return self.state.outline
+
+    def _folded(self) -> None:
+        self.state.fit_rows()
+        self._draw_all()
 
     def on_layer_chosen(self, message: LayerChosen) -> None:
         self._select(message.layer)
@@ -627,13 +672,14 @@ class MainScreen(Screen[None]):
     def _select(self, layer: int) -> None:
         for lane in self.lanes.all:
             lane.state.selected = min(layer, lane.state.layers - 1)
+        self.state.fit_rows()
         for panel in self._shown_panels:
             panel.redraw()
         self._verdict.redraw()
 
     def action_next_view(self) -> None:
-        look = self.state.look
-        look.view = VIEWS[(VIEWS.index(look.view) + 1) % len(VIEWS)]
+        look, views = self.state.look, self.state.views
+        look.view = views[(views.index(look.view) + 1) % len(views)] if look.view in views else views[1]
         self._look_changed()
         self._watch_lesson()
 
@@ -673,7 +719,9 @@ class MainScreen(Screen[None]):
         self.app.push_screen(overlay)
 
     def action_look_inside(self) -> None:
-        if experiment := self._experiment:
+        if self.state.outline:
+            self._fold(self.state.outline)
+        elif experiment := self._experiment:
             self.state.inspected = None
             self._open(LayerScreen(self.state, self._palette, self._select, experiment.inspect))
 
@@ -699,7 +747,22 @@ class MainScreen(Screen[None]):
         self._open(HelpScreen(self.state, self._palette, notes))
 
 
-class FollowingScreen(MainScreen, inherit_bindings=False):
-    """The same for a source that cannot be changed; its footer has the keys of a recording instead."""
+class PlayingScreen(MainScreen, inherit_bindings=False):
+    """The same for a recording, which cannot be changed; its footer has the keys of its pace instead."""
 
-    BINDINGS = _bindings(idle="experiment")
+    kind = PLAYER
+    BINDINGS = _bindings(PLAYER)
+
+
+class WatchingScreen(MainScreen, inherit_bindings=False):
+    """The same for somebody's own model, which is trained elsewhere."""
+
+    kind = WATCHED
+    BINDINGS = _bindings(WATCHED)
+
+
+def screen_for(source: FrameSource) -> type[MainScreen]:
+    """The screen whose keys fit what a source can do."""
+    if isinstance(source, Experiment):
+        return MainScreen
+    return PlayingScreen if isinstance(source, Player) else WatchingScreen

@@ -6,7 +6,7 @@ from rich.segment import Segment
 
 from engine.chain_rule import ChainRule, chain_rule
 from vgtui.dashboard.state import RunState
-from vgtui.dashboard.widgets.layer_rows import LABEL, VALUE, LayerRows, LogAxis
+from vgtui.dashboard.widgets.layer_rows import VALUE, LayerRows, LogAxis
 from vgtui.recordings.frames import Frame
 from vgtui.text import short_number, value_text
 from vgtui.themes import Palette
@@ -40,7 +40,7 @@ class ChainRuleRows(LayerRows):
 
     def heading(self, width: int) -> str:
         factor, bar = self._columns(width)
-        words = f"{'layer':>{LABEL}} "
+        words = f"{'layer':>{self.state.label_width}} "
         if factor:
             words += f"{'factor':>{PART}} = {'rms φ′':>{PART - 2}} × {'weights':<{PART - 1}}"
         words += f"{'product':>{VALUE + 1}} "
@@ -84,7 +84,7 @@ class ChainRuleRows(LayerRows):
 
     def _columns(self, width: int) -> tuple[bool, int]:
         """Whether there is room for the factors, and the width of the bars, 0 for none."""
-        left = width - LABEL - 1 - VALUE - 2
+        left = width - self.state.label_width - 1 - VALUE - 2
         factors = 3 * PART + 3
         with_factor = left >= factors
         bar = left - factors * with_factor - 1

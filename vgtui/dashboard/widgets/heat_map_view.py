@@ -10,9 +10,7 @@ from textual.strip import Strip
 
 from vgtui.charts.heat_map import HeatMap, bands_of, heat_map
 from vgtui.charts.strip_chart import CURSOR, INFINITE, MARK, NAN, ZERO, points_per_dot
-from vgtui.dashboard.widgets.layer_rows import LABEL
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import layer_name
 
 HALVES = 2
 """Bands in a line: the upper and the lower half of ▀."""
@@ -33,7 +31,7 @@ class HeatMapView(Lines):
         return not self.state.blocks
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        columns, lines = width - LABEL - 1, height - 2
+        columns, lines = width - self.state.label_width - 1, height - 2
         if columns < 1 or lines < 1 or not self.state.frame:
             return []
         picture = heat_map(self.state.history, self.state.look.quantity, columns, lines * self._per_line)
@@ -125,9 +123,9 @@ class HeatMapView(Lines):
     def _label(self, labels: dict[int, int], line: int) -> Segment:
         layer = labels.get(line)
         chosen = layer == self.state.selected
-        name = "" if layer is None else layer_name(layer, self.state.layers)
+        name = "" if layer is None else self.state.label(layer)
         return Segment(
-            f"{'▸' if chosen else ' '}{name:>{LABEL - 1}} ",
+            f"{'▸' if chosen else ' '}{name:>{self.state.label_width - 1}} ",
             self.style(self.palette.accent if chosen else self.palette.muted),
         )
 

@@ -5,7 +5,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from vgtui.dashboard.messages import LayerChosen, LayerOpened, LayersScrolled
-from vgtui.dashboard.state import VIEWS, RunState
+from vgtui.dashboard.state import NUMBER_WIDTH, RunState
 from vgtui.dashboard.widgets.chain_rule_rows import ChainRuleRows
 from vgtui.dashboard.widgets.heat_map_view import HeatMapView
 from vgtui.dashboard.widgets.hint import Hint
@@ -24,6 +24,9 @@ HINTS = {
     "sparklines": "Each row is a layer, the output on top; a short bar hardly learns. Height: change, colour: level.",
     "heat map": "The output is on top, time runs to the right. Colours near the low end: layers that hardly learn.",
     "chain rule": "On its way down the error signal meets one factor a layer; factors below 1 starve the first layers.",
+}
+HINT_OF_MODEL = HINTS | {
+    "sparklines": "Each row is a layer, in the order of first use, the output on top. Height: change, colour: level."
 }
 
 
@@ -57,7 +60,9 @@ class LayerPanel(Vertical):
     @property
     def view(self) -> str:
         """What is shown here."""
-        return VIEWS[(VIEWS.index(self.state.look.view) + self._views_further) % len(VIEWS)]
+        views = self.state.views
+        first = views.index(self.state.look.view) if self.state.look.view in views else 0
+        return views[(first + self._views_further) % len(views)]
 
     @property
     def _parts(self) -> tuple[Lines, ...]:
@@ -95,6 +100,7 @@ class LayerPanel(Vertical):
 
     def draw_numbers(self, begins: bool) -> None:
         """Draw the newest frame's numbers; `begins`: it is the first of a run."""
+        self.state.fit_rows()
         if self.view == "sparklines":
             self.numbers.fit_axis(begins)
             for part in (self.numbers, self.second, self.words):
@@ -107,7 +113,7 @@ class LayerPanel(Vertical):
 
     def _say(self) -> None:
         """Title and subtitle; setting one repaints the whole panel, so only where it differs."""
-        quantity, hidden = self.state.look.quantity, max(0, self.state.layers - self._room)
+        quantity, hidden = self.state.look.quantity, max(0, len(self.state.rows) - self._room)
         facts = [f"{hidden} more: ↑ ↓"] if hidden and self.view != "heat map" else []
         if self.view == "chain rule":
             title = "Chain rule: ‖δ_l‖ / ‖δ_l+1‖ from layer to layer"
@@ -131,14 +137,15 @@ class LayerPanel(Vertical):
         width, height = self.content_size
         if height < 2:
             return
-        hint = HINTS[self.view] if self._has_hint(height) else ""
+        hint = (HINT_OF_MODEL if self.state.outline else HINTS)[self.view] if self._has_hint(height) else ""
         lines = height - 1 - self._hint.fit(hint, width)
         self._show_columns(width)
-        layers = self.state.layers
-        row_height = max(1, min(MOST_LINES, lines // layers)) if self.view == "sparklines" else 1
+        rows = self.state.rows
+        chosen = rows.index(self.state.selected) if self.state.selected in rows else 0
+        row_height = max(1, min(MOST_LINES, lines // len(rows))) if self.view == "sparklines" else 1
         self._room = room = max(1, lines // row_height)
-        top = min(max(self.numbers.top, self.state.selected), self.state.selected + room - 1, layers - 1)
-        top = max(top, min(room, layers) - 1)
+        top = min(max(self.numbers.top, chosen), chosen + room - 1, len(rows) - 1)
+        top = max(top, min(room, len(rows)) - 1)
         for part in self.query(LayerRows):
             if (top, row_height) != (part.top, part.row_height):
                 part.top, part.row_height = top, row_height
@@ -148,10 +155,11 @@ class LayerPanel(Vertical):
         return self.state.look.hints and self.state.other is None and height >= HINT_FROM_LINES
 
     def _show_columns(self, width: int) -> None:
-        if (width, self.view) != self._fitted:
-            self._fitted = (width, self.view)
-            self.numbers.with_bar = width >= BAR_FROM
-            self.second.display = width >= SECOND_FROM
+        further = self.state.label_width - 1 - NUMBER_WIDTH
+        if (width, self.view, further) != self._fitted:
+            self._fitted = (width, self.view, further)
+            self.numbers.with_bar = width >= BAR_FROM + further
+            self.second.display = width >= SECOND_FROM + further
             for part in (self.numbers, self.second, self.words):
                 part.styles.width = part.columns
             self._beside.display = self.view == "sparklines"

@@ -10,11 +10,11 @@ from textual.strip import Strip
 from engine.diagnosis import Health, VerdictKind
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import layer_name, value_text
+from vgtui.text import value_text
 from vgtui.themes import VERDICT_HEALTH, Palette
 from vgtui.training.quantities import GRADIENT, SIGNAL, Quantity, entry
 
-LABEL, VALUE, BAR, WORD = 5, 7, 12, 9
+VALUE, BAR, WORD = 7, 12, 9
 """Widths in cells."""
 BAR_STEP = 5
 """By how many decades an axis grows when a layer is beyond its end."""
@@ -67,7 +67,7 @@ class LogAxis:
 
 
 class LayerRows(Lines):
-    """`height` lines a layer, the output layer on top, from layer `top` downwards. The first line is a heading."""
+    """`height` lines a layer, the output layer on top, from row `top` downwards. The first line is a heading."""
 
     def __init__(self, state: RunState, palette: Palette) -> None:
         super().__init__(state, palette)
@@ -87,8 +87,8 @@ class LayerRows(Lines):
         """The layer on a line of the widget, and which of its lines it is; none above the output layer, where `top` is
         still that of a deeper run."""
         row, part = divmod(line - 1, self.row_height)
-        layer = self.top - row
-        return (layer, part) if line >= 1 and 0 <= layer < self.state.layers else None
+        place, rows = self.top - row, self.state.rows
+        return (rows[place], part) if line >= 1 and 0 <= place < len(rows) else None
 
     def draw(self, width: int, height: int) -> list[Strip]:
         heading = Strip([Segment(f"{self.heading(width):<{width}}"[:width], self.style(self.palette.muted))], width)
@@ -106,13 +106,20 @@ class LayerRows(Lines):
         raise NotImplementedError
 
     def label(self, layer: int, selected: bool) -> Segment:
-        """The layer's number, and a sign beside that of the chosen one."""
+        """The layer's number or name, and a sign beside that of the chosen one."""
         sign, colour = ("▸", self.palette.accent) if selected else (" ", self.palette.muted)
-        return Segment(f"{sign}{layer_name(layer, self.state.layers):>{LABEL - 1}} ", self.style(colour, selected))
+        room = self.state.label_width - 1
+        words = self.state.label(layer)
+        return Segment(
+            f"{sign}{words:<{room}} " if self.state.outline else f"{sign}{words:>{room}} ", self.style(colour, selected)
+        )
 
 
 class LayerNumbers(LayerRows):
-    """The layer's number, the value of the chosen quantity, and a bar on a log axis that all layers share."""
+    """The layer's number, the value of the chosen quantity, and a bar on a log axis that all layers share.
+
+    Of somebody's own model, the layer's name, and its kind and shape in place of the bar.
+    """
 
     def __init__(self, state: RunState, palette: Palette) -> None:
         super().__init__(state, palette)
@@ -122,11 +129,12 @@ class LayerNumbers(LayerRows):
 
     @property
     def columns(self) -> int:
-        return LABEL + 1 + VALUE + 1 + (BAR + 1 if self.with_bar else 0)
+        return self.state.label_width + 1 + VALUE + 1 + (BAR + 1 if self.with_bar else 0)
 
     def heading(self, width: int) -> str:
         symbol = self.state.look.quantity.symbol
-        return f"{symbol:>{LABEL + 1 + VALUE}} " + self._axis.heading(BAR) * self.with_bar
+        beside = f"{'kind, shape':<{BAR}}" if self.state.outline else self._axis.heading(BAR)
+        return f"{symbol:>{self.state.label_width + 1 + VALUE}} " + beside * self.with_bar
 
     def fit_axis(self, begins: bool) -> None:
         """Let the bars' axis reach the smallest value."""
@@ -143,10 +151,15 @@ class LayerNumbers(LayerRows):
         quantity = self.state.look.quantity
         value = entry(quantity.of(frame.layers), layer)
         style = self.style(self._colour(quantity, layer, value), selected)
-        words = f"{value_text(value):>{VALUE}} "
-        if self.with_bar:
-            words += f"{self._axis.bar(value, BAR):<{BAR}} "
-        return [self.label(layer, selected), Segment(words, style)]
+        parts = [self.label(layer, selected), Segment(f"{value_text(value):>{VALUE}} ", style)]
+        if (
+            self.with_bar and self.state.outline
+        ):  # what a layer is says more than a bar; the chart beside has the profile
+            words = f"{self.state.kind(layer, BAR):<{BAR}} "
+            parts.append(Segment(words, self.style(self.palette.muted, selected)))
+        elif self.with_bar:
+            parts.append(Segment(f"{self._axis.bar(value, BAR):<{BAR}} ", style))
+        return parts
 
     def _colour(self, quantity: Quantity, layer: int, value: float | None) -> str:
         """Health for the gradient, the level for what has no health of its own."""
@@ -176,7 +189,7 @@ class LayerSecond(LayerRows):
         frame = self.state.frame
         if part or frame is None:
             return []
-        value = float(self._quantity.of(frame.layers)[layer])
+        value = entry(self._quantity.of(frame.layers), layer)
         return [Segment(f" {value_text(value):>{VALUE}}", self.style(self.palette.text, selected))]
 
 

@@ -7,7 +7,7 @@ from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
 
-from vgtui.charts.strip_chart import CURSOR, StripChart, column_of
+from vgtui.charts.strip_chart import CURSOR, Shown, StripChart, column_of
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.widgets.layer_rows import LayerRows, level_colour
 from vgtui.themes import Palette
@@ -49,11 +49,15 @@ class Sparklines(LayerRows):
         if not self.state.history.length or room < 1 or width < 1:
             return {}
         self._bottom = max(0, self.top + 1 - room)
-        shown = slice(self._bottom, min(self.top + 1, self.state.history.layers))
+        rows = self.state.rows
+        if isinstance(rows, range):
+            shown: Shown = slice(self._bottom, min(self.top + 1, self.state.history.layers))
+        else:
+            shown = tuple(rows[self._bottom : self.top + 1])
         return self._chart.update(self.state.history, self.state.look.quantity, shown, width, self.row_height)
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
-        place = layer - self._bottom
+        place = self.state.rows.index(layer) - self._bottom
         if not 0 <= place < len(self._chart.levels):
             return []
         cells = self._chart.cells[(len(self._chart.levels) - 1 - place) * self.row_height + part]

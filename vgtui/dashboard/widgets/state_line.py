@@ -43,6 +43,10 @@ class StateLine(Widget):
         return Text.assemble(left, "  ", right, no_wrap=True)
 
     def _settings(self) -> Text:
+        if self.state.shown and (model := self.state.shown.model):
+            return Text(
+                plain(f"{self._lane_name(True)}{model.name} · {len(self.state.shown.layers)} layers"), self.palette.text
+            )
         run = self.state.on_screen
         network, training = run.network, run.training
         wide = self.size.width >= FULL_WIDTH
@@ -95,6 +99,8 @@ class StateLine(Widget):
             line.append("stopped ", self.palette.health["vanished"])
         elif state.moment is not None:
             line.append("in the past ", self.palette.pending)
+        elif state.ended:
+            line.append("ended ", self.palette.pending)
         elif state.paused:
             line.append("paused ", self.palette.pending)
         elif state.pace:

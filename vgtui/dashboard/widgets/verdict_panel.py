@@ -1,13 +1,14 @@
 """The verdict in words, the keys that would help, how two lanes compare, and the numbers of the chosen layer."""
 
+import msgspec
 from rich.text import Text
 from textual.strip import Strip
 
 from vgtui.dashboard.comparison import comparison
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
-from vgtui.recordings.frames import Frame
-from vgtui.text import count_text, norm_text, plain, share_text, short_number
+from vgtui.recordings.frames import Frame, Header
+from vgtui.text import count_text, plain, share_text, short_number, value_text
 from vgtui.themes import VERDICT_HEALTH
 from vgtui.training.quantities import entry
 
@@ -44,6 +45,8 @@ class VerdictPanel(Lines):
             parts.insert(0, self._introduction())
         if self.app.size.width < FULL_WIDTH:
             parts.append(self._scores(state.frame))  # the chart of them has no room
+        if clipping := self._clipping(state.frame):
+            parts.append(clipping)
         if self.size.height >= ROOM_FOR_LAYER:
             parts.append(self._layer(state.frame))
         return Text("\n").join(parts)
@@ -54,11 +57,19 @@ class VerdictPanel(Lines):
         )
         return Text(f"loss {loss} · accuracy {accuracy} · validation {validation}", self.palette.muted)
 
+    def _clipping(self, frame: Frame) -> Text | None:
+        """What clipping does to the gradient, where it is seen."""
+        if frame.clip_factor is msgspec.UNSET or frame.clip_factor == 1:
+            return None
+        return Text(f"clipped to {short_number(frame.clip_factor)} of the gradient's norm", self.palette.muted)
+
     def _introduction(self) -> Text:
         """What is trained, in words."""
         shown = self.state.shown
-        if shown is None or (own := shown.own) is None:
+        if shown is None:
             return Text()
+        if (own := shown.own) is None:
+            return Text(_model_words(shown) + "\n", self.palette.text)
         network, data = own.network, own.dataset
         what = "handwritten digits" if data.name == "digits" else plain(data.name)
         return Text(f"{network.hidden_layers} {network.activation} layers learn {what}.\n", self.palette.text)
@@ -86,20 +97,32 @@ class VerdictPanel(Lines):
 
     def _layer(self, frame: Frame) -> Text:
         layer, layers = self.state.selected, frame.layers
-        name = "output layer" if layer == self.state.layers - 1 else f"layer {layer + 1}"
+        name = self.state.full_label(layer)
         least, norm, greatest = (
-            norm_text(float(norms[layer])) for norms in (layers.grad_norm_min, layers.grad_norm, layers.grad_norm_max)
+            value_text(entry(norms, layer)) for norms in (layers.grad_norm_min, layers.grad_norm, layers.grad_norm_max)
         )
         facts = [
             f"gradient {norm}" if least == greatest else f"gradient {norm} ({least} to {greatest})",
-            f"output {short_number(float(layers.activation_mean[layer]))}"
-            f" ± {short_number(float(layers.activation_std[layer]))}",
-            f"φ′ {short_number(float(layers.derivative_rms[layer]))}",
+            f"output {short_number(entry(layers.activation_mean, layer))}"
+            f" ± {short_number(entry(layers.activation_std, layer))}",
+            f"φ′ {short_number(entry(layers.derivative_rms, layer))}",
         ]
         if (saturated := entry(layers.saturated, layer)) is not None:
             facts.append(f"saturated {share_text(saturated)}")
         if (dead := entry(layers.dead, layer)) is not None:
             facts.append(f"dead {share_text(dead)}")
-        facts.append(f"weights {short_number(float(layers.weight_norm[layer]))}")
+        facts.append(f"weights {short_number(entry(layers.weight_norm, layer))}")
         facts.append(f"last update {short_number(entry(layers.update_ratio, layer))} of them")
         return Text.assemble((f"{name}: ", self.palette.accent), (" · ".join(facts), self.palette.muted))
+
+
+def _model_words(header: Header) -> str:
+    """Somebody's own model, in words."""
+    model = header.model
+    assert model
+    facts = [f"{model.framework} model of {len(header.layers)} layers"]
+    if model.parameters is not None:
+        facts.append(f"{count_text(model.parameters)} parameters")
+    if model.optimizer:
+        facts.append(model.optimizer)
+    return plain(f"{model.name}: {', '.join(facts)}.")

@@ -1,0 +1,61 @@
+"""Finding a layer by a part of its name, while one types."""
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input, Static
+
+from vgtui.dashboard.screens.overlay import Overlay
+from vgtui.dashboard.state import RunState
+from vgtui.themes import Palette
+
+
+class SearchScreen(Overlay):
+    """The layer that is found is chosen at once; down and up go on. Enter stays there, escape goes back."""
+
+    BINDINGS = [("down", "go(1)", "Next"), ("up", "go(-1)", "Previous")]
+
+    def __init__(self, state: RunState, palette: Palette, choose: Callable[[int], None]) -> None:
+        super().__init__(state, palette)
+        self._choose = choose
+        self._before = state.selected
+        self._found: list[int] = []
+        self._place = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="search", classes="dialog") as box:
+            box.border_title = "Find a layer"
+            box.border_subtitle = "↑ ↓ next · enter stays · escape goes back"
+            yield Input(placeholder="a part of its name or kind", compact=True)
+            yield Static(markup=False)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        wanted = event.value.casefold().split()
+        labels = [self.state.search_label(layer).casefold() for layer in range(self.state.layers)]
+        matching = [layer for layer, label in enumerate(labels) if wanted and all(part in label for part in wanted)]
+        self._found = matching[::-1]  # the output on top, as on the screen
+        self._place = 0
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        self.dismiss()
+
+    def action_go(self, step: int) -> None:
+        if self._found:
+            self._place = (self._place + step) % len(self._found)
+            self._show()
+
+    def action_close(self) -> None:
+        self._choose(self._before)
+        super().action_close()
+
+    def _show(self) -> None:
+        words = ""
+        if self._found:
+            layer = self._found[self._place]
+            self._choose(layer)
+            words = f"{self._place + 1} of {len(self._found)}: {self.state.full_label(layer)}"
+        elif self.query_one(Input).value.strip():
+            words = "no layer has that in its name"
+        self.query_one(Static).update(words)

@@ -2,6 +2,8 @@
 
 import gc
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,15 @@ gc.set_threshold(100_000, 20, 20)  # a screen is many small objects: a fifth of 
 
 
 @pytest.fixture(autouse=True)
-def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     home: Path = tmp_path_factory.mktemp("home")
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home))
     for name in [*(name for name in os.environ if name.startswith("VGTUI_")), "NO_COLOR"]:
         monkeypatch.delenv(name, raising=False)
+    with tempfile.TemporaryDirectory(prefix="v", dir="/tmp") as runtime:  # short, as the path of a socket must be
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

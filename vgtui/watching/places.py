@@ -41,7 +41,7 @@ def folder() -> Path:
         chosen.mkdir(mode=0o700)
     found = chosen.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
-        raise PermissionError(f"{chosen} is not a folder of yours alone (mode 0700)")
+        raise PermissionError(f"{chosen} is not a folder of yours alone: chmod 700 it, or set XDG_RUNTIME_DIR")
     return chosen
 
 

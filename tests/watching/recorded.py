@@ -1,0 +1,28 @@
+"""What a recording of a watched model says."""
+
+from pathlib import Path
+
+from vgtui.recordings.frames import Event, Frame, Header, Line
+from vgtui.recordings.reader import Reader, read_recording
+
+
+def lines(path: Path) -> list[Line]:
+    """All of it; nothing in it is damaged."""
+    reader = Reader(str(path))
+    found = list(read_recording(str(path), reader))
+    assert reader.damaged == 0
+    return found
+
+
+def header(path: Path) -> Header:
+    first = lines(path)[0]
+    assert isinstance(first, Header)
+    return first
+
+
+def frames(path: Path) -> list[Frame]:
+    return [line for line in lines(path) if isinstance(line, Frame)]
+
+
+def notes(path: Path) -> list[str]:
+    return [line.message for line in lines(path) if isinstance(line, Event)]

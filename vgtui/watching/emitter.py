@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +23,8 @@ from vgtui.watching.cadence import Cadence
 from vgtui.watching.publisher import Publisher
 
 log = logging.getLogger("vgtui")
+
+GRADIENTS = ("grad_norm", "grad_norm_min", "grad_norm_max")
 
 
 class Emitter:
@@ -119,7 +122,9 @@ class Emitter:
             raise ValueError("no layers are known yet: give them to Emitter(layers), or call begin()")
         self._cadence.begin(step)
         measured = self._measurements({"grad_norm": grad_norm, **fields})
-        self._recent.append(measured)
+        # what an update takes is what explodes or not, so a verdict is on what clipping leaves
+        left = 1.0 if clip_factor is None else clip_factor
+        self._recent.append(replace(measured, **{name: getattr(measured, name) * left for name in GRADIENTS}))
         self._step = step
         frame = Frame(
             step=step,
@@ -182,7 +187,7 @@ class Emitter:
             raise ValueError(f"{min(unknown)!r} is no field of a layer; there are {', '.join(LAYER_FIELDS)}")
         count = len(self._layers)
         values = {name: _vector(name, numbers, count) for name, numbers in given.items()}
-        for extreme in ("grad_norm_min", "grad_norm_max"):  # nothing was measured in between
+        for extreme in GRADIENTS[1:]:  # nothing was measured in between
             values.setdefault(extreme, values["grad_norm"])
         for name in LAYER_FIELDS:
             if name not in values:

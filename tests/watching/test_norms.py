@@ -164,6 +164,28 @@ def test_accumulated_over_several_passes(tmp_path: Path) -> None:
     truth.check(tmp_path / "r.jsonl")
 
 
+def test_an_optimizer_that_is_given_a_closure(tmp_path: Path) -> None:
+    model = mlp()
+    truth = Truth(*weights(model))
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=3)
+    inputs, labels = batch()
+    steps: list[Any] = []
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(inputs), labels)
+        loss.backward()
+        truth.note()
+        return loss
+
+    with watch(model, optimizer, every=1, record=tmp_path / "r.jsonl") as watcher:
+        for _ in range(STEPS):
+            watcher.step(loss=optimizer.step(closure))
+            steps.append(truth.steps[-1])  # it is called several times a step: the last one stays
+    truth.steps = steps
+    truth.check(tmp_path / "r.jsonl")
+
+
 def clip_by_norm(optimizer: Any) -> None:
     nn.utils.clip_grad_norm_([weight for group in optimizer.param_groups for weight in group["params"]], 1e-2)
 

@@ -67,6 +67,8 @@ class Sample:
         scale: of the loss, where a GradScaler has one. with_update: read_update() follows.
         """
         self.disarm()
+        if self.was_read:  # a closure was called again, so what was looked at is of a pass before
+            self._values.clear()
         self.was_read = True
         gradients = {place: layer.weight.grad for place, layer in enumerate(self._layers)}
         known = {place: dense(gradient) for place, gradient in gradients.items() if gradient is not None}

@@ -110,8 +110,23 @@ class Watcher:
     def _note_use(self, module: nn.Module, inputs: Any, output: Any) -> None:
         self._used.append(module)
 
-    def _before_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        """The gradients are what the update takes: unscaled, and clipped."""
+    def _before_update(self, optimizer: torch.optim.Optimizer, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The gradients are what the update takes, unless they are made only then: by a closure that is given to it."""
+        closure = named.get("closure", given[1] if len(given) > 1 else None)
+        if closure is None:
+            self._take_gradients()
+            return None
+        take = self._guarded(self._take_gradients)
+
+        def then_look() -> Any:
+            result = closure()
+            take()
+            return result
+
+        return given[:1], {**named, "closure": then_look}
+
+    def _take_gradients(self) -> None:
+        """They are whole, unscaled and clipped."""
         if self._emitter is None:
             return
         if not self._layers:
@@ -119,7 +134,7 @@ class Watcher:
         sample = self._sample
         if sample is None:
             return
-        if sample.was_read:  # nobody has told a loss since
+        if sample.was_read and sample.step < self._steps:  # nobody has told a loss since
             self._send(None, None)
         else:
             self._read(sample, self._scale(), with_update=True)
@@ -229,7 +244,7 @@ class Watcher:
                 return caller.scale(torch.ones((), device=self._layers[-1].weight.device))
         return None
 
-    def _guarded(self, function: Callable[..., None]) -> "Guarded":
+    def _guarded(self, function: Callable[..., Any]) -> "Guarded":
         return Guarded(function, self)
 
     def spend(self, seconds: float) -> None:
@@ -266,20 +281,22 @@ class Watcher:
 class Guarded:
     """A hook that raises nothing. A copy of the model, deep or pickled, has one that does nothing instead."""
 
-    def __init__(self, function: Callable[..., None], watcher: Watcher) -> None:
+    def __init__(self, function: Callable[..., Any], watcher: Watcher) -> None:
         self._function = function
         self._watcher = watcher
 
-    def __call__(self, *arguments: Any) -> None:
+    def __call__(self, *arguments: Any) -> Any:
         began = time.perf_counter()
+        result = None
         try:
-            self._function(*arguments)
+            result = self._function(*arguments)
         except Exception:
             try:
                 self._watcher.give_up()
             except Exception:
                 log.debug("while giving up", exc_info=True)
         self._watcher.spend(time.perf_counter() - began)
+        return result
 
     def __deepcopy__(self, memo: Any) -> Callable[..., None]:
         return _nothing

@@ -234,7 +234,7 @@ def _vanished(case: _Case) -> Verdict | None:
 def _vanishing(case: _Case) -> Verdict | None:
     bound, ratios = BOUNDS["vanishing"].value, case.norms / case.output
     weakest = int(np.argmin(ratios))
-    if ratios[weakest] >= bound:
+    if not ratios[weakest] < bound:
         return None
     words = f"{case.label(weakest)} gets {ratios[weakest]:.0e} of what the output layer gets"
     cures = case.remedies.against_vanishing(weakest)
@@ -254,6 +254,8 @@ def _frozen(case: _Case) -> Verdict | None:
 
 
 def _healthy(case: _Case) -> Verdict:
+    if np.isnan(case.output):
+        return Verdict("healthy", "healthy: nothing is found, as no layer's gradient is known")
     ratios = case.norms[:-1] / case.output
     if not len(ratios):
         return Verdict("healthy", f"healthy: {case.label(0)} learns")

@@ -12,6 +12,7 @@ import pytest
 from engine.config import NetworkConfig
 from engine.errors import UsageError
 from tests.frames import make_frame, make_header
+from tests.models import make_model_frame, make_model_header
 from vgtui.recordings import reader as reading
 from vgtui.recordings.frames import Event, Frame, Header, Line, encode_line
 from vgtui.recordings.reader import Reader
@@ -184,3 +185,37 @@ def test_an_endless_line_and_a_bomb_take_no_memory(monkeypatch: pytest.MonkeyPat
 def test_parts_of_a_compressed_recording_follow_each_other() -> None:
     messages, _ = read(gzip.compress(HEADER_LINE) + gzip.compress(b"".join(FRAME_LINES)))
     assert steps(messages) == list(range(FRAMES))
+
+
+def test_a_recording_of_somebodys_model_is_read_as_it_was_written() -> None:
+    frame = make_model_frame([None, *[0.5] * 6, 1.0], step=3)
+    messages, reader = read(encode_line(make_model_header()) + encode_line(frame))
+    header, again = messages
+    assert header == make_model_header() and isinstance(again, Frame)
+    assert again.layers.grad_norm.tolist() == [None, *[0.5] * 6, 1.0]
+    assert (again.epoch, again.accuracy, again.loss) == (None, None, 2.5)
+    assert reader.damaged == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (b'"model":{', b'"model":null,"was":{'),
+        (b'"layers":[{', b'"layers":[],"were":[{'),
+        (b'"parameters":12345', b'"parameters":"many"'),
+    ],
+)
+def test_a_header_with_neither_a_network_nor_a_model_is_refused(right: bytes, wrong: bytes) -> None:
+    line = encode_line(make_model_header())
+    assert right in line
+    with pytest.raises(UsageError, match="has a damaged header"):
+        read(line.replace(right, wrong))
+
+
+def test_a_model_has_no_settings_that_a_cure_could_change() -> None:
+    frame = encode_line(make_model_frame([1e-9, *[0.5] * 6, 1.0]))
+    assert b'"setting":null' in frame
+    messages, reader = read(
+        encode_line(make_model_header()) + frame + frame.replace(b'"setting":null', b'"setting":"batch_norm"')
+    )
+    assert reader.damaged == 1 and len(steps(messages)) == 1

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from engine.config import NetworkConfig
 from tests.frames import make_frame, make_header
+from tests.models import BLOCKS, make_model_frame, make_model_header
 from vgtui.training.history import BYTES_PER_ENTRY, MOST_BYTES, MOST_POINTS, STEP, History
 from vgtui.training.quantities import GRADIENT, SIGNAL, UPDATE
 from vgtui.training.settings import RunSettings
@@ -218,3 +219,37 @@ def test_the_point_of_a_step_is_looked_for_in_the_newest_run() -> None:
             history.mark(2)
         history.append(make_frame(SETTINGS, [1.0, 1.0], step=10 * (number % 5)))
     assert [history.point_of(step) for step in (0, 21, 1000)] == [5, 7, 9]
+
+
+def test_what_a_model_does_not_know_stays_unknown_in_the_past() -> None:
+    history = History(len(BLOCKS))
+    history.mark(len(BLOCKS), make_model_header())
+    norms = [None, *[0.5] * 6, 1.0]
+    for step in range(3):
+        history.append(make_model_frame(norms, step, loss=None if step else 2.5))
+    past = [history.frame_of(point) for point in range(3)]
+    for frame in past:
+        assert frame.layers.grad_norm.tolist() == norms
+        assert frame.layers.grad_norm_max.tolist() == norms
+        assert frame.layers.weight_norm.tolist() == [4.0] * 8
+        assert frame.layers.delta_norm.tolist() == [None] * 8
+        assert (frame.epoch, frame.accuracy, frame.validation_accuracy) == (None, None, None)
+    assert [frame.loss for frame in past] == [2.5, None, None]
+
+
+def test_a_mean_is_given_only_where_every_frame_of_a_point_knows_its_part() -> None:
+    history = History(len(BLOCKS))
+    for step in range(2 * MOST_POINTS):
+        history.append(make_model_frame([None if step == 5 else 0.25, *[0.5] * 6, 1.0], step, loss=float(step % 2)))
+    assert history.frames_per_point == 2
+    assert history.frame_of(2).layers.grad_norm.tolist()[0] is None
+    assert history.frame_of(3).layers.grad_norm.tolist()[0] == 0.25
+    assert history.frame_of(3).loss == 0.5
+
+
+def test_gaps_are_kept_when_a_deeper_model_follows() -> None:
+    history = History(len(BLOCKS))
+    history.mark(len(BLOCKS), make_model_header())
+    history.append(make_model_frame([None, *[0.5] * 6, 1.0]))
+    history.mark(12)
+    assert history.frame_of(0).layers.grad_norm.tolist() == [None, *[0.5] * 6, 1.0]

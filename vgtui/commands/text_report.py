@@ -102,7 +102,7 @@ def _what_is_trained(header: Header) -> str:
         assert header.model
         model = header.model
         size = "" if model.parameters is None else f", {model.parameters} parameters"
-        return f"{model.name}, {model.framework} model of {len(header.layers)} layers{size}"
+        return f"{model.name}, {f'{model.framework} model'.strip()} of {len(header.layers)} layers{size}"
     network, training, dataset = header.own
     return (
         f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, "

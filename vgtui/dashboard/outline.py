@@ -107,8 +107,14 @@ class Outline:
     def _prefixes(self, layer: int) -> list[str]:
         """The groups that a layer is in, the outermost first; one that holds all layers says nothing."""
         parts = self.names[layer].split(".")
-        prefixes = (".".join(parts[:length]) for length in range(1, len(parts)))
-        return [group for group in prefixes if LEAST_OF_GROUP <= len(self._inside(group)) < len(self.names)]
+        found: list[str] = []
+        size = len(self.names)
+        for group in (".".join(parts[:length]) for length in range(1, len(parts))):
+            inside = len(self._inside(group))
+            if LEAST_OF_GROUP <= inside < size:  # one that holds as many as the group around it is the same group
+                found.append(group)
+                size = inside
+        return found
 
     def _inside(self, group: str) -> list[int]:
         return [layer for layer, name in enumerate(self.names) if name.startswith(f"{group}.")]

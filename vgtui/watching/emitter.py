@@ -40,7 +40,7 @@ class Emitter:
         layers: Sequence[str | LayerInfo] = (),
         *,
         name: str = "model",
-        framework: str = "a framework of its own",
+        framework: str = "",
         device: str = "",
         dtype: str = "",
         optimizer: str | None = None,

@@ -76,7 +76,7 @@ class VerdictPanel(Lines):
 
     def _sentence(self, frame: Frame) -> Text:
         verdict = frame.verdict
-        text = Text(verdict.message, self.palette.health[VERDICT_HEALTH[verdict.kind]])
+        text = Text(plain(verdict.message), self.palette.health[VERDICT_HEALTH[verdict.kind]])
         if verdict.kind == "non-finite":
             text.append(f", found at step {count_text(frame.step)}")
             if self.state.paused and not self.state.follows:
@@ -120,7 +120,7 @@ def _model_words(header: Header) -> str:
     """Somebody's own model, in words."""
     model = header.model
     assert model
-    facts = [f"{model.framework} model of {len(header.layers)} layers"]
+    facts = [f"{model.framework} model of {len(header.layers)} layers".strip()]
     if model.parameters is not None:
         facts.append(f"{count_text(model.parameters)} parameters")
     if model.optimizer:

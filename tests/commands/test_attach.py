@@ -1,0 +1,88 @@
+"""`vgtui attach` without a terminal: what is there, and a report of the next frame."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import vgtui
+from tests.commands.shell import call
+from vgtui.recordings.frames import LayerInfo
+
+LAYERS = [LayerInfo("stem", 9, 8, "Conv2d", (8, 1, 3, 3)), LayerInfo("head", 8, 3, "Linear", (3, 8))]
+
+
+@contextmanager
+def trained(name: str) -> Iterator[vgtui.Emitter]:
+    """A model of this name whose training gives a frame whenever one is wanted."""
+    ended = threading.Event()
+
+    def train() -> None:
+        step = 0
+        while not ended.wait(0.001):
+            if emitter.is_due(step):
+                emitter.emit(step, [1e-9, 1.0], loss=2.0)
+            step += 1
+
+    with vgtui.Emitter(LAYERS, name=name, framework="PyTorch", every=1) as emitter:
+        training = threading.Thread(target=train)
+        training.start()
+        try:
+            yield emitter
+        finally:
+            ended.set()
+            training.join()
+
+
+def test_the_only_model_is_the_one_that_is_meant_and_its_next_frame_is_reported() -> None:
+    with trained("conv"):
+        for words in ([], ["conv"]):
+            done = call("attach", *words)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "PyTorch model of 2 layers" in done.stdout
+            assert " stem " in done.stdout and " head " in done.stdout
+            last = done.stdout.splitlines()[-1]
+            assert last.startswith("vanishing: stem (Conv2d) gets 1e-09 of what the output layer gets; try ")
+            assert "nn.init.kaiming_normal_(model.stem.weight) or nn.BatchNorm2d(8) after stem" in last
+
+
+def test_a_socket_by_its_path_as_it_is_forwarded_from_a_server() -> None:
+    with trained("conv") as emitter:
+        assert call("attach", str(emitter.path)).returncode == 0
+
+
+def test_of_several_one_must_be_named() -> None:
+    with trained("one") as one, trained("two"):
+        done = call("attach")
+        assert done.returncode == 2
+        assert "several are watched, one (" in done.stderr and "two (" in done.stderr
+        assert call("attach", "two").returncode == 0
+        assert one.path and Path(one.path).exists()
+
+
+def test_what_is_not_there_is_one_sentence() -> None:
+    assert call("attach").stderr.startswith("vgtui: NAME: no model is watched on this machine now; in the training")
+    assert call("attach", "/nowhere.sock").stderr == "vgtui: NAME: nobody answers on the socket /nowhere.sock\n"
+    with trained("conv"):
+        done = call("attach", "resnet")
+    assert done.returncode == 2
+    assert done.stderr.startswith('vgtui: NAME: no model "resnet" is watched now; there is conv (')
+
+
+def test_a_training_that_ends_before_its_next_frame_is_said() -> None:
+    emitter = vgtui.Emitter(LAYERS, name="m")
+    threading.Timer(0.3, emitter.close).start()
+    done = call("attach", "m")
+    assert done.returncode == 1
+    assert done.stderr.startswith("vgtui: the training has ended")
+
+
+def test_a_folder_of_sockets_that_others_see_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with trained("conv") as emitter:
+        assert emitter.path
+        Path(emitter.path).parent.chmod(0o777)
+        done = call("attach")
+    assert done.returncode == 2
+    assert "not a folder of yours alone" in done.stderr

@@ -1,0 +1,178 @@
+"""Somebody's own model on the screen: layers by name, groups that fold, a search, and what is not there for it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.models import BLOCKS, make_model_frame, make_model_header
+from tests.scripted_run import ScriptedSource
+from vgtui.dashboard.outline import LONGEST_LABEL, Outline
+from vgtui.recordings.frames import Event, LayerInfo
+from vgtui.training.settings import RunSettings
+
+NORMS = [0.1, 0.4, 0.5, 1e-9, 0.4, 0.2, 0.3, 1.0]
+"""The second block's attention gets next to nothing."""
+
+
+class WatchedModel(ScriptedSource):
+    """Frames of a model; it may end."""
+
+    ended = False
+
+    def _begin(self, settings: RunSettings) -> None:
+        self.say(make_model_header())
+        for step in range(self.frames):
+            self.say(make_model_frame(NORMS, 10 * step))
+
+    def end(self) -> None:
+        self.ended = True
+        self.say(Event(step=50, kind="note", message="the training has ended"))
+
+
+@asynccontextmanager
+async def watching(size: tuple[int, int] = (120, 40)) -> AsyncIterator[Sitting]:
+    async with open_dashboard(WatchedModel(RunSettings()), size) as sitting:
+        yield sitting
+
+
+def labels(sitting: Sitting) -> list[str]:
+    """The labels of the rows, the output on top."""
+    state = sitting.app.main.state
+    return [state.label(layer) for layer in reversed(state.rows)]
+
+
+async def test_layers_have_their_names_kinds_and_shapes_and_the_model_is_named() -> None:
+    async with watching() as sitting:
+        assert "tiny · 8 layers" in sitting.line and "torch float32" in sitting.line
+        for words in ("head", "embed", ".layers.0.linear", "Linear 10×32", "Attention", "1.0e-09", "vanished"):
+            assert words in sitting.text
+        assert "tiny: PyTorch model of 8 layers" in sitting.text
+        assert "encoder.layers.1.self_attn" in sitting.text  # in full, in the verdict
+        assert "loss 2.5" in sitting.text and "accuracy –" in sitting.text
+        assert sitting.app.crash is None
+
+
+async def test_a_group_folds_into_its_weakest_layer_and_unfolds() -> None:
+    async with watching() as sitting:
+        state = sitting.app.main.state
+        await sitting.press("up", "up", "up", "up")
+        assert state.full_label(state.selected).startswith("encoder.layers.1.linear")
+        await sitting.press("enter")
+        rows = labels(sitting)
+        assert len(rows) == 7 and rows[3] == "encoder.layers.1 +1"
+        assert state.full_label(state.selected).startswith("encoder.layers.1.self_attn")  # which gets 1e-9
+        await sitting.press("Z")
+        assert labels(sitting) == ["head", "encoder +5", "embed"]
+        assert state.full_label(state.selected).startswith("encoder.layers.1.self_attn")  # which gets 1e-9
+        await sitting.press("enter")
+        assert len(labels(sitting)) == 7
+        await sitting.press("z")
+        assert len(labels(sitting)) == 8
+        await sitting.press("z", "down")
+        assert labels(sitting) == ["head", "encoder +5", "embed"]
+        assert state.full_label(state.selected).startswith("embed")
+        assert sitting.app.crash is None
+
+
+async def test_a_layer_is_found_by_parts_of_its_name_or_kind_whatever_is_folded() -> None:
+    async with watching() as sitting:
+        state = sitting.app.main.state
+        await sitting.press("z", "slash")
+        await sitting.press("a", "t", "t", "n", "space", "1")
+        assert "1 of 1: encoder.layers.1.self_attn MultiheadAttention" in sitting.text
+        await sitting.press("enter")
+        assert state.full_label(state.selected).startswith("encoder.layers.1.self_attn")
+        assert len(labels(sitting)) == 8
+        before = state.selected
+        await sitting.press("slash", "l", "i", "n", "e", "a", "r")
+        assert "1 of 4: head" in sitting.text
+        await sitting.press("down")
+        assert "2 of 4: encoder.layers.2.linear" in sitting.text
+        await sitting.press("up", "up")
+        assert "4 of 4: encoder.layers.0.linear" in sitting.text
+        await sitting.press("escape")
+        assert state.selected == before
+        await sitting.press("slash", "x", "x")
+        assert "no layer has that in its name" in sitting.text
+        await sitting.press("escape")
+        assert sitting.app.crash is None
+
+
+async def test_there_is_no_chain_rule_and_no_theory_and_nothing_to_change() -> None:
+    async with watching() as sitting:
+        state = sitting.app.main.state
+        for view in ("heat map", "sparklines", "heat map"):
+            await sitting.press("v")
+            assert sitting.app.main._panel.view == view
+        await sitting.press("t")
+        assert "no theory of somebody's own model" in sitting.text
+        await sitting.press("a", "w", "r", "c", "g", "comma")
+        assert isinstance(sitting.source, WatchedModel) and set(sitting.source.told) <= {"train", "pause"}
+        footer = sitting.text.splitlines()[-1]
+        assert "find" in footer and "fold" in footer and "activation" not in footer and "faster" not in footer
+        assert state.header and sitting.app.crash is None
+
+
+async def test_pausing_and_the_past_are_the_viewers() -> None:
+    async with watching() as sitting:
+        await sitting.press("z", "space", "home")
+        state = sitting.app.main.state
+        assert state.frame and state.frame.step == 0 and "in the past" in sitting.line
+        assert labels(sitting) == ["head", "encoder +5", "embed"]
+        await sitting.press("end", "space")
+        assert state.moment is None
+
+
+async def test_the_end_of_the_training_is_said_and_all_stays() -> None:
+    async with watching() as sitting:
+        assert isinstance(sitting.source, WatchedModel)
+        sitting.source.end()
+        await sitting.until(lambda: "ended" in sitting.line)
+        assert "1.0e-09" in sitting.text
+        sitting.source.ended = False
+        sitting.source._begin(RunSettings())
+        await sitting.until(lambda: "ended" not in sitting.line)
+        assert sitting.app.main.state.history.marks
+
+
+async def test_names_from_outside_command_nothing() -> None:
+    layers = [LayerInfo(name, 4, 4, "[/]\x1b]52;c;x\x07") for name in ("[/]", "a\x1b[2J", "‮evil", "\u009b31m", "")]
+    source = WatchedModel(RunSettings(), frames=0)
+    async with open_dashboard(source) as sitting:
+        source.say(make_model_header(layers, name="[bold]\x1b[31m"))
+        source.say(make_model_frame([1e-9, 1.0, 1.0, 1.0, 1.0], layers=layers))
+        await sitting.settle()
+        await sitting.press("slash", "e", "escape", "z", "e")
+        assert not {"\x1b", "\x07", "\u009b", "‮"} & set(sitting.text)
+        assert sitting.app.crash is None
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 40), (200, 60), (20, 5), (1, 1)])
+async def test_it_can_be_drawn_at_every_size(size: tuple[int, int]) -> None:
+    async with watching(size) as sitting:
+        await sitting.press("z", "v", "v", "z", "down", "down", "enter", "question_mark", "escape")
+        assert sitting.app.crash is None
+        if size >= (40, 12):
+            assert "tiny" in sitting.line
+
+
+def test_an_outline_of_names_without_groups_folds_nothing() -> None:
+    outline = Outline([LayerInfo(str(number), 1, 1) for number in (0, 2, 4)])
+    assert outline.toggle(1) is None and outline.fold_around(1) is None
+    outline.toggle_all()
+    assert list(outline.rows) == [0, 1, 2]
+
+
+def test_long_labels_keep_their_ends() -> None:
+    outline = Outline([LayerInfo("a" * 50 + ".weight_one", 1, 1), LayerInfo("b", 1, 1)])
+    assert outline.label(0).startswith("…") and outline.label(0).endswith("weight_one")
+    assert len(outline.label(0)) == outline.width == LONGEST_LABEL
+
+
+def test_what_is_folded_stays_folded_when_the_same_model_begins_again() -> None:
+    outline = Outline(BLOCKS)
+    outline.toggle(2)
+    assert Outline(BLOCKS, sorted(outline.folded)).folded == {"encoder.layers.0"}
+    assert Outline(BLOCKS[:1], sorted(outline.folded)).folded == set()

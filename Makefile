@@ -26,11 +26,12 @@ format: $(INSTALLED_DEV)
 
 # the peers that the engine is measured against are installed for this alone
 bench: $(INSTALLED_DEV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 'jax[cpu]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 'jax[cpu]' nn-htop==0.1.2
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.dashboard
 	$(BIN)/python -m benchmarks.lanes
 	$(BIN)/python -m benchmarks.sweep
+	$(BIN)/python -W ignore -m benchmarks.watch
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

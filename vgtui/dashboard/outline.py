@@ -9,6 +9,7 @@ from vgtui.recordings.frames import LayerInfo
 from vgtui.text import plain
 
 LONGEST_LABEL = 20
+LEAST_KIND = 12
 LEAST_OF_GROUP = 2
 SHORT = {"MultiheadAttention": "Attention"}
 """Kinds in fewer letters."""
@@ -32,6 +33,12 @@ class Outline:
     def width(self) -> int:
         """Cells that the longest label takes, within bounds."""
         return min(max(map(len, self.names)), LONGEST_LABEL)
+
+    @property
+    def kind_width(self) -> int:
+        """Cells for kinds and shapes: what the labels leave of theirs is for them too."""
+        longest = max(len(self.kind(layer, 99)) for layer in range(len(self.names)))
+        return max(LEAST_KIND, min(longest, LEAST_KIND + LONGEST_LABEL - self.width))
 
     def label(self, layer: int) -> str:
         """The layer's name, or that of the folded group that it stands for; the end of it, where it is long."""

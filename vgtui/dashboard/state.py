@@ -167,9 +167,14 @@ class RunState:
         outline = self._outline
         return f"{outline.names[layer]} {outline.kinds[layer]}" if outline else self.full_label(layer)
 
-    def kind(self, layer: int, room: int) -> str:
-        """Of somebody's own model, a layer's kind and shape."""
-        return self._outline.kind(layer, room) if self._outline else ""
+    def kind(self, layer: int) -> str:
+        """Of somebody's own model, a layer's kind and shape, in kind_width cells."""
+        return self._outline.kind(layer, self.kind_width) if self._outline else ""
+
+    @property
+    def kind_width(self) -> int:
+        """The cells of a kind."""
+        return self._outline.kind_width if self._outline else 0
 
     @property
     def label_width(self) -> int:

@@ -9,7 +9,7 @@ from vgtui.dashboard.state import NUMBER_WIDTH, RunState
 from vgtui.dashboard.widgets.chain_rule_rows import ChainRuleRows
 from vgtui.dashboard.widgets.heat_map_view import HeatMapView
 from vgtui.dashboard.widgets.hint import Hint
-from vgtui.dashboard.widgets.layer_rows import LayerNumbers, LayerRows, LayerSecond, LayerWords
+from vgtui.dashboard.widgets.layer_rows import BAR, LayerNumbers, LayerRows, LayerSecond, LayerWords
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.sparklines import Sparklines
 from vgtui.themes import Palette
@@ -155,7 +155,7 @@ class LayerPanel(Vertical):
         return self.state.look.hints and self.state.other is None and height >= HINT_FROM_LINES
 
     def _show_columns(self, width: int) -> None:
-        further = self.state.label_width - 1 - NUMBER_WIDTH
+        further = self.state.label_width - 1 - NUMBER_WIDTH + max(0, self.state.kind_width - BAR)
         if (width, self.view, further) != self._fitted:
             self._fitted = (width, self.view, further)
             self.numbers.with_bar = width >= BAR_FROM + further

@@ -129,11 +129,16 @@ class LayerNumbers(LayerRows):
 
     @property
     def columns(self) -> int:
-        return self.state.label_width + 1 + VALUE + 1 + (BAR + 1 if self.with_bar else 0)
+        return self.state.label_width + 1 + VALUE + 1 + (self._beside + 1 if self.with_bar else 0)
+
+    @property
+    def _beside(self) -> int:
+        """Cells beside the value."""
+        return self.state.kind_width or BAR
 
     def heading(self, width: int) -> str:
         symbol = self.state.look.quantity.symbol
-        beside = f"{'kind, shape':<{BAR}}" if self.state.outline else self._axis.heading(BAR)
+        beside = f"{'kind, shape':<{self._beside}}" if self.state.outline else self._axis.heading(BAR)
         return f"{symbol:>{self.state.label_width + 1 + VALUE}} " + beside * self.with_bar
 
     def fit_axis(self, begins: bool) -> None:
@@ -155,7 +160,7 @@ class LayerNumbers(LayerRows):
         if (
             self.with_bar and self.state.outline
         ):  # what a layer is says more than a bar; the chart beside has the profile
-            words = f"{self.state.kind(layer, BAR):<{BAR}} "
+            words = f"{self.state.kind(layer):<{self._beside}} "
             parts.append(Segment(words, self.style(self.palette.muted, selected)))
         elif self.with_bar:
             parts.append(Segment(f"{self._axis.bar(value, BAR):<{BAR}} ", style))

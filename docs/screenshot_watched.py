@@ -1,0 +1,33 @@
+"""Takes the README's picture of a watched model, of a real run: `.venv/bin/python docs/screenshot_watched.py`."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+from vgtui.dashboard.app import Dashboard
+from vgtui.options import settings_from
+from vgtui.themes import load_palettes
+from vgtui.watching.attached import Attached
+from vgtui.watching.places import places
+
+FOLDER = Path(__file__).parent
+EXAMPLE = FOLDER.parent / "examples" / "convnet.py"
+SECONDS = 8.0
+
+
+async def main() -> None:
+    """The convolutional network whose ReLUs die."""
+    with subprocess.Popen([sys.executable, str(EXAMPLE)]) as training:
+        while not (found := [place for place in places() if place.pid == training.pid]):
+            await asyncio.sleep(0.1)
+        app = Dashboard(Attached(found[0]), settings_from({}), load_palettes()[0], "dark", fps=10)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await asyncio.sleep(SECONDS)
+            app.save_screenshot("watched.svg", str(FOLDER))
+            await pilot.press("q")
+        training.kill()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

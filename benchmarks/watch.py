@@ -1,7 +1,8 @@
 """What watching costs a training script: bare, watched, watched with `vgtui attach` open, and with nn-htop's hooks.
 
 `python -m benchmarks.watch`; what it prints is kept in WATCH.txt. All are in one process and take turns, a second each,
-so that a ratio is one of neighbours. nn-htop is measured where it is installed.
+so that a ratio is one of neighbours: with one thread of PyTorch, and with as many as it takes by itself, where the viewer has
+no core of its own. nn-htop is measured where it is installed.
 """
 
 import argparse
@@ -118,7 +119,7 @@ def measure(case: Callable[[], Any], rounds: int) -> dict[str, list[float]]:
 
 
 def report(rounds: int) -> Iterator[str]:
-    yield f"torch {torch.__version__}, {torch.get_num_threads()} threads; the median of {rounds} ratios of neighbours"
+    yield f"torch {torch.__version__}, {torch.get_num_threads()} thread(s); the median of {rounds} ratios of neighbours"
     for title, case in CASES.items():
         found = measure(case, rounds)
         yield f"{title}: bare {1e3 * statistics.median(found['bare']):.2f} ms a step"
@@ -134,14 +135,13 @@ def report(rounds: int) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="turns of each kind (default: 20)")
-    parser.add_argument("--threads", type=int, help="of PyTorch (default: its own choice)")
     chosen = parser.parse_args()
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
     lines = []
-    for line in report(chosen.rounds):
-        lines.append(line)
-        print(line, flush=True)
+    for threads in sorted({1, torch.get_num_threads()}):
+        torch.set_num_threads(threads)
+        for line in report(chosen.rounds):
+            lines.append(line)
+            print(line, flush=True)
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
 """What watching costs a training script: bare, watched, watched with `vgtui attach` open, and with nn-htop's hooks.
 
 `python -m benchmarks.watch`; what it prints is kept in WATCH.txt. All are in one process and take turns, a second each,
-so that a ratio is one of neighbours: with one thread of PyTorch, and with as many as it takes by itself, where the viewer has
-no core of its own. nn-htop is measured where it is installed.
+so that a ratio is one of neighbours: with one thread of PyTorch, and with as many as it takes by itself, where the
+viewer has no core of its own. nn-htop is measured where it is installed.
 """
 
 import argparse

@@ -318,6 +318,23 @@ def test_a_lazy_model_is_known_after_its_first_input(tmp_path: Path) -> None:
     assert header(tmp_path / "r.jsonl").layers[0].shape == (FEATURES, FEATURES)
 
 
+def test_quantized_weights_and_half_precision_are_no_fault(tmp_path: Path) -> None:
+    class Mixed(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.codes = nn.ParameterList([nn.Parameter(torch.ones(4, 4, dtype=torch.int8), requires_grad=False)])
+            self.half = nn.Linear(FEATURES, CLASSES, dtype=torch.bfloat16)
+
+        def forward(self, inputs: Any) -> Any:
+            return self.half(inputs.bfloat16()).float()
+
+    model = Mixed()
+    truth = Truth(model.half.weight)
+    train(model, tmp_path / "r.jsonl", truth)
+    truth.check(tmp_path / "r.jsonl")
+    assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["half"]
+
+
 def test_layers_stand_in_the_order_of_their_first_use(tmp_path: Path) -> None:
     class Backwards(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:

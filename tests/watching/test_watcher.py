@@ -174,6 +174,37 @@ def test_no_gradient_is_told_and_no_frame_made_up(tmp_path: Path, caplog: pytest
     assert len(caplog.records) == 1 and "zero_grad" in caplog.records[0].getMessage()
 
 
+def test_an_optimizer_without_hooks_is_said_and_step_reads_the_gradients(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Plain:
+        """As those of other libraries are."""
+
+        def __init__(self, parameters: Any) -> None:
+            self.parameters = list(parameters)
+
+        def step(self) -> None:
+            with torch.no_grad():
+                for parameter in self.parameters:
+                    parameter -= 0.1 * parameter.grad
+
+    model = small_model()
+    optimizer: Any = Plain(model.parameters())
+    with (
+        caplog.at_level(logging.WARNING, "vgtui"),
+        watch(model, optimizer, every=1, record=tmp_path / "r.jsonl") as watcher,
+    ):
+        for _ in range(3):
+            model.zero_grad()
+            model(torch.randn(4, 8)).square().mean().backward()
+            optimizer.step()
+            watcher.step()
+    assert len(frames(tmp_path / "r.jsonl")) == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "vgtui: Plain has no hooks; call watcher.step() between backward() and zero_grad()"
+    ]
+
+
 def test_what_is_no_model_and_a_wrong_pace_are_refused() -> None:
     with pytest.raises(TypeError, match=r"takes a torch\.nn\.Module, and str is none"):
         watch("resnet")  # type: ignore[arg-type, unused-ignore]

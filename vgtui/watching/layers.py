@@ -48,6 +48,7 @@ def find_layers(model: nn.Module) -> list[Layer] | None:
         if any(isinstance(weight, nn.parameter.UninitializedParameter) for weight in weights):
             return None
         seen.update(map(id, weights))
+        weights = [weight for weight in weights if weight.is_floating_point()]  # what is quantized learns nothing
         if weights:
             found.append(Layer(name or type(module).__name__, module, _main(module, weights), not is_compiled))
     return found

@@ -16,6 +16,8 @@ MOST_UPDATED = 2**24
 """Parameters up to which the last update is measured: it takes a copy of all weights."""
 SINGLE = ("loss", "accuracy", "scale")
 """What is gathered as one number a step."""
+LEAST_BYTES = 4
+"""Of a number that a mean can be taken of: half precision has too few digits."""
 BEFORE = "before clipping"
 """What is gathered beside the fields of LayerMeasurements: the gradients' norms as they were made."""
 
@@ -109,7 +111,9 @@ class Sample:
     def _on_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if not (module.training and torch.is_grad_enabled()):
             return
-        self._current = place = self._places[id(module)]
+        self._current = place = self._places.get(id(module))
+        if place is None:  # a replica, as DataParallel makes them
+            return
         if (out := _tensor(output)) is not None:
             if place not in self._activated:
                 self._keep_spread(place, out.detach())
@@ -136,6 +140,7 @@ class Sample:
     def _keep_spread(self, place: int, values: Tensor) -> None:
         """Mean and standard deviation."""
         if values.is_floating_point() and values.numel():
+            values = values.float() if values.element_size() < LEAST_BYTES else values
             mean = values.mean()
             self._keep("activation_mean", place, mean)
             # several times faster than var_mean on the CPU, and as exact

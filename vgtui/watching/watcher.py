@@ -28,6 +28,9 @@ log = logging.getLogger("vgtui")
 
 COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
 NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
+NO_HOOKS = "has no hooks; call watcher.step() between backward() and zero_grad()"
+MOST_USES = 2**16
+"""Of modules, that are remembered until the first update: a model may be used for long before it is trained."""
 CLIPPED = 1e-3
 """Norms before and after that differ by less of themselves were not clipped."""
 SCALER_FRAMES = 8
@@ -47,7 +50,7 @@ class Watcher:
     ) -> None:
         self._inner = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
         self._distributed = isinstance(model, DistributedDataParallel)
-        self._optimizer = optimizer
+        self._optimizer = optimizer if hasattr(optimizer, "register_step_pre_hook") else None
         self._emitter: Emitter | None = None
         self._layers: list[Layer] = []
         self._activations: list[nn.Module] = []
@@ -69,6 +72,8 @@ class Watcher:
             return
         called = name or type(getattr(self._inner, "_orig_mod", self._inner)).__name__
         self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
+        if optimizer is not self._optimizer:
+            log.warning("vgtui: %s %s", type(optimizer).__name__, NO_HOOKS)
         self._install()
 
     @property
@@ -108,7 +113,8 @@ class Watcher:
             self._handles.append(self._optimizer.register_step_post_hook(after))
 
     def _note_use(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self._used.append(module)
+        if len(self._used) < MOST_USES:
+            self._used.append(module)
 
     def _before_update(self, optimizer: torch.optim.Optimizer, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """The gradients are what the update takes, unless they are made only then: by a closure that is given to it."""

@@ -323,16 +323,16 @@ def test_quantized_weights_and_half_precision_are_no_fault(tmp_path: Path) -> No
         def __init__(self) -> None:
             super().__init__()
             self.codes = nn.ParameterList([nn.Parameter(torch.ones(4, 4, dtype=torch.int8), requires_grad=False)])
-            self.half = nn.Linear(FEATURES, CLASSES, dtype=torch.bfloat16)
+            self.head = nn.Linear(FEATURES, CLASSES, dtype=torch.bfloat16)
 
         def forward(self, inputs: Any) -> Any:
-            return self.half(inputs.bfloat16()).float()
+            return self.head(inputs.bfloat16()).float()
 
     model = Mixed()
-    truth = Truth(model.half.weight)
+    truth = Truth(model.head.weight)
     train(model, tmp_path / "r.jsonl", truth)
     truth.check(tmp_path / "r.jsonl")
-    assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["half"]
+    assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["head"]
 
 
 def test_layers_stand_in_the_order_of_their_first_use(tmp_path: Path) -> None:

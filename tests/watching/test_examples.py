@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.diagnosis import VerdictKind
-from tests.watching.recorded import frames
+from tests.watching.recorded import frames, header
 from vgtui.recordings.frames import Frame
 
 pytest.importorskip("torch")
@@ -22,19 +22,21 @@ def train(name: str, path: Path, *words: str) -> list[Frame]:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "layer", "cure"),
+    ("name", "kind", "words", "cure"),
     [
         ("mlp", "vanishing", "0 (Linear)", "nn.ReLU() rather than nn.Sigmoid() after 0"),
         ("convnet", "dead", "(Conv2d)", "nn.LeakyReLU() rather than nn.ReLU() after "),
-        ("transformer", "exploding", "encoder.layers.", "nn.utils.clip_grad_norm_(model.parameters(), 1.0)"),
+        ("transformer", "exploding", "the gradient norm of ", "nn.utils.clip_grad_norm_(model.parameters(), 1.0)"),
     ],
 )
 def test_the_verdict_names_the_fault_and_without_it_the_model_learns(
-    name: str, kind: VerdictKind, layer: str, cure: str, tmp_path: Path
+    name: str, kind: VerdictKind, words: str, cure: str, tmp_path: Path
 ) -> None:
     found = [frame for frame in train(name, tmp_path / "fault.jsonl", "--steps", "150") if frame.verdict.kind == kind]
     assert found
-    assert layer in found[0].verdict.message
+    message = found[0].verdict.message
+    assert words in message
+    assert any(f"{layer.name} ({layer.kind})" in message for layer in header(tmp_path / "fault.jsonl").layers)
     assert any(entry.text.startswith(cure) for entry in found[0].verdict.cures)
     cured = train(name, tmp_path / "cured.jsonl", "--steps", "150", "--cured")
     assert {frame.verdict.kind for frame in cured} == {"healthy"}

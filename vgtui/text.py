@@ -3,6 +3,8 @@
 import math
 import re
 
+from vgtui.recordings.frames import Header
+
 UNKNOWN = "–"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -48,3 +50,15 @@ def share_text(value: float | None) -> str:
 def count_text(value: int) -> str:
     """A whole number with thin groups of thousands."""
     return f"{value:,}".replace(",", " ")
+
+
+def model_words(header: Header) -> str:
+    """Somebody's own model, in words; shown as outside words are."""
+    model = header.model
+    assert model
+    facts = [f"{model.framework} model of {len(header.layers)} layers".strip()]
+    if model.parameters is not None:
+        facts.append(f"{count_text(model.parameters)} parameters")
+    if model.optimizer:
+        facts.append(model.optimizer)
+    return f"{model.name}: {', '.join(facts)}"

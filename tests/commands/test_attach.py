@@ -1,8 +1,10 @@
 """`vgtui attach` without a terminal: what is there, and a report of the next frame."""
 
+import socket
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,26 @@ def test_what_is_not_there_is_one_sentence() -> None:
         done = call("attach", "resnet")
     assert done.returncode == 2
     assert done.stderr.startswith('vgtui: NAME: no model "resnet" is watched now; there is conv (')
+
+
+def test_a_socket_of_something_else_is_one_sentence() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as other:
+        path = f"{folder}/s.sock"
+        other.bind(path)
+        other.listen()
+
+        def answer() -> None:
+            for _ in range(2):  # who looks whether somebody is there, and who asks
+                connection, _ = other.accept()
+                with connection, suppress(ConnectionError):
+                    connection.recv(100)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        done = call("attach", path)
+        answering.join()
+    assert (done.returncode, done.stderr) == (2, f"vgtui: NAME: what answers on {path} is no watched model\n")
 
 
 def test_a_training_that_ends_before_its_next_frame_is_said() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from engine.telemetry import LAYER_FIELDS
 from tests.commands.shell import SMALL, call
+from tests.models import make_model_frame, make_model_header
+from vgtui.recordings.frames import encode_line
 
 EXPLODING = ["--hidden-layers", "40", "--activation", "relu", "--init", "standard_normal", "--width", "8"]
 
@@ -58,6 +60,16 @@ def test_parquet_of_a_recording_has_the_numbers_of_its_frames(folder: Path) -> N
         for field in LAYER_FIELDS:
             expected = frame["layers"][field][layer]
             assert str(row[field]) == str(None if expected is None else float(expected))
+
+
+def test_a_recording_of_somebodys_own_model_is_exported_with_gaps(folder: Path) -> None:
+    lines = [make_model_header(), make_model_frame([None, *[0.5] * 6, 1.0], step=3)]
+    (folder / "model.jsonl").write_bytes(b"".join(map(encode_line, lines)))
+    for name in ("model.csv", "model.parquet", "model.svg", "model.png"):
+        assert export(folder, "model.jsonl", "-o", name).returncode == 0
+    first, *_, last = csv.DictReader(io.StringIO((folder / "model.csv").read_text()))
+    assert (first["layer"], first["grad_norm"], first["epoch"], first["accuracy"]) == ("embed", "", "", "")
+    assert (last["layer"], last["grad_norm"], last["loss"]) == ("head", "1.0", "2.5")
 
 
 def test_a_sweep_as_a_table_has_a_row_a_run(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from engine.config import NetworkConfig, TrainingConfig
 from tests.commands.shell import SMALL, call
 from tests.frames import make_frame, make_header
+from tests.models import make_model_frame, make_model_header
 from tests.sweeps.rows import row_of, small_sweep
 from vgtui.recordings.frames import Event
 from vgtui.recordings.writer import Recorder
@@ -74,6 +75,23 @@ def test_the_page_of_a_run_has_its_verdict_cures_theory_layers_and_configuration
     assert page.count("<svg") == 3
     assert "vgtui run --steps 1 --hidden-layers 3 --width 8 --batch-size 16" in page
     assert page.count("<td>layer ") == 3 and "<td>the output layer</td>" in page
+
+
+def test_the_page_of_somebodys_own_model_has_its_layers_by_name_and_what_is_unknown_is_empty() -> None:
+    story = Story()
+    story.take(make_model_header())
+    for step in range(3):
+        story.take(make_model_frame([1e-9, None, 0.0, *[0.5] * 4, 1.0], step))
+    page = run_page(story)
+    check(page)
+    for words in (
+        "tiny: PyTorch model of 8 layers, 12 345 parameters, AdamW",
+        "no theory of somebody&#x27;s own model",
+        "<td>encoder.layers.0.self_attn MultiheadAttention</td>",
+        "nn.init.kaiming_normal_(model.encoder",
+    ):
+        assert words in page
+    assert ">nan<" not in page and "vgtui run" not in page
 
 
 def test_zeros_and_numbers_that_are_none_are_in_it_as_such() -> None:

@@ -1,5 +1,6 @@
 """The same on a Dask cluster of two processes on this machine."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -41,3 +42,4 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch: pytest.Monke
     for address in ("tcp://127.0.0.1:9", "nonsense"):
         with pytest.raises(UsageError, match=f"{address} does not answer"), cluster_crew(address):
             pass
+    assert logging.getLogger("vgtui").isEnabledFor(logging.WARNING)

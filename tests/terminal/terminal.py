@@ -23,6 +23,12 @@ def _without_size() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
+def _as_in_a_shell() -> None:
+    """Take the terminal for one's own, and ctrl+c as it comes, also where whoever began the tests ignores it."""
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`."""
 
@@ -50,7 +56,7 @@ class Terminal:
             start_new_session=True,
             env={**_without_size(), "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"}
             | environment,
-            preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),
+            preexec_fn=_as_in_a_shell,
         )
 
     def __enter__(self) -> "Terminal":

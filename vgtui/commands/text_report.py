@@ -7,7 +7,7 @@ from engine.diagnosis import layer_health
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.options import words_for
 from vgtui.recordings.frames import Frame, Header
-from vgtui.text import UNKNOWN, layer_name, plain
+from vgtui.text import UNKNOWN, layer_name, model_words, plain
 
 CHART_SIZE = (64, 12)
 
@@ -99,10 +99,7 @@ def verdict_sentence(frame: Frame) -> str:
 
 def _what_is_trained(header: Header) -> str:
     if header.own is None:
-        assert header.model
-        model = header.model
-        size = "" if model.parameters is None else f", {model.parameters} parameters"
-        return f"{model.name}, {f'{model.framework} model'.strip()} of {len(header.layers)} layers{size}"
+        return model_words(header)
     network, training, dataset = header.own
     return (
         f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, "

@@ -95,7 +95,7 @@ def gradient_by_layer(story: Story) -> Draw:
         if isinstance(theory, Prediction) and story.first is not None:
             profile = theory.gradient_profile * story.first.layers.grad_norm[-1]
             axes.plot(layers, _positive(profile), "--", color=COLOURS["theory"], label="theory at step 0, one sample")
-        zero = layers[story.last.layers.grad_norm == 0]
+        zero = layers[np.ma.filled(story.last.layers.grad_norm, 1.0) == 0]
         axes.set_yscale("log")
         if len(zero):
             floor = [axes.get_ylim()[0]] * len(zero)
@@ -209,5 +209,6 @@ def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _positive(norms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What has a logarithm; NaN, a gap, elsewhere."""
-    return np.array([norm if 0 < norm < math.inf else math.nan for norm in norms.tolist()])
+    """What has a logarithm; NaN, a gap, elsewhere, where it is unknown too."""
+    known = np.ma.filled(norms, math.nan)
+    return np.where((known > 0) & np.isfinite(known), known, math.nan)

@@ -3,7 +3,7 @@
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -16,7 +16,9 @@ from vgtui.reports.story import Story
 from vgtui.sweeps.grid import Sweep
 from vgtui.sweeps.rows import RESULTS, Row
 from vgtui.sweeps.table import METRICS, Table, make_table
+from vgtui.text import model_words, short_number
 from vgtui.training.differences import settings_of, switch_text
+from vgtui.training.quantities import entry
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2733; --paper: #fff; --quiet: #5a6776; --line: #d5dbe2; --panel: #f4f6f8 }
@@ -55,8 +57,12 @@ def run_page(story: Story) -> str:
     """The page of a run. Raises UsageError where matplotlib is not installed."""
     header, last = story.header, story.last
     verdict = last.verdict
-    flags = [(cure.text, " ".join(words_for(cure.setting, cure.value))) for cure in verdict.cures if cure.setting]
-    cures = _items(f"{escape(text)}: <code>{escape(flag)}</code>" for text, flag in flags)
+    cures = _items(
+        f"{escape(cure.text)}: <code>{escape(' '.join(words_for(cure.setting, cure.value)))}</code>"
+        if cure.setting
+        else escape(cure.text)
+        for cure in verdict.cures
+    )
     evidence = _items(
         escape(
             f"{entry.field}: {float(entry.value):.3g}"
@@ -65,15 +71,14 @@ def run_page(story: Story) -> str:
         )
         for entry in verdict.evidence
     )
-    command = shlex.join(["vgtui", "run", "--steps", str(last.step), *flags_of(settings_of(header))])
     parts = [
         f"<h1>{escape(_title(story))}</h1>",
         f"<p class=quiet>{escape(_subtitle(story))}</p>",
         f'<div class="verdict {escape(verdict.kind)}"><strong>{escape(verdict.message)}</strong></div>',
         f"<p>What it rests on:</p>{evidence}" if evidence else "",
         f"<p>What would help:</p>{cures}" if cures else "",
-        f"<p>Loss {last.loss:.4g}, accuracy of the batch {last.accuracy:.3f}, "
-        f"validation accuracy {last.validation_accuracy:.3f}.</p>",
+        f"<p>Loss {short_number(last.loss)}, accuracy of the batch {short_number(last.accuracy)}, "
+        f"validation accuracy {short_number(last.validation_accuracy)}.</p>",
         "<h2>Gradient by layer</h2>",
         f"<p>{escape(_theory_words(story))}</p>",
         _figure(as_svg(draw([gradient_by_layer(story)])), "The gradient norm of every layer, input on the left"),
@@ -82,9 +87,7 @@ def run_page(story: Story) -> str:
         _figure(as_svg(draw([loss(story)])), "Loss and accuracy over the steps"),
         "<h2>Every layer</h2>",
         _layers(story),
-        "<h2>Configuration</h2>",
-        _configuration(values_of(settings_of(header)).items()),
-        f"<p>Again, with the same numbers: <code>{escape(command)}</code></p>",
+        *_again(story),
         f"<p class=quiet>{escape(story.summary)}</p>" if story.summary else "",
     ]
     return _page(_title(story), parts)
@@ -138,19 +141,35 @@ def _page(title: str, parts: Iterable[str]) -> str:
     )
 
 
+def _again(story: Story) -> Iterator[str]:
+    """The configuration of a run of ours, and the command that repeats it."""
+    if story.header.own:
+        settings = settings_of(story.header)
+        command = shlex.join(["vgtui", "run", "--steps", str(story.last.step), *flags_of(settings)])
+        yield "<h2>Configuration</h2>"
+        yield _configuration(values_of(settings).items())
+        yield f"<p>Again, with the same numbers: <code>{escape(command)}</code></p>"
+
+
 def _title(story: Story) -> str:
-    network = story.own.network
+    if (own := story.header.own) is None:
+        return model_words(story.header)
+    network = own.network
     return f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, {network.initialization}"
 
 
 def _subtitle(story: Story) -> str:
-    header, (network, training, dataset) = story.header, story.own
-    words = [
-        switch_text("BatchNorm", network.batch_norm),
-        switch_text("skip connections", network.skip_connections),
-        f"{training.optimizer} {training.learning_rate:g}",
-        f"batch {training.batch_size}",
-        dataset.name,
+    header, words = story.header, []
+    if header.own:
+        network, training, dataset = header.own
+        words = [
+            switch_text("BatchNorm", network.batch_norm),
+            switch_text("skip connections", network.skip_connections),
+            f"{training.optimizer} {training.learning_rate:g}",
+            f"batch {training.batch_size}",
+            dataset.name,
+        ]
+    words += [
         f"{header.backend.name} {header.backend.dtype} on {header.backend.device}",
         f"{story.last.step} steps",
     ]
@@ -183,12 +202,13 @@ def _layers(story: Story) -> str:
         profile = theory.gradient_profile * first.layers.grad_norm[-1]
     rows = []
     for layer, health in reversed(list(enumerate(layer_health(layers.grad_norm)))):
-        cells = [layer_label(layer, count)]
+        info = story.header.layers[layer]
+        cells = [" ".join(filter(None, [info.name, info.kind])) if story.header.model else layer_label(layer, count)]
         if first is not None:
-            cells.append(_number(first.layers.grad_norm[layer]))
+            cells.append(_number(entry(first.layers.grad_norm, layer)))
         if profile is not None:
             cells.append(_number(profile[layer]))
-        rows.append([*cells, *(_number(getattr(layers, field)[layer]) for field in FIELDS), health])
+        rows.append([*cells, *(_number(entry(getattr(layers, field), layer)) for field in FIELDS), health])
     return _table(heads, rows)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from engine.depth_fit import fitted_depth_scale
 from engine.errors import UsageError
 from engine.theory import Prediction, predict
-from vgtui.recordings.frames import Event, Frame, Header, OwnRun
+from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.recordings.reader import Reader, read_recording
 from vgtui.training.history import History
 
@@ -32,12 +32,6 @@ class Story:
         return self.header_seen
 
     @property
-    def own(self) -> OwnRun:
-        """What was trained."""
-        assert self.header.own
-        return self.header.own
-
-    @property
     def last(self) -> Frame:
         assert self.last_seen
         return self.last_seen
@@ -55,11 +49,15 @@ class Story:
 
     def theory(self) -> Prediction | str:
         """What mean-field theory says of this network at initialization, or in words why nothing."""
-        return predict(self.own.network, self.own.dataset.features, self.own.dataset.classes)
+        if (own := self.header.own) is None:
+            return "no theory of somebody's own model"
+        return predict(own.network, own.dataset.features, own.dataset.classes)
 
     def depth_scale(self) -> float:
-        """Fitted to the error signal at step 0; NaN where that cannot be."""
-        return fitted_depth_scale(np.asarray(self.first.layers.delta_norm)) if self.first else float("nan")
+        """Fitted to the error signal at step 0; NaN where that cannot be, as where the order of layers is unknown."""
+        if self.first is None or self.header.own is None:
+            return float("nan")
+        return fitted_depth_scale(np.asarray(self.first.layers.delta_norm))
 
     def _begin(self, header: Header) -> None:
         layers = len(header.layers)
@@ -76,10 +74,5 @@ def read_story(path: str) -> Story:
         story.take(message)
     if story.last_seen is None:
         raise UsageError("FILE", f"{path} has no frame, so there is nothing to show")
-    if story.header.own is None:
-        raise UsageError(
-            "FILE",
-            f"{path} is of somebody's own model, which has no page; vgtui replay shows it",
-        )
     story.summary = reader.summary()
     return story

@@ -78,23 +78,34 @@ def cluster_crew(address: str) -> Iterator[Crew]:
         from distributed import Client
     except ImportError as error:
         raise UsageError("scheduler", "needs Dask: pip install 'vgtui[cluster]'") from error
-    logging.disable()  # its own words on what is lost; ours are one sentence
+    with _without_logging():
+        try:
+            client: Any = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                "scheduler", f"{address} does not answer ({reason}); begin one with: dask scheduler"
+            ) from error
+        try:
+            _check_workers(client.run, address)
+            cluster = _Cluster(client)
+            if not cluster.threads():
+                sys.stderr.write(
+                    f"vgtui: {address} has no workers yet, and the runs wait for one: dask worker {address}\n"
+                )
+            yield Crew(client.get_executor, lambda: AHEAD * max(cluster.threads(), 1))
+        finally:
+            with suppress(Exception):
+                client.close(timeout=CONNECT_SECONDS)
+
+
+@contextmanager
+def _without_logging() -> Iterator[None]:
+    """Without Dask's own words on what is lost; ours are one sentence."""
+    logging.disable()
     try:
-        client: Any = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            "scheduler", f"{address} does not answer ({reason}); begin one with: dask scheduler"
-        ) from error
-    try:
-        _check_workers(client.run, address)
-        cluster = _Cluster(client)
-        if not cluster.threads():
-            sys.stderr.write(f"vgtui: {address} has no workers yet, and the runs wait for one: dask worker {address}\n")
-        yield Crew(client.get_executor, lambda: AHEAD * max(cluster.threads(), 1))
+        yield
     finally:
-        with suppress(Exception):
-            client.close(timeout=CONNECT_SECONDS)
         logging.disable(logging.NOTSET)
 
 

@@ -41,7 +41,7 @@ _PLACES = np.array([[_SHOWN.index(field) for field in (entry.least, entry.greate
 
 BYTES_PER_ENTRY = 2 * 4 * len(QUANTITIES) + 8 * len(_SUMMED) + 4 * len(_MASKED) + 1
 MOST_BYTES = BYTES_PER_ENTRY * MOST_ENTRIES
-"""30 MB, for 256 layers and more; 20 layers take 2.4 MB."""
+"""31 MB, for 256 layers and more; 20 layers take 2.4 MB."""
 
 Rows = NDArray[np.float32]
 

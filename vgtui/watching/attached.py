@@ -49,7 +49,10 @@ class Attached:
                 streams[1].close()
                 self._streams = None
                 return self._end()
-            self._waiting.extend(self._reader.feed(data))
+            try:
+                self._waiting.extend(self._reader.feed(data))
+            except UsageError as error:
+                raise UsageError("NAME", f"what answers on {self._place.path} is no watched model") from error
 
     def train(self, until: int | None = None) -> None:
         self._single = False

@@ -7,8 +7,8 @@ from textual.strip import Strip
 from vgtui.dashboard.comparison import comparison
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
-from vgtui.recordings.frames import Frame, Header
-from vgtui.text import count_text, plain, share_text, short_number, value_text
+from vgtui.recordings.frames import Frame
+from vgtui.text import count_text, model_words, plain, share_text, short_number, value_text
 from vgtui.themes import VERDICT_HEALTH
 from vgtui.training.quantities import entry
 
@@ -37,7 +37,8 @@ class VerdictPanel(Lines):
                 (" to start again", self.palette.health["vanished"]),
             )
         if not state.frame:
-            return Text("starting the training process …", self.palette.muted)
+            words = "waiting for the first frame …" if state.follows else "starting the training process …"
+            return Text(words, self.palette.muted)
         parts = [self._sentence(state.frame)]
         if state.other and (words := comparison(state, state.other)):
             parts.insert(0, Text(words, self.palette.accent))
@@ -69,7 +70,7 @@ class VerdictPanel(Lines):
         if shown is None:
             return Text()
         if (own := shown.own) is None:
-            return Text(_model_words(shown) + "\n", self.palette.text)
+            return Text(f"{plain(model_words(shown))}.\n", self.palette.text)
         network, data = own.network, own.dataset
         what = "handwritten digits" if data.name == "digits" else plain(data.name)
         return Text(f"{network.hidden_layers} {network.activation} layers learn {what}.\n", self.palette.text)
@@ -114,15 +115,3 @@ class VerdictPanel(Lines):
         facts.append(f"weights {short_number(entry(layers.weight_norm, layer))}")
         facts.append(f"last update {short_number(entry(layers.update_ratio, layer))} of them")
         return Text.assemble((f"{name}: ", self.palette.accent), (" · ".join(facts), self.palette.muted))
-
-
-def _model_words(header: Header) -> str:
-    """Somebody's own model, in words."""
-    model = header.model
-    assert model
-    facts = [f"{model.framework} model of {len(header.layers)} layers".strip()]
-    if model.parameters is not None:
-        facts.append(f"{count_text(model.parameters)} parameters")
-    if model.optimizer:
-        facts.append(model.optimizer)
-    return plain(f"{model.name}: {', '.join(facts)}.")

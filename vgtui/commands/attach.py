@@ -48,21 +48,23 @@ def call(chosen: argparse.Namespace) -> int:
 
 
 async def report(source: Attached) -> int:
-    """Print what the model's next frame says."""
+    """Print what the model's next frame says. Returns the exit code."""
     writer = ReportWriter(sys.stdout)
-    while True:
-        match await source.next_answer():
-            case Header() as header:
-                writer.header(header)
-            case Frame() as frame:
-                writer.frame(frame)
-                writer.close()
-                await source.close()
-                return 0
-            case Event(message=message):
-                sys.stderr.write(f"vgtui: {plain(message)}\n")
-                if source.ended:
-                    return 1
+    try:
+        while True:
+            match await source.next_answer():
+                case Header() as header:
+                    writer.header(header)
+                case Frame() as frame:
+                    writer.frame(frame)
+                    writer.close()
+                    return 0
+                case Event(message=message):
+                    sys.stderr.write(f"vgtui: {plain(message)}\n")
+                    if source.ended:
+                        return 1
+    finally:
+        await source.close()
 
 
 def _place(wanted: str | None, may_ask: bool) -> Place:

@@ -46,8 +46,7 @@ class Attached:
             with suppress(OSError):
                 data = await self._ask_and_read(*streams)
             if not data:
-                streams[1].close()
-                self._streams = None
+                await self._hang_up()
                 return self._end()
             try:
                 self._waiting.extend(self._reader.feed(data))
@@ -67,9 +66,14 @@ class Attached:
         self._may_ask.set()
 
     async def close(self) -> None:
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
         streams, self._streams = self._streams, None
         if streams:
             streams[1].close()
+            with suppress(OSError):
+                await streams[1].wait_closed()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         """To the same socket, or to a later one of the same name."""

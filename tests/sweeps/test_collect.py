@@ -4,6 +4,7 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,22 @@ def test_a_cluster_that_is_gone_ends_the_sweep_and_no_row_is_called_failed(takes
         for row in rows_of(SWEEP.points(), crew, jobs.quick):
             rows.append(row)
     assert not any(row.error for row in rows)
+
+
+class TakenDown(Executor):
+    """A pool that is just being taken down, as Python's own is for a moment after one of its processes has died."""
+
+    def submit(self, job: Any, /, *arguments: Any, **_: Any) -> "Future[Any]":
+        raise OSError("handle is closed")
+
+
+def test_a_pool_that_is_just_being_taken_down_is_replaced() -> None:
+    pools: list[Executor] = [TakenDown(), TakenDown()]
+    with local_crew(1) as crew:
+        rows = list(
+            rows_of(SWEEP.points(), replace(crew, open=lambda: pools.pop() if pools else crew.open()), jobs.quick)
+        )
+    assert len(rows) == 8 and not any(row.error for row in rows)
 
 
 def test_a_sweep_of_nothing_has_no_rows() -> None:

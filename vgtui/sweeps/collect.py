@@ -47,7 +47,7 @@ class _Office:
                 break
             try:
                 self._running[self._executor.submit(self._job, point)] = point
-            except BrokenExecutor:
+            except self._crew.breaks:
                 self._suspects.appendleft(point)
                 if self._running:
                     break  # they are broken too, and will say so

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -33,11 +33,13 @@ class CrewLostError(Exception):
 class Crew:
     """How an executor is opened, again when it is broken; and how many runs it is to be given at a time, just now.
 
-    Both raise CrewLostError where nobody is left.
+    Both raise CrewLostError where nobody is left. breaks: what an executor raises that takes no more runs since one of
+    its processes died; another one takes its place.
     """
 
     open: Callable[[], Executor]
     width: Callable[[], int]
+    breaks: tuple[type[Exception], ...] = (BrokenExecutor,)
 
 
 @contextmanager
@@ -50,7 +52,8 @@ def local_crew(jobs: int | None) -> Iterator[Crew]:
         return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
 
     try:
-        yield Crew(start, lambda: AHEAD * count)
+        # an OSError where the pool is just being taken down: Python's own submit then meets a closed pipe
+        yield Crew(start, lambda: AHEAD * count, (BrokenExecutor, OSError))
     finally:
         # what they are at would be waited for when we leave
         for process in set(multiprocessing.active_children()) - others:

@@ -87,11 +87,11 @@ def monitor(model: nn.Module) -> AbstractContextManager[Any]:
 def attached(watcher: Any) -> Iterator[None]:
     """`vgtui attach` in a pseudo-terminal, which another process reads, until it has asked for a frame."""
     script = (
-        "import sys, threading\n"
+        "import select, sys\n"
         "from tests.terminal.terminal import Terminal\n"
         "with Terminal(['attach', sys.argv[1]]) as terminal:\n"
-        "    threading.Thread(target=lambda: [terminal.read(0.1) for _ in iter(int, 1)], daemon=True).start()\n"
-        "    sys.stdin.read()\n"
+        "    while not select.select([sys.stdin], [], [], 0)[0]:\n"
+        "        terminal.read(0.1)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script, watcher.path], stdin=subprocess.PIPE) as process:
         while not watcher._emitter.wanted:

@@ -180,6 +180,21 @@ def test_the_socket_of_a_killed_process_is_taken_away() -> None:
     assert not path.exists()
 
 
+def test_a_model_is_found_that_was_begun_without_the_runtime_folder_of_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = os.environ["XDG_RUNTIME_DIR"]
+    monkeypatch.setattr("tempfile.tempdir", runtime)
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    queued = Publisher("queued")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    logged_in = Publisher("login")
+    assert queued.path.parent != logged_in.path.parent
+    assert [place.name for place in places()] == ["login", "queued"]
+    queued.path.parent.chmod(0o755)  # others may see it, so nothing in it is trusted
+    assert [place.name for place in places()] == ["login"]
+    for publisher in (queued, logged_in):
+        publisher.close()
+
+
 def test_names_become_file_names(publisher: Publisher) -> None:
     for name, start in (("../../etc/passwd", "etc_passwd-"), ("", "model-"), ("\x1b[2J", "2J-"), ("n" * 200, "n" * 32)):
         other = Publisher(name)

@@ -16,6 +16,7 @@ ENDING = ".sock"
 LONGEST_PATH = 100
 """Of a socket, in bytes: the system takes 103 or 107."""
 LONGEST_NAME = 32
+LONGEST_NUMBERS = len("-4194304-99.sock")
 _PLACE = re.compile(r"(?P<name>.+)-(?P<pid>[0-9]+)(?:-[0-9]+)?\.sock")
 
 
@@ -29,20 +30,33 @@ class Place:
 
 
 def folder() -> Path:
-    """The private folder, made where it is not there.
+    """The private folder for new sockets, made where it is not there.
 
     Raises OSError where it cannot be had, also where it is another user's or open to others.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    chosen = Path(runtime) / "vgtui" if runtime else Path(tempfile.gettempdir()) / f"vgtui-{os.getuid()}"
-    if len(os.fsencode(chosen)) + LONGEST_NAME + len("-4194304-99.sock") > LONGEST_PATH:
-        chosen = Path("/tmp") / f"vgtui-{os.getuid()}"
+    chosen = next(
+        path for path in _folders() if len(os.fsencode(path)) <= LONGEST_PATH - LONGEST_NAME - LONGEST_NUMBERS
+    )
     with suppress(FileExistsError):
         chosen.mkdir(mode=0o700)
-    found = chosen.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    if not _is_private(chosen):
         raise PermissionError(f"{chosen} is not a folder of yours alone: chmod 700 it, or set XDG_RUNTIME_DIR")
     return chosen
+
+
+def _folders() -> list[Path]:
+    """Where the folder may be, the best first; the last is short enough for any socket.
+
+    A batch queue, or a terminal of another kind, may not have the runtime folder that a login has.
+    """
+    own = f"vgtui-{os.getuid()}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return [*([Path(runtime) / "vgtui"] if runtime else []), Path(tempfile.gettempdir()) / own, Path("/tmp") / own]
+
+
+def _is_private(path: Path) -> bool:
+    found = path.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077
 
 
 def new_path(name: str) -> Path:
@@ -56,7 +70,14 @@ def new_path(name: str) -> Path:
 
 def places() -> list[Place]:
     """What is watched on this machine now; sockets that nobody answers on are taken away. Raises OSError."""
-    return sorted(_living(folder()), key=lambda place: (place.name, place.pid))
+    inside = {folder(), *(path for path in (*_folders(), *elsewhere()) if path.is_dir() and _is_private(path))}
+    found = (place for path in inside for place in _living(path))
+    return sorted(found, key=lambda place: (place.name, place.pid))
+
+
+def elsewhere() -> list[Path]:
+    """Where a login's runtime folder is, for who looks from something that is none."""
+    return [Path(f"/run/user/{os.getuid()}/vgtui")]
 
 
 def _living(inside: Path) -> Iterator[Place]:

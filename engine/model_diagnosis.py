@@ -17,14 +17,13 @@ RECTIFYING = ("ReLU", "ReLU6")
 class ModelLayer:
     """A layer with weights: its name in the model; its kind and the activation after it in the framework's words.
 
-    units: outputs or channels. rank: axes of its weight, 1 for a norm's. Empty and 0 where that is not known.
+    units: outputs or channels. Empty and 0 where that is not known.
     """
 
     name: str
     kind: str = ""
     activation: str = ""
     units: int = 0
-    rank: int = 0
 
     @property
     def label(self) -> str:
@@ -81,8 +80,7 @@ class _PyTorch:
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]:
         yield from self._other_activation(layer, SATURATING, "nn.ReLU()")
-        if self.layers[layer].rank > 1:
-            yield self._initialization(layer, "kaiming_normal_")
+        yield from self._initialization(layer, "kaiming_normal_")
         yield from self._normalization(layer)
 
     def against_explosion(self, layer: int) -> Iterator[Cure]:
@@ -91,23 +89,23 @@ class _PyTorch:
         yield from self._normalization(layer)
 
     def against_saturation(self, layer: int) -> Iterator[Cure]:
-        if self.layers[layer].rank > 1:
-            yield self._initialization(layer, "xavier_normal_")
+        yield from self._initialization(layer, "xavier_normal_")
         yield from self._normalization(layer)
         yield from self._other_activation(layer, SATURATING, "nn.ReLU()")
 
     def against_dead_units(self, layer: int) -> Iterator[Cure]:
         yield from self._other_activation(layer, RECTIFYING, "nn.LeakyReLU()")
-        if self.layers[layer].rank > 1:
-            yield self._initialization(layer, "kaiming_normal_")
+        yield from self._initialization(layer, "kaiming_normal_")
         yield _cure("a smaller lr")
 
     def against_frost(self, layer: int) -> Iterator[Cure]:
         yield _cure("a larger lr")
         yield from self.against_vanishing(layer)
 
-    def _initialization(self, layer: int, name: str) -> Cure:
-        return _cure(f"nn.init.{name}({_in_python(self.layers[layer].name)}.weight)")
+    def _initialization(self, layer: int, name: str) -> Iterator[Cure]:
+        """Of what has a matrix that is called weight."""
+        if self.layers[layer].kind.startswith(("Linear", "Conv", "Embedding")):
+            yield _cure(f"nn.init.{name}({_in_python(self.layers[layer].name)}.weight)")
 
     def _other_activation(self, layer: int, instead_of: Sequence[str], better: str) -> Iterator[Cure]:
         found = self.layers[layer].activation

@@ -39,7 +39,7 @@ def make_model_frame(
         values[name] = known
     values["weight_norm"] = np.ma.MaskedArray(np.full(len(norms), 4.0), mask=False)
     measured = LayerMeasurements(**values)
-    names = [ModelLayer(layer.name, layer.kind, layer.activation, layer.fan_out, len(layer.shape)) for layer in layers]
+    names = [ModelLayer(layer.name, layer.kind, layer.activation, layer.fan_out) for layer in layers]
     return Frame(
         step=step,
         loss=None if loss is None else Number(loss),

@@ -10,10 +10,10 @@ from engine.model_diagnosis import PYTORCH, ModelLayer, diagnose_model
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
 
 LAYERS = [
-    ModelLayer("features.0", "Conv2d", "ReLU", units=16, rank=4),
-    ModelLayer("features.1", "BatchNorm2d", units=16, rank=1),
-    ModelLayer("blocks.3.fc", "Linear", "Sigmoid", units=32, rank=2),
-    ModelLayer("head", "Linear", units=10, rank=2),
+    ModelLayer("features.0", "Conv2d", "ReLU", units=16),
+    ModelLayer("features.1", "BatchNorm2d", units=16),
+    ModelLayer("blocks.3.fc", "Linear", "Sigmoid", units=32),
+    ModelLayer("head", "Linear", units=10),
 ]
 
 

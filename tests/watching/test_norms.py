@@ -361,6 +361,23 @@ def test_layers_stand_in_the_order_of_their_first_use(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_a_model_owns_itself_is_used_before_its_parts_and_is_no_output(tmp_path: Path) -> None:
+    class Placed(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(FEATURES, CLASSES)
+            self.places = nn.Parameter(torch.randn(FEATURES))
+
+        def forward(self, inputs: Any) -> Any:
+            return self.head(inputs + self.places)
+
+    model = Placed()
+    truth = Truth(model.places, model.head.weight)
+    train(model, tmp_path / "r.jsonl", truth)
+    truth.check(tmp_path / "r.jsonl")
+    assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["Placed", "head"]
+
+
 def test_activations_and_the_error_signal_are_what_pytorch_says(tmp_path: Path) -> None:
     model = mlp(nn.Sigmoid(), nn.ReLU())
     model[2].bias.data.fill_(-100.0)

@@ -92,10 +92,7 @@ class Emitter:
         """A run begins: what is trained, and where."""
         self._header = Header(backend=backend, model=model, layers=layers)
         self._framework = model.framework
-        self._layers = [
-            ModelLayer(info.name, info.kind, info.activation, units=_units(info), rank=len(info.shape))
-            for info in layers
-        ]
+        self._layers = [ModelLayer(info.name, info.kind, info.activation, units=_units(info)) for info in layers]
         self._recent.clear()
         if self._recorder:
             self._record(self._header)

@@ -106,13 +106,14 @@ class Watcher:
 
     def _install(self) -> None:
         note_use = self._guarded(self._note_use)
-        self._tracing = [module.register_forward_hook(note_use) for module in traceable(self._inner)]
+        # ahead of its call: a module with parts in it is used before they are
+        self._tracing = [module.register_forward_pre_hook(note_use) for module in traceable(self._inner)]
         if self._optimizer is not None:
             before, after = self._guarded(self._before_update), self._guarded(self._after_update)
             self._handles.append(self._optimizer.register_step_pre_hook(before))
             self._handles.append(self._optimizer.register_step_post_hook(after))
 
-    def _note_use(self, module: nn.Module, inputs: Any, output: Any) -> None:
+    def _note_use(self, module: nn.Module, inputs: Any) -> None:
         if len(self._used) < MOST_USES:
             self._used.append(module)
 

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -434,10 +436,35 @@ def test_a_distributed_model_is_watched_by_its_own_names(process_group: None, tm
     assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["0", "2", "4"]
 
 
-def test_only_the_first_rank_is_watched(process_group: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
-    train(mlp(), tmp_path / "r.jsonl", Truth())
-    assert not (tmp_path / "r.jsonl").exists()
+RANK_SCRIPT = """
+import sys, torch, vgtui
+from torch import nn
+rank, folder = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+torch.manual_seed(0)
+model = nn.parallel.DistributedDataParallel(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+torch.manual_seed(rank)
+with vgtui.watch(model, optimizer, every=1, record=f"{folder}/{rank}.jsonl") as watcher:
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = model(torch.randn(8, 4)).square().mean()
+        loss.backward()
+        print(float(model.module[0].weight.grad.double().norm()))
+        optimizer.step()
+        watcher.step(loss=loss)
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_of_two_ranks_the_first_is_watched_with_the_gradients_that_both_have_made(tmp_path: Path) -> None:
+    commands = [[sys.executable, "-c", RANK_SCRIPT, str(rank), str(tmp_path)] for rank in range(2)]
+    ranks = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    outputs = [rank.communicate()[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0]
+    assert not (tmp_path / "1.jsonl").exists()
+    told = [frame.layers.grad_norm[0] for frame in frames(tmp_path / "0.jsonl")]
+    assert told == pytest.approx([float(line) for line in outputs[0].split()], rel=EXACT, abs=0)
 
 
 def test_a_copy_of_a_model_that_is_being_sampled_works_and_has_no_eyes(tmp_path: Path) -> None:

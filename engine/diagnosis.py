@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -111,9 +112,7 @@ def _health(norm: float | None, reference: float) -> Health:
 
 
 class Remedies(Protocol):
-    """What helps what is diagnosed, best first, and what its layers are called. `layer` is the one that is named."""
-
-    def label(self, layer: int) -> str: ...
+    """What helps what is diagnosed, best first. `layer` is the one that the verdict names."""
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]: ...
 
@@ -127,21 +126,19 @@ class Remedies(Protocol):
 
 
 class _Case:
-    """What is diagnosed: its remedies, and the last measurements, the newest last.
+    """What is diagnosed: what its layers are called, its remedies, and the last measurements, the newest last.
 
     norms: of the gradient; a layer of which it is unknown gets what the output layer gets, so that nothing is found in
     it.
     """
 
-    def __init__(self, remedies: Remedies, recent: Sequence[LayerMeasurements]) -> None:
+    def __init__(self, label: Callable[[int], str], remedies: Remedies, recent: Sequence[LayerMeasurements]) -> None:
+        self.label = label
         self.remedies = remedies
         self.recent = recent[-PERSISTENCE:]
         self.layers = recent[-1]
         self.output = output_norm(self.layers.grad_norm)
         self.norms = np.ma.filled(self.layers.grad_norm, self.output)
-
-    def label(self, layer: int) -> str:
-        return self.remedies.label(layer)
 
     def verdict(
         self,
@@ -160,12 +157,13 @@ class _Case:
 
 def diagnose(network: NetworkConfig, training: TrainingConfig, recent: Sequence[LayerMeasurements]) -> Verdict:
     """The verdict on a network's last measurements, the newest last; at least one."""
-    return diagnose_by(_ChangesOf(network, training, len(recent[-1].grad_norm)), recent)
+    label = partial(layer_label, layers=len(recent[-1].grad_norm))
+    return diagnose_by(label, _ChangesOf(network, training), recent)
 
 
-def diagnose_by(remedies: Remedies, recent: Sequence[LayerMeasurements]) -> Verdict:
+def diagnose_by(label: Callable[[int], str], remedies: Remedies, recent: Sequence[LayerMeasurements]) -> Verdict:
     """The same, of whatever has layers. Where nothing is known of a layer, nothing is found in it."""
-    case = _Case(remedies, list(recent))
+    case = _Case(label, remedies, list(recent))
     return next(verdict for check in _CHECKS if (verdict := check(case)))
 
 
@@ -285,10 +283,6 @@ class _ChangesOf:
 
     network: NetworkConfig
     training: TrainingConfig
-    layers: int
-
-    def label(self, layer: int) -> str:
-        return layer_label(layer, self.layers)
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]:
         network = self.network

@@ -33,7 +33,7 @@ class ModelLayer:
 def diagnose_model(layers: Sequence[ModelLayer], framework: str, recent: Sequence[LayerMeasurements]) -> Verdict:
     """The verdict on a model's last measurements, the newest last; at least one."""
     words = _PyTorch(layers) if framework == PYTORCH else _InWords(layers)
-    return diagnose_by(words, recent)
+    return diagnose_by(lambda layer: layers[layer].label, words, recent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,6 @@ class _InWords:
     """Remedies in words that hold in every framework."""
 
     layers: Sequence[ModelLayer]
-
-    def label(self, layer: int) -> str:
-        return self.layers[layer].label
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]:
         name = self.layers[layer].name
@@ -74,9 +71,6 @@ class _PyTorch:
     """Remedies as lines of PyTorch."""
 
     layers: Sequence[ModelLayer]
-
-    def label(self, layer: int) -> str:
-        return self.layers[layer].label
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]:
         yield from self._other_activation(layer, SATURATING, "nn.ReLU()")

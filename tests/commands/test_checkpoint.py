@@ -114,6 +114,12 @@ def test_a_checkpoint_of_another_run_is_refused_and_left_alone(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_refused_run_leaves_no_empty_file(tmp_path: Path) -> None:
+    run(tmp_path, 20, *KEEPING)
+    assert run(tmp_path, 40, "--width", "9", *KEEPING[:4], "--output", "new.jsonl", "--resume").returncode == 2
+    assert not (tmp_path / "new.jsonl").exists()
+
+
 def test_fewer_steps_than_there_are_is_refused(tmp_path: Path) -> None:
     run(tmp_path, 20, *KEEPING)
     done = run(tmp_path, 10, *KEEPING, "--resume")

@@ -305,17 +305,8 @@ def test_sparse_gradients(tmp_path: Path) -> None:
 
 def test_a_lazy_model_is_known_after_its_first_input(tmp_path: Path) -> None:
     model = nn.Sequential(nn.LazyLinear(FEATURES), nn.ReLU(), nn.LazyLinear(CLASSES))
-    inputs, labels = batch()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     truth = Truth(*(model[place].weight for place in (0, 2)))
-    with watch(model, optimizer, every=1, record=tmp_path / "r.jsonl") as watcher:
-        for _ in range(STEPS):
-            optimizer.zero_grad()
-            loss = functional.cross_entropy(model(inputs), labels)
-            loss.backward()
-            truth.note()
-            optimizer.step()
-            watcher.step(loss=loss)
+    train(model, tmp_path / "r.jsonl", truth)
     truth.check(tmp_path / "r.jsonl")
     assert header(tmp_path / "r.jsonl").layers[0].shape == (FEATURES, FEATURES)
 

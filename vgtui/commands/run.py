@@ -9,7 +9,7 @@ import signal
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -308,8 +308,16 @@ def _opened(output: str, format_name: str) -> Iterator[_Sink]:
         return
     is_new = not Path(output).exists()
     with ExitStack() as stack:
+        if is_new:
+            stack.callback(_take_away_if_empty, Path(output))  # of a run that was refused
         try:
             file = stack.enter_context(open(output, "a", encoding="utf-8", newline="\n"))
         except OSError as error:
             raise unwritable("output", output, error) from error
         yield _Sink(output, file, is_new)
+
+
+def _take_away_if_empty(path: Path) -> None:
+    with suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()

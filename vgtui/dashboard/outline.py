@@ -25,32 +25,32 @@ class Outline:
         self.names = [plain(layer.name) for layer in layers]
         self.kinds = [plain(layer.kind) for layer in layers]
         self.shapes = ["×".join(map(str, layer.shape)) for layer in layers]
-        self.folded = {group for group in folded if len(self._inside(group)) >= LEAST_OF_GROUP}
+        self._inside, self._groups = _groups_of(self.names)
+        self.folded = self._inside.keys() & set(folded)
         self.rows: Sequence[int] = range(len(self.names))
         self._shown_for: dict[int, str] = {}
-
-    @property
-    def width(self) -> int:
+        self.width = min(max(map(len, self.names)), LONGEST_LABEL)
         """Cells that the longest label takes, within bounds."""
-        return min(max(map(len, self.names)), LONGEST_LABEL)
-
-    @property
-    def kind_width(self) -> int:
+        longest = max(len(self._kind_and_shape(layer)) for layer in self.rows)
+        self.kind_width = max(LEAST_KIND, min(longest, LEAST_KIND + LONGEST_LABEL - self.width))
         """Cells for kinds and shapes: what the labels leave of theirs is for them too."""
-        longest = max(len(self.kind(layer, 99)) for layer in range(len(self.names)))
-        return max(LEAST_KIND, min(longest, LEAST_KIND + LONGEST_LABEL - self.width))
 
     def label(self, layer: int) -> str:
         """The layer's name, or that of the folded group that it stands for; the end of it, where it is long."""
         group = self._shown_for.get(layer)
-        words = self.names[layer] if group is None else f"{group} +{len(self._inside(group)) - 1}"
+        words = self.names[layer] if group is None else f"{group} +{len(self._inside[group]) - 1}"
         return words if len(words) <= self.width else f"…{words[1 - self.width :]}"
 
-    def kind(self, layer: int, room: int) -> str:
+    def kind(self, layer: int) -> str:
         """A layer's kind and the shape of its weight, as far as there is room."""
-        kind = SHORT.get(self.kinds[layer], self.kinds[layer])
-        whole = f"{kind} {self.shapes[layer]}"
-        return whole if len(whole) <= room else kind[:room]
+        whole = self._kind_and_shape(layer)
+        return whole if len(whole) <= self.kind_width else self._short_kind(layer)[: self.kind_width]
+
+    def _kind_and_shape(self, layer: int) -> str:
+        return f"{self._short_kind(layer)} {self.shapes[layer]}"
+
+    def _short_kind(self, layer: int) -> str:
+        return SHORT.get(self.kinds[layer], self.kinds[layer])
 
     def fit(self, norms: NDArray[np.float64]) -> None:
         """Let folded groups be shown by the layers that get the least gradient of these."""
@@ -66,13 +66,13 @@ class Outline:
                 shown[layer] = None
             elif group not in done:
                 done.add(group)
-                shown[min(self._inside(group), key=lambda inside: (values[inside], inside))] = group
+                shown[min(self._inside[group], key=lambda inside: (values[inside], inside))] = group
         self.rows = sorted(shown)
         self._shown_for = {layer: group for layer, group in shown.items() if group is not None}
 
     def group_of(self, layer: int) -> str | None:
         """The outermost folded group that a layer is in."""
-        return next((prefix for prefix in self._prefixes(layer) if prefix in self.folded), None)
+        return next((prefix for prefix in self._groups[layer] if prefix in self.folded), None)
 
     def row_of(self, layer: int) -> int:
         """The layer that is shown where this one is."""
@@ -84,7 +84,7 @@ class Outline:
         if group := self.group_of(layer):
             self.folded.discard(group)
             return group
-        group = next(reversed(self._prefixes(layer)), None)
+        group = next(reversed(self._groups[layer]), None)
         if group is not None:
             self.folded.add(group)
         return group
@@ -92,7 +92,7 @@ class Outline:
     def fold_around(self, layer: int) -> str | None:
         """Fold the group around what a row stands for. Returns it, if there is one."""
         present = self.group_of(layer)
-        prefixes = self._prefixes(layer)
+        prefixes = self._groups[layer]
         outer = prefixes[: prefixes.index(present)] if present else prefixes
         if not outer:
             return None
@@ -104,24 +104,32 @@ class Outline:
         if self.folded:
             self.folded.clear()
         else:
-            self.folded = {prefixes[0] for layer in range(len(self.names)) if (prefixes := self._prefixes(layer))}
+            self.folded = {groups[0] for groups in self._groups if groups}
 
     def show(self, layer: int) -> None:
         """Unfold whatever hides a layer."""
         while group := self.group_of(layer):
             self.folded.discard(group)
 
-    def _prefixes(self, layer: int) -> list[str]:
-        """The groups that a layer is in, the outermost first; one that holds all layers says nothing."""
-        parts = self.names[layer].split(".")
-        found: list[str] = []
-        size = len(self.names)
-        for group in (".".join(parts[:length]) for length in range(1, len(parts))):
-            inside = len(self._inside(group))
-            if LEAST_OF_GROUP <= inside < size:  # one that holds as many as the group around it is the same group
-                found.append(group)
-                size = inside
-        return found
 
-    def _inside(self, group: str) -> list[int]:
-        return [layer for layer, name in enumerate(self.names) if name.startswith(f"{group}.")]
+def _groups_of(names: Sequence[str]) -> tuple[dict[str, list[int]], list[list[str]]]:
+    """The layers inside of each group; and of each layer the groups that it is in, the outermost first.
+
+    A group of one says nothing, nor does one that holds as many as the group around it, or all.
+    """
+    inside: dict[str, list[int]] = {}
+    prefixes = [
+        [".".join(parts[:length]) for length in range(1, len(parts))] for parts in (n.split(".") for n in names)
+    ]
+    for layer, groups in enumerate(prefixes):
+        for group in groups:
+            inside.setdefault(group, []).append(layer)
+    kept: list[list[str]] = []
+    for groups in prefixes:
+        size, found = len(names), []
+        for group in groups:
+            if LEAST_OF_GROUP <= len(inside[group]) < size:
+                found.append(group)
+                size = len(inside[group])
+        kept.append(found)
+    return {group: inside[group] for groups in kept for group in groups}, kept

@@ -169,7 +169,7 @@ class RunState:
 
     def kind(self, layer: int) -> str:
         """Of somebody's own model, a layer's kind and shape, in kind_width cells."""
-        return self._outline.kind(layer, self.kind_width) if self._outline else ""
+        return self._outline.kind(layer) if self._outline else ""
 
     @property
     def kind_width(self) -> int:

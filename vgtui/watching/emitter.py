@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 import msgspec
@@ -135,7 +134,7 @@ class Emitter:
         )
         if self._recorder:
             self._record(frame)
-        if self._publisher:
+        if self._publisher and self._publisher.wanted:
             self._publisher.publish(encode_line(frame))
 
     def note(self, message: str) -> None:
@@ -162,9 +161,7 @@ class Emitter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _record(self, line: Header | Frame | Event) -> None:

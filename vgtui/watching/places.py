@@ -70,12 +70,12 @@ def new_path(name: str) -> Path:
 
 def places() -> list[Place]:
     """What is watched on this machine now; sockets that nobody answers on are taken away. Raises OSError."""
-    inside = {folder(), *(path for path in (*_folders(), *elsewhere()) if path.is_dir() and _is_private(path))}
+    inside = {folder(), *(path for path in (*_folders(), *_elsewhere()) if path.is_dir() and _is_private(path))}
     found = (place for path in inside for place in _living(path))
     return sorted(found, key=lambda place: (place.name, place.pid))
 
 
-def elsewhere() -> list[Path]:
+def _elsewhere() -> list[Path]:
     """Where a login's runtime folder is, for who looks from something that is none."""
     return [Path(f"/run/user/{os.getuid()}/vgtui")]
 

@@ -57,7 +57,7 @@ class Publisher:
             end.setblocking(False)
         self._lock = threading.Lock()
         self._opening = b""
-        self._frames: list[bytes] = []
+        self._frame = b""
         self._news: list[bytes] = []
         self._ends = False
         self._viewers: dict[socket.socket, _Viewer] = {}
@@ -83,7 +83,7 @@ class Publisher:
     def publish(self, frame: bytes) -> None:
         """A frame for those that wait for one."""
         with self._lock:
-            self._frames = [frame]
+            self._frame = frame
             self.wanted = False
         self._ring()
 
@@ -171,12 +171,12 @@ class Publisher:
     def _hand_out(self) -> None:
         with self._lock:
             news, self._news = self._news, []
-            frames, self._frames = self._frames, []
+            frame, self._frame = self._frame, b""
         for viewer in list(self._viewers.values()):
             answer = b"".join(news)
-            if frames and viewer.asks:
+            if frame and viewer.asks:
                 viewer.asks = False
-                answer += frames[0]
+                answer += frame
             self._give(viewer, answer)
 
     def _give(self, viewer: _Viewer, data: bytes) -> None:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -63,6 +62,7 @@ class Watcher:
         self._sample: Sample | None = None
         self._arriving: deque[Arrival] = deque()
         self._steps = 0
+        self._told = self._guarded(self._step)
         self._tells = False
         """Whether step() is called, so that a frame waits for it."""
         self._warned_of_gradients = False
@@ -86,7 +86,7 @@ class Watcher:
 
         Where no optimizer was given, call it between backward() and zero_grad().
         """
-        self._guarded(self._step)(loss, accuracy)
+        self._told(loss, accuracy)
 
     def close(self) -> None:
         """Leave the model as it was. Viewers are told that the training has ended."""
@@ -99,9 +99,7 @@ class Watcher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _install(self) -> None:

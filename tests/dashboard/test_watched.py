@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.dashboard.sitting import Sitting, open_dashboard
@@ -137,7 +139,8 @@ async def test_the_end_of_the_training_is_said_and_all_stays() -> None:
         assert sitting.app.main.state.history.marks
 
 
-async def test_names_from_outside_command_nothing() -> None:
+async def test_names_from_outside_command_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # one of the keys exports
     layers = [LayerInfo(name, 4, 4, "[/]\x1b]52;c;x\x07") for name in ("[/]", "a\x1b[2J", "‮evil", "\u009b31m", "")]
     source = WatchedModel(RunSettings(), frames=0)
     async with open_dashboard(source) as sitting:
@@ -163,6 +166,13 @@ def test_an_outline_of_names_without_groups_folds_nothing() -> None:
     assert outline.toggle(1) is None and outline.fold_around(1) is None
     outline.toggle_all()
     assert list(outline.rows) == [0, 1, 2]
+
+
+def test_short_names_leave_room_for_their_groups() -> None:
+    outline = Outline([LayerInfo(name, 1, 1) for name in ("10.0", "10.2", "11.0", "11.2", "12")])
+    outline.toggle_all()
+    outline.fit(np.ones(5))
+    assert [outline.label(layer) for layer in outline.rows] == ["10 +1", "11 +1", "12"]
 
 
 def test_long_labels_keep_their_ends() -> None:

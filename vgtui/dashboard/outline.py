@@ -29,7 +29,8 @@ class Outline:
         self.folded = self._inside.keys() & set(folded)
         self.rows: Sequence[int] = range(len(self.names))
         self._shown_for: dict[int, str] = {}
-        self.width = min(max(map(len, self.names)), LONGEST_LABEL)
+        labels = [*self.names, *map(self._group_label, self._inside)]
+        self.width = min(max(map(len, labels)), LONGEST_LABEL)
         """Cells that the longest label takes, within bounds."""
         longest = max(len(self._kind_and_shape(layer)) for layer in self.rows)
         self.kind_width = max(LEAST_KIND, min(longest, LEAST_KIND + LONGEST_LABEL - self.width))
@@ -38,8 +39,11 @@ class Outline:
     def label(self, layer: int) -> str:
         """The layer's name, or that of the folded group that it stands for; the end of it, where it is long."""
         group = self._shown_for.get(layer)
-        words = self.names[layer] if group is None else f"{group} +{len(self._inside[group]) - 1}"
+        words = self.names[layer] if group is None else self._group_label(group)
         return words if len(words) <= self.width else f"…{words[1 - self.width :]}"
+
+    def _group_label(self, group: str) -> str:
+        return f"{group} +{len(self._inside[group]) - 1}"
 
     def kind(self, layer: int) -> str:
         """A layer's kind and the shape of its weight, as far as there is room."""
@@ -57,7 +61,7 @@ class Outline:
         if not self.folded:
             self.rows, self._shown_for = range(len(self.names)), {}
             return
-        values = np.ma.filled(np.ma.masked_invalid(norms), np.inf)
+        values = np.ma.filled(np.ma.masked_invalid(norms), np.inf).tolist()
         shown: dict[int, str | None] = {}
         done: set[str] = set()
         for layer in range(len(self.names)):

@@ -39,7 +39,8 @@ class Backend:
 def select_backend(name: str) -> Backend:
     """The backend "numpy" or "cupy", or with "auto" CuPy where a device answers to a real kernel, else NumPy.
 
-    Raises UsageError for "cupy" without a usable device, with what to install or check.
+    Raises UsageError for "cupy" without a device, with what to install or check, and DeviceError for "cupy" with a
+    device that is there and fails.
     """
     if name not in BACKEND_NAMES:
         raise unknown_name("backend", "backend", name, BACKEND_NAMES)
@@ -47,10 +48,12 @@ def select_backend(name: str) -> Backend:
         return _numpy_backend(None)
     try:
         return _cupy_backend()
-    except _NoDeviceError as reason:
-        if name == "cupy":
-            raise UsageError("backend", f"cupy cannot be used: {reason}") from reason
-        return _numpy_backend(str(reason))
+    except (_NoDeviceError, DeviceError) as reason:
+        if name == "auto":
+            return _numpy_backend(str(reason))
+        if isinstance(reason, DeviceError):
+            raise
+        raise UsageError("backend", f"cupy cannot be used: {reason}") from reason
 
 
 def error_function(xp: Any) -> Any:
@@ -79,8 +82,27 @@ def device_versions() -> dict[str, str]:
     return found
 
 
+class DeviceError(Exception):
+    """A GPU that is there and does not do what it should."""
+
+
 class _NoDeviceError(Exception):
     """Why there is no GPU to compute on, and what would help."""
+
+
+def device_fault(error: BaseException) -> str | None:
+    """What has become of the GPU, in words, where an error is CuPy's; None for every other one.
+
+    An error of CUDA stays with its process (a device-side fault is sticky), so nothing more can be computed in it.
+    """
+    if isinstance(error, DeviceError):
+        return str(error)
+    if type(error).__module__.partition(".")[0] not in ("cupy", "cupy_backends"):
+        return None
+    words = _first_line(error)
+    if isinstance(error, MemoryError):
+        return f"the GPU is out of memory: {words}"
+    return f"the GPU failed: {words}"
 
 
 def _numpy_backend(fallback_reason: str | None) -> Backend:
@@ -97,6 +119,11 @@ def _numpy_backend(fallback_reason: str | None) -> Backend:
     )
 
 
+def _first_line(error: BaseException) -> str:
+    """An error's own words, one line of them."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
 def _cupy_backend() -> Backend:
     try:
         import cupy  # type: ignore[import-not-found, unused-ignore]
@@ -106,17 +133,23 @@ def _cupy_backend() -> Backend:
         ) from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
-        if count == 0:
-            raise _NoDeviceError("no CUDA device was found; check that nvidia-smi lists one")
+    except Exception as error:  # no driver, or one too old: each raises its own class
+        raise _NoDeviceError(
+            f"no CUDA device answers ({_first_line(error)}); check the driver with nvidia-smi"
+        ) from error
+    if count == 0:
+        raise _NoDeviceError("no CUDA device was found; check that nvidia-smi lists one")
+    try:
         probe = cupy.arange(4, dtype=cupy.float32)
-        if float(cupy.matmul(probe, probe)) != 14:
-            raise _NoDeviceError("the CUDA device computed 0+1+4+9 wrongly; check it with nvidia-smi")
+        product = float(cupy.matmul(probe, probe))
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-    except _NoDeviceError:
-        raise
-    except Exception as error:  # a driver too old, a missing library, a broken device: each raises its own class
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _NoDeviceError(f"no CUDA device answers ({first_line}); check the driver with nvidia-smi") from error
+    except Exception as error:  # a missing library, a broken device: each raises its own class
+        raise DeviceError(
+            f"the GPU is there and fails at its first kernel ({_first_line(error)}); nvidia-smi shows its driver and "
+            "who uses it"
+        ) from error
+    if product != 14:
+        raise DeviceError(f"the GPU computed 0+1+4+9 as {product:g}; check it with nvidia-smi")
     return Backend(
         name="cupy",
         device=properties["name"].decode(),

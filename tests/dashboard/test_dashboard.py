@@ -8,7 +8,7 @@ import pytest
 from engine.config import NetworkConfig, TrainingConfig
 from tests.dashboard.sitting import open_dashboard
 from tests.scripted_run import ScriptedRun, ScriptedSource, vanishing
-from vgtui.training.protocol import Refused
+from vgtui.training.protocol import Pong, Refused, Silent
 from vgtui.training.settings import RunSettings
 
 
@@ -273,3 +273,17 @@ async def test_every_action_is_in_the_palette_and_can_be_run_from_there() -> Non
         await batch_norm.callback()
         await sitting.settle()
         assert "BatchNorm on" in sitting.line
+
+
+async def test_silence_is_said_and_ends_with_the_next_frame() -> None:
+    async with open_dashboard() as sitting:
+        sitting.source.say(Silent(10.0))
+        await sitting.settle()
+        assert "no answer from the training process for" in sitting.text
+        assert "no answer" in sitting.line
+        assert "--backend" not in sitting.text
+        await sitting.press("u")
+        await sitting.until(lambda: "NumPy computes already" in sitting.text)
+        sitting.source.say(Pong())
+        await sitting.settle()
+        assert "no answer" not in sitting.text

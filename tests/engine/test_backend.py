@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.backend import select_backend
+from engine.backend import DeviceError, device_fault, select_backend
 from engine.errors import UsageError
 
 
@@ -42,6 +42,46 @@ def test_without_a_device_auto_falls_back_with_the_reason_and_cupy_is_refused(
     assert "\n" not in backend.fallback_reason
     with pytest.raises(UsageError, match="backend: cupy cannot be used: "):
         select_backend("cupy")
+
+
+def kernel_less(*_: object, **__: object) -> None:
+    raise RuntimeError("cudaErrorNoKernelImageForDevice: no kernel image")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"arange": kernel_less}, "fails at its first kernel (cudaErrorNoKernelImageForDevice: no kernel image)"),
+        ({"arange": lambda *_, **__: 0, "matmul": lambda *_: 13.0}, "computed 0+1+4+9 as 13"),
+    ],
+)
+def test_a_device_that_is_there_and_fails_is_no_mistake_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, object], words: str
+) -> None:
+    module = cupy_that(getDeviceCount=lambda: 1, getDeviceProperties=lambda _: {"name": b"a card"})
+    module.cuda.Device = lambda: SimpleNamespace(id=0)
+    vars(module).update({"float32": "f4"} | values)
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    assert words in str(select_backend("auto").fallback_reason)
+    with pytest.raises(DeviceError) as failure:
+        select_backend("cupy")
+    assert words in str(device_fault(failure.value))
+
+
+def test_only_errors_of_the_device_are_its_faults() -> None:
+    errors = [type(name, (base,), {"__module__": module}) for name, base, module in OF_CUPY]
+    assert [device_fault(error("it broke.\nmore")) for error in errors] == [
+        "the GPU is out of memory: it broke",
+        "the GPU failed: it broke",
+    ]
+    assert device_fault(MemoryError()) is None
+    assert device_fault(ValueError("cupy")) is None
+
+
+OF_CUPY = [
+    ("OutOfMemoryError", MemoryError, "cupy.cuda.memory"),
+    ("CUBLASError", RuntimeError, "cupy_backends.cuda.libs.cublas"),
+]
 
 
 def test_an_unknown_backend_is_refused() -> None:

@@ -18,7 +18,7 @@ from engine.threads import threads_for
 from engine.trainer import Trainer
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.training.client import LiveRun
-from vgtui.training.protocol import Inspected, Refused, Tried
+from vgtui.training.protocol import Inspected, Pong, Refused, Silent, Tried
 from vgtui.training.settings import RunSettings
 
 SMALL = RunSettings(NetworkConfig(hidden_layers=3, width=8), TrainingConfig(batch_size=16))
@@ -270,3 +270,53 @@ def test_the_worker_imports_no_screen() -> None:
 def test_small_products_get_one_thread(width: int, batch: int, one: bool) -> None:
     threads = threads_for(NetworkConfig(width=width), TrainingConfig(batch_size=batch))
     assert threads == (1 if one else len(os.sched_getaffinity(0)))
+
+
+async def test_a_worker_that_hangs_is_silent_once_and_left_behind_by_a_restart(
+    start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", 2.0)
+    hung = run.process_id
+    assert hung
+    os.kill(hung, signal.SIGSTOP)
+    while not isinstance(answer := await asyncio.wait_for(run.next_answer(), 10), Silent):
+        pass
+    assert answer.seconds == 2.0
+    question = asyncio.create_task(run.next_answer())
+    done, _ = await asyncio.wait([question], timeout=1)
+    assert not done
+    run.restart(SMALL)
+    assert isinstance(await question, Header)
+    assert (await next_frame(run)).step == 0
+    assert run.process_id != hung
+
+
+async def test_a_worker_that_answers_again_goes_on(start_run: StartRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start_run(SMALL)
+    run.pause()
+    assert (await next_frame(run)).step == 0
+    monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", 2.0)
+    assert run.process_id
+    os.kill(run.process_id, signal.SIGSTOP)
+    assert isinstance(await asyncio.wait_for(run.next_answer(), 10), Silent)
+    os.kill(run.process_id, signal.SIGCONT)
+    assert isinstance(await asyncio.wait_for(run.next_answer(), 10), Pong)
+    run.step_once()
+    assert (await next_frame(run)).step == 1
+
+
+async def test_a_run_that_waits_or_takes_long_for_its_frame_is_not_silent(
+    start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", 1.0)
+    far = asyncio.create_task(run.next_answer(at=10**9))
+    done, _ = await asyncio.wait([far], timeout=3)
+    assert not done
+    run.pause()
+    done, _ = await asyncio.wait([far], timeout=2)
+    assert not done
+    far.cancel()

@@ -22,7 +22,7 @@ from vgtui.commands.until import NAMES, Bound
 from vgtui.commands.writers import CsvWriter, FrameWriter, JsonLinesWriter
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.training.client import LiveRun
-from vgtui.training.protocol import Refused, Resumed, Save, Saved
+from vgtui.training.protocol import Refused, Resumed, Save, Saved, Silent
 from vgtui.training.settings import RunSettings
 
 DESCRIPTION = "Train without a screen and write frames."
@@ -273,6 +273,8 @@ async def _next(source: LiveRun, at: int, writer: FrameWriter, sink: _Sink, want
                 raise UsageError(answer.setting, answer.problem)
             case Event(kind="fault"):
                 raise _Fault(answer.message)
+            case Silent(seconds):
+                sys.stderr.write(f"vgtui: no answer from the training process for {seconds:.0f} s; it is waited for\n")
     return answer
 
 

@@ -89,6 +89,8 @@ class RunState:
         """Whether the terminal shows half blocks in two colours."""
         self.paused = False
         self.fault: str | None = None
+        self.silent_seconds: float | None = None
+        """For how long the training process has given no answer, where that is long."""
         self.ended = False
         """Whether nobody trains it any more, of a model that is watched."""
         self.outline: Outline | None = None
@@ -258,6 +260,12 @@ class RunState:
         """The run has ended by a fault."""
         self.fault = message
         self.history.note("fault", message)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the run computes on a GPU, or may do so."""
+        present = self.header.backend.name if self.header else "auto"
+        return "numpy" not in (present, self.wanted.backend)
 
     def take_tried(self, tried: Tried) -> None:
         """Take one single change; what is left of a round that was broken off is not mixed with the next."""

@@ -14,11 +14,14 @@ from vgtui.training.protocol import (
     Answer,
     Command,
     Inspect,
+    Ping,
+    Pong,
     Pull,
     Refused,
     Restart,
     Save,
     ShareCores,
+    Silent,
     StepOnce,
     Train,
     TryChanges,
@@ -30,6 +33,8 @@ LAST_WORDS = 20
 """Lines of the worker's stderr that are kept to explain its death."""
 PATIENCE_SECONDS = 0.5
 """How long a worker may take to leave by itself."""
+SILENCE_SECONDS = 10.0
+"""From when on a worker that says nothing, not even when it is asked, is called silent."""
 
 
 class LiveRun:
@@ -47,9 +52,11 @@ class LiveRun:
         self._among = 1
         self._train = Train()
         self._worker: _Worker | None = None
+        self._leaving: asyncio.Task[str] | None = None
         self._wanted = asyncio.Event()
         self._wanted.set()
         self._asked = False
+        self._silent = False
         self._step = 0
         # between a restart and its header, frames still come from the run that was left: nobody wants them
         self._left = True
@@ -66,10 +73,19 @@ class LiveRun:
         while True:
             if not self._asked:
                 self.ask(self._at)
-            line = await worker.read_line()
+            was_silent = self._silent
+            line = await self._next_line(worker)
+            if line is None:
+                return Silent(SILENCE_SECONDS)
             if not line.endswith(b"\n"):
-                return await self._fault(worker)
+                if worker is self._worker:
+                    return await self._fault(worker)
+                # that one was silent, and left behind by a restart
+                worker = await self._running_worker()
+                continue
             answer = answer_decoder.decode(line)
+            if isinstance(answer, Pong) and not was_silent:
+                continue
             if isinstance(answer, Frame):
                 self._asked = False
                 self._step = answer.step
@@ -97,6 +113,9 @@ class LiveRun:
         self._settings = settings
         self._left = True
         self._wanted.set()
+        if self._silent and self._worker:  # it would not hear of it
+            self._leaving = asyncio.create_task(self._worker.end())
+            self._worker, self._asked, self._silent = None, False, False
         self._send(Restart(settings))
 
     def train(self, until: int | None = None) -> None:
@@ -122,6 +141,8 @@ class LiveRun:
 
     async def close(self) -> None:
         worker, self._worker = self._worker, None
+        if self._leaving:
+            await self._leaving
         if worker:
             await worker.end()
 
@@ -138,6 +159,19 @@ class LiveRun:
             self._send(self._train)
         return self._worker
 
+    async def _next_line(self, worker: "_Worker") -> bytes | None:
+        """The worker's next line; None, once, where it is silent."""
+        if self._silent:
+            line = await worker.read_line()
+            self._silent = False
+            return line
+        line = await worker.read_line(SILENCE_SECONDS / 2)
+        if line is None:
+            self._send(Ping())
+            line = await worker.read_line(SILENCE_SECONDS / 2)
+        self._silent = line is None
+        return line
+
     def _send(self, command: Command) -> None:
         if self._worker:
             self._worker.writer.write(encode_line(command))
@@ -148,14 +182,15 @@ class LiveRun:
         return Event(step=self._step, kind="fault", message=await worker.end())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Worker:
-    """The process, our end of the socket, and the task that keeps its last words."""
+    """The process, our end of the socket, and the tasks that keep its last words and read its next line."""
 
     process: asyncio.subprocess.Process
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     last_words: "asyncio.Task[deque[str]]"
+    reading: "asyncio.Task[bytes] | None" = None
 
     @classmethod
     async def start(cls) -> "_Worker":
@@ -176,21 +211,29 @@ class _Worker:
         assert process.stderr is not None
         return cls(process, reader, writer, asyncio.create_task(_keep_last(process.stderr)))
 
-    async def read_line(self) -> bytes:
-        """One line, or what there is of it when the worker has gone."""
-        try:
-            return await self.reader.readline()
-        except ConnectionError:
-            return b""
+    async def read_line(self, seconds: float | None = None) -> bytes | None:
+        """One line, or what there is of it when the worker has gone; None where none has come after these seconds."""
+        self.reading = self.reading or asyncio.create_task(self.reader.readline())
+        done, _ = await asyncio.wait([self.reading], timeout=seconds)
+        if not done:
+            return None
+        reading, self.reading = self.reading, None
+        return b"" if reading.cancelled() or isinstance(reading.exception(), ConnectionError) else reading.result()
 
     async def end(self) -> str:
         """Close the socket, see the process off, and say how it ended."""
+        if self.reading:
+            self.reading.cancel()
         self.writer.close()
         try:
             await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
         except TimeoutError:
             self.process.kill()
-            await self.process.wait()
+            try:
+                await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
+            except TimeoutError:  # in a driver that does not let it go
+                self.last_words.cancel()
+                return f"the training process {self.process.pid} hangs in the system and cannot be killed"
         words = await self.last_words
         code = self.process.returncode or 0
         if code < 0:

@@ -75,6 +75,20 @@ class TryChanges(msgspec.Struct, frozen=True, tag_field="type", tag="try"):
     """
 
 
+class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
+    """Ask whether the worker is there; it is answered with Pong between two steps."""
+
+
+class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
+    """The worker is there, however long the next frame takes. Beyond the frame source it ends a Silent alone."""
+
+
+class Silent(msgspec.Struct, frozen=True, tag_field="type", tag="silent"):
+    """The worker has not answered for so many seconds, Ping neither; whoever waits for it says so."""
+
+    seconds: float
+
+
 class Inspected(msgspec.Struct, frozen=True, tag_field="type", tag="inspected"):
     """The inside of a layer at a step."""
 
@@ -112,8 +126,8 @@ class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
     problem: str
 
 
-Command: TypeAlias = Restart | Train | StepOnce | Pull | Save | Inspect | TryChanges | ShareCores
-Answer: TypeAlias = Line | Refused | Inspected | Tried | Saved | Resumed
+Command: TypeAlias = Restart | Train | StepOnce | Pull | Save | Inspect | TryChanges | ShareCores | Ping
+Answer: TypeAlias = Line | Refused | Inspected | Tried | Saved | Resumed | Pong | Silent
 
 answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer, dec_hook=decode_other)
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

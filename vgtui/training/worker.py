@@ -3,12 +3,14 @@
 It waits for commands between two steps, and leaves when the socket closes. It imports no Textual and no plotext.
 """
 
+import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Iterator
 
+from engine.backend import device_fault
 from engine.changes import single_changes
 from engine.errors import UsageError
 from engine.probe import probe
@@ -18,6 +20,8 @@ from vgtui.training.protocol import (
     DisconnectedError,
     Inspect,
     Inspected,
+    Ping,
+    Pong,
     Pull,
     Refused,
     Restart,
@@ -41,6 +45,13 @@ def main() -> None:
         Worker(CommandChannel(connection)).serve()
     except DisconnectedError:
         return
+    except Exception as error:
+        if (words := device_fault(error)) is None:
+            raise
+        # without CuPy's own way out, which may wait for a device that does not answer any more
+        sys.stderr.write(f"{words}\n")
+        sys.stderr.flush()
+        os._exit(1)
 
 
 class Worker:
@@ -93,6 +104,8 @@ class Worker:
                 self._trials = _trials(self._run) if self._run else iter(())
             case Restart(settings, checkpoint):
                 self._restart(settings, checkpoint)
+            case Ping():
+                self._channel.send(Pong())
             case Save():
                 self._save = command
             case Train(until):

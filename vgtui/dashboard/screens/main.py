@@ -54,7 +54,7 @@ from vgtui.recordings.frames import Event, Frame, Header, Line
 from vgtui.recordings.writer import FLUSH_SECONDS, Recorder
 from vgtui.text import plain
 from vgtui.themes import Palette
-from vgtui.training.protocol import Answer, Inspected, Refused, Tried
+from vgtui.training.protocol import Answer, Inspected, Pong, Refused, Silent, Tried
 from vgtui.training.quantities import QUANTITIES
 from vgtui.training.settings import RunSettings
 from vgtui.training.source import Experiment, FrameSource, Player, Watched
@@ -208,7 +208,10 @@ class MainScreen(Screen[None]):
     def _take(self, lane: Lane, answer: Answer) -> None:
         if isinstance(answer, Line):
             self.recording.take(lane, answer)
+        lane.state.silent_seconds = answer.seconds if isinstance(answer, Silent) else None
         match answer:
+            case Silent() | Pong():
+                self._draw_numbers()
             case Header():
                 lane.state.take_header(answer)
             case Frame():
@@ -285,6 +288,10 @@ class MainScreen(Screen[None]):
             self.app.exit(UsageError(refused.setting, refused.problem), return_code=2)
             return
         self.notify(plain(f"{refused.setting}: {refused.problem}"), severity="error", markup=False)
+        if lane.state.fault:  # there is no run that could go on
+            lane.state.take_fault(refused.problem)
+            self._draw_numbers()
+            return
         wanted = lane.state.wanted
         dataset = own.dataset.name if own.dataset.name in DATASET_NAMES else wanted.dataset
         lane.state.wanted = replace(wanted, network=own.network, training=own.training, dataset=dataset)
@@ -416,6 +423,13 @@ class MainScreen(Screen[None]):
 
     def action_restart(self) -> None:
         self._change()
+
+    def action_use_numpy(self) -> None:
+        """Restart on the CPU."""
+        if self.state.on_gpu:
+            self._run(replace(self.state.wanted, backend="numpy"))
+        elif self._experiment:
+            self.notify("NumPy computes already", markup=False)
 
     def action_reseed(self) -> None:
         self._change(training={"seed": self.state.wanted.training.seed + 1})

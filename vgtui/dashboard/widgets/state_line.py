@@ -95,7 +95,9 @@ class StateLine(Widget):
             line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)
         if state.look.rate:
             line.append(f"{state.pictures_per_second:.0f} fps   ", self.palette.muted)
-        if state.fault:
+        if state.silent_seconds:
+            line.append("no answer ", self.palette.health["vanished"])
+        elif state.fault:
             line.append("stopped ", self.palette.health["vanished"])
         elif state.moment is not None:
             line.append("in the past ", self.palette.pending)

@@ -31,10 +31,12 @@ class VerdictPanel(Lines):
     def _text(self) -> Text:
         state = self.state
         if state.fault and state.moment is None:
-            return Text.assemble(
-                (f"fault: {plain(state.fault)}; press ", self.palette.health["vanished"]),
-                ("r", f"bold {self.palette.accent}"),
-                (" to start again", self.palette.health["vanished"]),
+            return self._fault(f"fault: {plain(state.fault)}")
+        if state.silent_seconds:
+            who = "the GPU" if state.on_gpu and state.header else "it"
+            return self._fault(
+                f"no answer from the training process for {state.silent_seconds:.0f} s: "
+                f"{who} hangs, or one step takes longer than that"
             )
         if not state.frame:
             words = "waiting for the first frame …" if state.follows else "starting the training process …"
@@ -51,6 +53,16 @@ class VerdictPanel(Lines):
         if self.size.height >= ROOM_FOR_LAYER:
             parts.append(self._layer(state.frame))
         return Text("\n").join(parts)
+
+    def _fault(self, words: str) -> Text:
+        """What is wrong, and the keys that go on from there."""
+        colour, key = self.palette.health["vanished"], f"bold {self.palette.accent}"
+        shown = self.state.keymap.shown
+        text = Text.assemble((f"{words}; press ", colour), (shown("restart"), key), (" to start again", colour))
+        if self.state.on_gpu:
+            text.append(", or ", colour).append(shown("use_numpy"), key)
+            text.append(" to go on without the GPU (--backend numpy)", colour)
+        return text
 
     def _scores(self, frame: Frame) -> Text:
         loss, accuracy, validation = (

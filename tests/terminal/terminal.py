@@ -12,10 +12,13 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pyte
 
 TIMEOUT = 20.0
+RESTORING = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h")
+"""What leaves the alternate screen and the mouse, and gives the cursor back."""
 
 
 def _without_size() -> dict[str, str]:
@@ -23,14 +26,33 @@ def _without_size() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
-def _as_in_a_shell() -> None:
+def _as_in_a_shell(before: Callable[[], None]) -> None:
     """Take the terminal for one's own, and ctrl+c as it comes, also where whoever began the tests ignores it."""
     fcntl.ioctl(1, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before()
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie that nobody has seen off yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def _command_line(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has just gone
+        return b""
 
 
 class Terminal:
-    """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`."""
+    """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`.
+
+    before: done in its process ahead of it.
+    """
 
     def __init__(
         self,
@@ -38,6 +60,7 @@ class Terminal:
         columns: int = 120,
         lines: int = 40,
         stdin: int | None = None,
+        before: Callable[[], None] = lambda: None,
         **environment: str,
     ) -> None:
         self._screen = pyte.Screen(columns, lines)
@@ -56,7 +79,7 @@ class Terminal:
             start_new_session=True,
             env={**_without_size(), "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"}
             | environment,
-            preexec_fn=_as_in_a_shell,
+            preexec_fn=lambda: _as_in_a_shell(before),
         )
 
     def __enter__(self) -> "Terminal":
@@ -90,6 +113,21 @@ class Terminal:
     def step_on(line: str) -> int | None:
         found = re.search(r"step ([\d ]+?)  ", line + "  ")
         return int(found.group(1).replace(" ", "")) if found else None
+
+    def workers(self) -> list[int]:
+        """The training processes that the program has now."""
+        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in pids if b"vgtui.training.worker" in _command_line(pid)]
+
+    def is_restored(self) -> bool:
+        """Whether the terminal is as it was: its settings, the normal screen, no mouse, the cursor."""
+        self.read(0.1)
+        tail = self.received[-4096:]
+        return termios.tcgetattr(self.slave) == self.attributes and all(part in tail for part in RESTORING)
+
+    def waiting(self) -> int:
+        """Bytes that the program has written and nobody has read."""
+        return int.from_bytes(fcntl.ioctl(self._master, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())

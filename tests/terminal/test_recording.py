@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.shell import with_files_of
 from tests.terminal.terminal import Terminal
 from vgtui.recordings.frames import Frame
 from vgtui.recordings.reader import Reader
@@ -59,15 +61,34 @@ def test_every_other_way_of_leaving_ends_the_file_properly(tmp_path: Path, way: 
     assert reader.summary() == f"{len(steps)} frames"
 
 
-def test_a_signal_while_nobody_reads_the_terminal_ends_the_file_properly_too(tmp_path: Path) -> None:
-    path = tmp_path / "run.jsonl.gz"
-    with Terminal([*SMALL, "--record", str(path), "--fps", "30"]) as terminal:
-        terminal.wait_for(lambda: (terminal.step or 0) > 50)
-        terminal.resize(200, 60)  # a whole picture, more than the line takes
-        terminal.press("v" * 40)
-        terminal.process.send_signal(signal.SIGTERM)
-        assert terminal.process.wait(3) == 128 + signal.SIGTERM
-    assert gzip.decompress(path.read_bytes()).endswith(b"\n")
+def assert_training_goes_on(terminal: Terminal) -> None:
+    before = terminal.step or 0
+    terminal.wait_for(lambda: (terminal.step or 0) > before + 50)
+    assert "● rec" not in terminal.line
+    terminal.press("q")
+    assert terminal.wait_for_exit() == 0
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+def test_a_full_disk_ends_the_recording_and_training_goes_on(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with Terminal([*SMALL, "--record", str(path)], before=with_files_of(20_000)) as terminal:
+        terminal.wait_for(lambda: "● rec" in terminal.line)
+        terminal.wait_for(lambda: "the recording ends here, what was written" in terminal.text)
+        assert_training_goes_on(terminal)
+    assert path.stat().st_size == 20_000
+    steps, _ = steps_in(path)
+    assert len(steps) > 5
+
+
+def test_a_folder_that_is_taken_away_ends_the_recording_and_training_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    with Terminal([*SMALL, "--record", str(folder / "run.jsonl")]) as terminal:
+        terminal.wait_for(lambda: "● rec" in terminal.line and (folder / "run.jsonl").stat().st_size)
+        shutil.rmtree(folder)
+        terminal.wait_for(lambda: "taken away" in terminal.text)
+        assert_training_goes_on(terminal)
 
 
 def test_a_stream_is_followed_and_keys_come_from_the_terminal(tmp_path: Path) -> None:

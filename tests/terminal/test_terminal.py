@@ -3,18 +3,14 @@
 import os
 import re
 import signal
-import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.terminal.terminal import Terminal
-
-LEFT_ALTERNATE_SCREEN = b"\x1b[?1049l"
-MOUSE_OFF = b"\x1b[?1000l"
-CURSOR_ON = b"\x1b[?25h"
+from tests.terminal.stalled import leave_while_stalled
+from tests.terminal.terminal import Terminal, has_ended
 
 
 @pytest.fixture
@@ -26,25 +22,12 @@ def terminal() -> Iterator[Terminal]:
 
 def worker_of(terminal: Terminal) -> int:
     """The process id of the training process."""
-    children = Path(f"/proc/{terminal.process.pid}/task/{terminal.process.pid}/children").read_text().split()
-    (worker,) = (int(pid) for pid in children if b"vgtui.training.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    (worker,) = terminal.workers()
     return worker
 
 
-def has_ended(pid: int) -> bool:
-    """Whether a process is gone, or a zombie that nobody has seen off yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def assert_clean(terminal: Terminal) -> None:
-    """The terminal is as it was: its settings, the normal screen, no mouse, the cursor."""
-    terminal.read(0.1)
-    assert termios.tcgetattr(terminal.slave) == terminal.attributes
-    for sequence in (LEFT_ALTERNATE_SCREEN, MOUSE_OFF, CURSOR_ON):
-        assert sequence in terminal.received[-4096:]
+    assert terminal.is_restored()
 
 
 def test_it_paints_trains_and_answers_keys(terminal: Terminal) -> None:
@@ -84,12 +67,14 @@ def test_a_signal_leaves_the_terminal_clean_with_128_plus_its_number(
     terminal.wait_for(lambda: has_ended(worker), seconds=2)
 
 
-def test_a_signal_is_obeyed_while_nobody_reads_the_terminal(terminal: Terminal) -> None:
-    # nothing is read from here on, so that the program's writes block when the buffer is full
-    time.sleep(3)  # there is nothing to wait for: a stalled terminal says nothing
-    terminal.process.send_signal(signal.SIGTERM)
-    assert terminal.process.wait(timeout=3) == 128 + signal.SIGTERM
-    assert termios.tcgetattr(terminal.slave) == terminal.attributes
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_is_obeyed_while_nobody_reads_the_terminal(number: signal.Signals, tmp_path: Path) -> None:
+    leaving = leave_while_stalled(number, tmp_path / "run.jsonl.gz")
+    assert leaving.code == 128 + number
+    assert leaving.seconds < 1.5  # 1 s on a machine that does nothing else: make soak counts that
+    assert leaving.restored
+    assert leaving.orphans == 0
+    assert leaving.frames > 0
 
 
 def test_a_killed_worker_is_a_fault_and_r_starts_again(terminal: Terminal) -> None:

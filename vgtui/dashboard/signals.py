@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import termios
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -18,9 +20,12 @@ from vgtui.dashboard.app import Dashboard
 PATIENCE_SECONDS = 0.7
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 TERMINAL_RESET = (
+    b"\x1b\\"
     b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[0m\x1b[?1049l\x1b[?25h"
 )
-"""Mouse, focus and paste reporting off, plain keys, plain colours, the normal screen, the cursor."""
+"""The end of a sequence that was cut off; mouse, focus and paste reporting off, plain keys, plain colours, the normal
+screen, the cursor."""
+RESET_SECONDS = 0.2
 
 
 @contextmanager
@@ -42,9 +47,8 @@ def restoring_terminal(app: Dashboard) -> Iterator[None]:
             if app.main.recording.recorder:
                 app.main.recording.recorder.close()
         termios.tcsetattr(terminal, termios.TCSANOW, before)
-        os.set_blocking(sys.__stdout__.fileno(), False)  # type: ignore[union-attr]
         with suppress(OSError):
-            os.write(sys.__stdout__.fileno(), TERMINAL_RESET)  # type: ignore[union-attr]
+            _reset_screen(terminal)
         os._exit(128 + received[0])
 
     old = {number: signal.signal(number, end) for number in ENDING}
@@ -55,3 +59,25 @@ def restoring_terminal(app: Dashboard) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+def _reset_screen(terminal: int) -> None:
+    """Write the reset, though a thread of Textual's waits in the middle of a picture. Raises OSError."""
+    outputs = [stream.fileno() for stream in (sys.__stdout__, sys.__stderr__) if stream and stream.isatty()]
+    ours = os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in outputs:
+        os.dup2(nowhere, output)
+    # it interrupts the write that waits, which holds the terminal's lock; what that writes then goes nowhere
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    for thread in threading.enumerate():
+        if thread.ident and thread is not threading.current_thread():
+            signal.pthread_kill(thread.ident, signal.SIGALRM)
+    end = time.monotonic() + RESET_SECONDS
+    left = TERMINAL_RESET
+    while left and time.monotonic() < end:
+        termios.tcflush(ours, termios.TCOFLUSH)  # what nobody has read makes room
+        try:
+            left = left[os.write(ours, left) :]
+        except BlockingIOError:
+            time.sleep(0.005)

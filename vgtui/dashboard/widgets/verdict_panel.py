@@ -34,9 +34,10 @@ class VerdictPanel(Lines):
             return self._fault(f"fault: {plain(state.fault)}")
         if state.silent_seconds:
             who = "the GPU" if state.on_gpu and state.header else "it"
+            what = "beginning" if state.begins_run or not state.header else "one step"
             return self._fault(
                 f"no answer from the training process for {state.silent_seconds:.0f} s: "
-                f"{who} hangs, or one step takes longer than that"
+                f"{who} hangs, or {what} takes longer than that"
             )
         if not state.frame:
             words = "waiting for the first frame …" if state.follows else "starting the training process …"

@@ -16,7 +16,7 @@ from engine.errors import UsageError, unknown_name
 from vgtui.arguments import USAGE_EXIT, Parser, add_run_options, settings_of
 from vgtui.options import flag_of
 from vgtui.screen_options import add_screen_options, no_screen, screen_of
-from vgtui.terminal import replace_unencodable
+from vgtui.terminal import replace_unencodable, tell
 
 COMMANDS = {
     "run": "train without a screen and write frames",
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _command(words[0], words[1:])
         return _dashboard(words)
     except UsageError as error:
-        sys.stderr.write(usage_sentence(error))
+        tell(f"{flag_of(error.setting)}: {error.problem}")
         return USAGE_EXIT
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -75,11 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from vgtui.crash import report_crash
 
         return report_crash(error)
-
-
-def usage_sentence(error: UsageError) -> str:
-    """The error for a terminal, naming the option."""
-    return f"vgtui: {flag_of(error.setting)}: {error.problem}\n"
 
 
 def find_command(name: str) -> ModuleType:
@@ -136,5 +131,5 @@ def _dashboard(words: Sequence[str]) -> int:
         raise UsageError("record", f"{reason}, and the dashboard is what records; take vgtui run --output FILE")
     from vgtui.commands.run import REPORT_STEPS, Plan, run
 
-    sys.stderr.write(f"vgtui: {reason}, so here is a report of {REPORT_STEPS} steps (see vgtui run --help)\n")
+    tell(f"{reason}, so here is a report of {REPORT_STEPS} steps (see vgtui run --help)")
     return run(settings, Plan(REPORT_STEPS, REPORT_STEPS), output="-", format_name="report")

@@ -1,10 +1,11 @@
 """A fault of vgtui itself: one sentence for the user, the traceback into a file for whoever mends it."""
 
-import sys
 import traceback
 from pathlib import Path
 
 from platformdirs import user_log_path
+
+from vgtui.terminal import tell
 
 CRASH_EXIT = 1
 
@@ -12,7 +13,7 @@ CRASH_EXIT = 1
 def report_crash(error: BaseException) -> int:
     """Keep the traceback, say where on stderr, and return the exit code."""
     sentence = f"{type(error).__name__}: {error}".splitlines()[0]
-    sys.stderr.write(f"vgtui: an error of its own: {sentence}; {_keep(error)}\n")
+    tell(f"an error of its own: {sentence}; {_keep(error)}")
     return CRASH_EXIT
 
 

@@ -7,6 +7,8 @@ import os
 import sys
 import unicodedata
 
+from vgtui.text import plain
+
 _NAMES = {
     "‖": "|", "∂": "d", "Δ": "d", "φ": "f", "δ": "d", "χ": "x", "′": "'", "×": "x", "·": ".", "…" : "~", "–": "-",
     "—": "-", "−": "-", "→": ">", "←": "<", "↑": "^", "↓": "v", "▸": ">", "∞": "I", "√": "V", "≤": "<", "≥": ">",
@@ -18,6 +20,11 @@ _HANDLER = "vgtui.ascii"
 _BRAILLE, _BRAILLE_END = 0x2800, 0x28FF
 _DOT_ROWS = (0, 1, 2, 0, 1, 2, 3, 3)
 """The row, from the top, of each bit of a braille character."""
+
+
+def tell(words: str) -> None:
+    """Say something beside the output: a sentence on standard error, where nothing in it commands the terminal."""
+    sys.stderr.write(f"vgtui: {plain(words)}\n")
 
 
 def has_utf8() -> bool:

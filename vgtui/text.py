@@ -2,8 +2,10 @@
 
 import math
 import re
+from typing import TYPE_CHECKING
 
-from vgtui.recordings.frames import Header
+if TYPE_CHECKING:
+    from vgtui.recordings.frames import Header
 
 UNKNOWN = "–"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -52,7 +54,7 @@ def count_text(value: int) -> str:
     return f"{value:,}".replace(",", " ")
 
 
-def model_words(header: Header) -> str:
+def model_words(header: "Header") -> str:
     """Somebody's own model, in words; shown as outside words are."""
     model = header.model
     assert model

@@ -10,6 +10,7 @@ from vgtui.commands.text_report import ReportWriter
 from vgtui.options import settings_from
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.screen_options import add_screen_options, no_screen, screen_of
+from vgtui.terminal import tell
 from vgtui.text import plain
 from vgtui.watching.attached import Attached, find_place
 from vgtui.watching.places import Place, answers, places
@@ -60,7 +61,7 @@ async def report(source: Attached) -> int:
                     writer.close()
                     return 0
                 case Event(message=message):
-                    sys.stderr.write(f"vgtui: {plain(message)}\n")
+                    tell(message)
                     if source.ended:
                         return 1
     finally:

@@ -13,6 +13,7 @@ from vgtui.commands.progress import Advance, showing_progress
 from vgtui.commands.run import FAULT_EXIT
 from vgtui.options import option_of
 from vgtui.recordings.frames import Event, Frame, Header
+from vgtui.terminal import tell
 from vgtui.training.client import LiveRun
 from vgtui.training.protocol import Refused
 from vgtui.training.settings import RunSettings
@@ -69,7 +70,7 @@ async def _bench(cases: list[RunSettings], seconds: float, advance: Advance) -> 
         finally:
             await source.close()
         if isinstance(best, str):
-            sys.stderr.write(f"vgtui: {best}\n")
+            tell(best)
             return FAULT_EXIT
         network = settings.network
         extras = "BatchNorm, skip" if network.batch_norm else ""

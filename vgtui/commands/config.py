@@ -1,7 +1,6 @@
 """`vgtui config`: every option's value where nothing else is said, and where it comes from."""
 
 import argparse
-import sys
 
 import msgspec
 
@@ -9,6 +8,8 @@ from vgtui.arguments import add_run_options, settings_of
 from vgtui.defaults import Default, read_defaults, unknown_variables
 from vgtui.options import ALL_OPTIONS
 from vgtui.settings import FILE_VARIABLE, load_settings, settings_path
+from vgtui.terminal import tell
+from vgtui.text import plain
 
 DESCRIPTION = "Show every option's value and where it comes from: command line, environment, settings file, built in."
 EXAMPLES = """\
@@ -34,19 +35,20 @@ def call(chosen: argparse.Namespace) -> int:
     settings_of(chosen)  # a value that is out of range is told, whoever gave it
     rows = {field: _row(chosen, default) for field, default in defaults.items()}
     for name in unknown_variables():
-        sys.stderr.write(f"vgtui: {name}: is no option of vgtui, and does nothing\n")
+        tell(f"{name}: is no option of vgtui, and does nothing")
     path, keys = settings_path(), load_settings().keys
     if chosen.json:
         options = {defaults[f].option.name: {"value": value, "from": origin} for f, (value, origin) in rows.items()}
         print(msgspec.json.encode({"file": str(path), "options": options, "keys": keys}).decode())
         return 0
-    print(f"settings file: {path}{'' if path.exists() else ' (not there; vgtui config --example prints one)'}")
+    there = "" if path.exists() else " (not there; vgtui config --example prints one)"
+    print(f"settings file: {plain(str(path))}{there}")
     print(f"\n{'option':<16} {'value':<16} {'from':<14} variable")
     for field, (value, origin) in rows.items():
         option = defaults[field].option
-        print(f"{option.name:<16} {option.show(value):<16} {origin:<14} {option.variable}")
+        print(f"{option.name:<16} {plain(option.show(value)):<16} {origin:<14} {option.variable}")
     for name, key in keys.items():
-        print(f"{'keys.' + name:<16} {key:<16} settings file")
+        print(f"{'keys.' + name:<16} {plain(key):<16} settings file")
     return 0
 
 

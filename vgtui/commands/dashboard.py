@@ -1,11 +1,9 @@
 """Opening the dashboard, and leaving it with the terminal as it was, whatever ends it."""
 
-import sys
-
 from vgtui.lessons.lesson import Lesson
 from vgtui.recordings.writer import Recorder
 from vgtui.settings import load_settings, recall, remember
-from vgtui.terminal import has_colour, has_utf8
+from vgtui.terminal import has_colour, has_utf8, tell
 from vgtui.training.client import LiveRun
 from vgtui.training.settings import RunSettings
 from vgtui.training.source import FrameSource
@@ -82,4 +80,4 @@ def _end_recording(recorder: Recorder | None) -> None:
         try:
             recorder.close()
         except OSError as error:
-            sys.stderr.write(f"vgtui: {recorder.path} lacks its last second: {error.strerror}\n")
+            tell(f"{recorder.path} lacks its last second: {error.strerror}")

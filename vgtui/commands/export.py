@@ -33,6 +33,7 @@ from vgtui.tables import (
     sweep_row,
     write_csv,
 )
+from vgtui.terminal import tell
 
 DESCRIPTION = "Write a recording or a sweep as a table or a picture."
 EXAMPLES = """\
@@ -97,9 +98,9 @@ def _are_one(output: str, file: str) -> bool:
 def _border(sweep: Sweep, table: Table) -> Border:
     border = find_border(sweep, table)
     low, high = border.quartiles
-    sys.stderr.write(
-        f"vgtui: the border is at {border.factor:.2g} times the depth scale of theory "
-        f"(median of {np.isfinite(border.deepest).sum()} columns, quartiles {low:.2g} and {high:.2g})\n"
+    tell(
+        f"the border is at {border.factor:.2g} times the depth scale of theory "
+        f"(median of {np.isfinite(border.deepest).sum()} columns, quartiles {low:.2g} and {high:.2g})"
     )
     return border
 
@@ -128,7 +129,7 @@ def _frame_rows(path: str) -> Iterator[list[Cell]]:
             assert header
             yield from frame_rows(header, message)
     if reader.damaged:
-        sys.stderr.write(f"vgtui: {reader.summary()}\n")
+        tell(reader.summary())
 
 
 def _write_table(output: str, kind: str, columns: Sequence[str], rows: Iterator[list[Cell]]) -> None:

@@ -6,6 +6,8 @@ import sys
 from vgtui.arguments import offer
 from vgtui.lessons.lesson import Lesson, find_lesson, load_lessons
 from vgtui.settings import recall
+from vgtui.terminal import tell
+from vgtui.text import plain
 
 DESCRIPTION = "The guided lessons and how far you are; or the text of one."
 EXAMPLES = "examples:\n  vgtui lessons\n  vgtui lessons quarter\n  vgtui --lesson quarter"
@@ -25,10 +27,10 @@ def print_lessons() -> int:
     lessons, warnings = load_lessons()
     done = recall().lessons
     for warning in warnings:
-        sys.stderr.write(f"vgtui: {warning}\n")
+        tell(str(warning))
     width = max(map(len, lessons))
     for name, lesson in lessons.items():
-        print(f"{name:<{width}}  {lesson.title}  ({_progress(lesson, done.get(name, 0))})")
+        print(plain(f"{name:<{width}}  {lesson.title}  ({_progress(lesson, done.get(name, 0))})"))
     sys.stderr.write("vgtui --lesson NAME begins one\n")
     return 0
 
@@ -36,9 +38,9 @@ def print_lessons() -> int:
 def print_lesson(name: str) -> int:
     """What a lesson says. Raises UsageError where there is none of this name."""
     lesson = find_lesson(name)
-    print(lesson.title)
+    print(plain(lesson.title))
     for number, step in enumerate(lesson.steps, start=1):
-        print(f"\n{number}. {step.say}")
+        print(f"\n{number}. {plain(step.say)}")
     return 0
 
 

@@ -1,7 +1,6 @@
 """`vgtui list`: everything that can be chosen, with a word on each."""
 
 import argparse
-import sys
 from collections.abc import Callable
 
 from engine.activations import ACTIVATIONS
@@ -13,6 +12,8 @@ from engine.initializers import INITIALIZERS
 from engine.optimizers import OPTIMIZERS
 from vgtui.arguments import offer
 from vgtui.presets import PRESETS
+from vgtui.terminal import tell
+from vgtui.text import plain
 from vgtui.themes import load_palettes
 
 Rows = list[tuple[str, str]]
@@ -60,7 +61,7 @@ def _presets() -> Rows:
 def _themes() -> Rows:
     palettes, warnings = load_palettes()
     for warning in warnings:
-        sys.stderr.write(f"vgtui: {warning}\n")
+        tell(str(warning))
     return [(name, "dark" if palette.dark else "light") for name, palette in palettes.items()]
 
 
@@ -94,5 +95,5 @@ def print_choices(section: str | None) -> int:
         rows = SECTIONS[name]()
         width = max(LEAST_WIDTH, *(len(word) for word, _ in rows))
         for word, remark in rows:
-            print(f"{indent}{word:<{width}} {remark}")
+            print(plain(f"{indent}{word:<{width}} {remark}"))
     return 0

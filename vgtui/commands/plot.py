@@ -8,7 +8,7 @@ from engine.errors import UsageError
 from vgtui.arguments import offer, value_of
 from vgtui.sweeps.rows import read_sweep
 from vgtui.sweeps.table import METRICS, Table, find_metric, make_table
-from vgtui.terminal import has_colour
+from vgtui.terminal import has_colour, tell
 
 DESCRIPTION = "Show a sweep, also one that is still running: a heat map over two options, a line over one."
 EXAMPLES = """\
@@ -53,7 +53,7 @@ def call(chosen: argparse.Namespace) -> int:
     table = make_table(sweep, rows, metric, by)
     print_table(table, value_of(chosen, "theme"))
     if len(rows) < sweep.size:
-        sys.stderr.write(f"vgtui: {len(rows)} of {sweep.size} runs are there\n")
+        tell(f"{len(rows)} of {sweep.size} runs are there")
     return 0
 
 

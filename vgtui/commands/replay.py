@@ -11,6 +11,7 @@ from vgtui.recordings.frames import Frame, Header
 from vgtui.recordings.reader import STREAM, Reader, read_recording
 from vgtui.recordings.replay import Replay
 from vgtui.screen_options import add_screen_options, no_screen, screen_of
+from vgtui.terminal import tell
 from vgtui.training.differences import settings_of
 
 DESCRIPTION = "Show a recording in the dashboard, or frames that come through a pipe."
@@ -58,7 +59,7 @@ def report(path: str) -> int:
             header = message
         elif isinstance(message, Frame):
             writer.frame(message)
-    sys.stderr.write(f"vgtui: end of the recording: {reader.summary()}\n")
+    tell(f"end of the recording: {reader.summary()}")
     if header and reader.frames:
         writer.header(header)
         writer.close()

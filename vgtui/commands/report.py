@@ -14,6 +14,7 @@ from vgtui.reports.page import run_page, sweep_page
 from vgtui.reports.story import Story, read_story
 from vgtui.sweeps.rows import is_sweep, read_sweep
 from vgtui.sweeps.table import find_metric, make_table
+from vgtui.terminal import tell
 
 DESCRIPTION = "Write one HTML page of a recording, a sweep, or a run that is trained for it."
 EXAMPLES = """\
@@ -89,4 +90,4 @@ def _write(page: str, output: str) -> None:
         Path(output).write_text(page, encoding="utf-8")
     except OSError as error:
         raise unwritable("output", output, error) from error
-    sys.stderr.write(f"vgtui: the page is {output}\n")
+    tell(f"the page is {output}")

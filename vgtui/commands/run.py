@@ -21,6 +21,7 @@ from vgtui.commands.text_report import ReportWriter, TableWriter
 from vgtui.commands.until import NAMES, Bound
 from vgtui.commands.writers import CsvWriter, FrameWriter, JsonLinesWriter
 from vgtui.recordings.frames import Event, Frame, Header
+from vgtui.terminal import tell
 from vgtui.training.client import LiveRun
 from vgtui.training.protocol import Refused, Resumed, Save, Saved, Silent
 from vgtui.training.settings import RunSettings
@@ -161,7 +162,7 @@ def run(settings: RunSettings, plan: Plan, output: str, format_name: str) -> int
     except OSError as error:
         if error.errno not in DISK_FAULTS:
             raise
-        sys.stderr.write(f"vgtui: --output: {output} cannot be written: {error.strerror}\n")
+        tell(f"--output: {output} cannot be written: {error.strerror}")
         return FAULT_EXIT
 
 
@@ -219,7 +220,7 @@ async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter,
                 source.train(until=step)
                 problem = (await _next(source, plan.next_frame(step), writer, sink, Saved)).problem
                 if problem:
-                    sys.stderr.write(f"vgtui: --checkpoint: {problem}; the training goes on\n")
+                    tell(f"--checkpoint: {problem}; the training goes on")
             if plan.shows(step):
                 source.train(until=step)
                 frame = await _next(source, step, writer, sink, Frame)
@@ -229,7 +230,7 @@ async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter,
             advance(step)
         writer.close()
     except _Fault as fault:
-        sys.stderr.write(f"vgtui: {fault}\n")
+        tell(str(fault))
         return FAULT_EXIT
     except asyncio.CancelledError:
         return 128 + received[0]
@@ -238,7 +239,7 @@ async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter,
     assert frame
     short = [bound.shortfall(frame) for bound in plan.until if not bound.is_met(frame)]
     if short:
-        sys.stderr.write(f"vgtui: --until: after {frame.step} steps {' and '.join(short)}\n")
+        tell(f"--until: after {frame.step} steps {' and '.join(short)}")
         return UNMET_EXIT
     return 0
 
@@ -274,7 +275,7 @@ async def _next(source: LiveRun, at: int, writer: FrameWriter, sink: _Sink, want
             case Event(kind="fault"):
                 raise _Fault(answer.message)
             case Silent(seconds):
-                sys.stderr.write(f"vgtui: no answer from the training process for {seconds:.0f} s; it is waited for\n")
+                tell(f"no answer from the training process for {seconds:.0f} s; it is waited for")
     return answer
 
 

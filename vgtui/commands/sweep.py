@@ -18,6 +18,7 @@ from vgtui.sweeps.crew import CrewLostError, cluster_crew, local_crew
 from vgtui.sweeps.grid import Sweep, make_sweep
 from vgtui.sweeps.rows import Row, SweepFile
 from vgtui.sweeps.table import find_metric, make_table
+from vgtui.terminal import tell
 
 DESCRIPTION = "Train every combination of some options' values, a row each, and show what came of it."
 EXAMPLES = """\
@@ -134,7 +135,7 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
             raise
         code, problem = FAULT_EXIT, f"--output: {store.name} cannot be written: {error.strerror}"
     if code:
-        sys.stderr.write(f"vgtui: {problem}{'; ' * bool(problem)}{_how_to_go_on(sweep, store)}\n")
+        tell(f"{problem}{'; ' * bool(problem)}{_how_to_go_on(sweep, store)}")
     return code
 
 

@@ -5,7 +5,6 @@ import math
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import vgtui
 from engine.errors import UsageError
 from engine.threads import usable_cores
+from vgtui.terminal import tell
 
 AHEAD = 2
 """Runs that are handed out at a time, for each that can be computed, so that none waits for us."""
@@ -93,9 +93,7 @@ def cluster_crew(address: str) -> Iterator[Crew]:
             _check_workers(client.run, address)
             cluster = _Cluster(client)
             if not cluster.threads():
-                sys.stderr.write(
-                    f"vgtui: {address} has no workers yet, and the runs wait for one: dask worker {address}\n"
-                )
+                tell(f"{address} has no workers yet, and the runs wait for one: dask worker {address}")
             yield Crew(client.get_executor, lambda: AHEAD * max(cluster.threads(), 1))
         finally:
             with suppress(Exception):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.errors import UsageError
 from vgtui.options import OPTIONS, Option, settings_from
+from vgtui.text import plain
 from vgtui.training.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_EXIT, f"{self.prog}: {message.removeprefix('argument ')} (see {self.prog} --help)\n")
+        self.exit(USAGE_EXIT, f"{self.prog}: {plain(message.removeprefix('argument '))} (see {self.prog} --help)\n")
 
 
 def whole(text: str) -> int:

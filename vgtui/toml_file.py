@@ -12,16 +12,21 @@ from engine.errors import UsageError
 
 Model = TypeVar("Model")
 
+MOST_BYTES = 2**20
 COLOUR_PATTERN = "^#[0-9a-fA-F]{6}$"
 
 
 def read_toml(file: Path | Traversable, model: type[Model], setting: str) -> Model:
     """The file as a `model`. Raises UsageError that names the file and the field, blamed on `setting`."""
     try:
-        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), model)
+        with file.open("rb") as opened:
+            data = opened.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise UsageError(setting, f"{file} is longer than {MOST_BYTES} bytes, and no file of vgtui's is")
+        return msgspec.convert(tomllib.loads(data.decode()), model)
     except msgspec.ValidationError as error:
         raise UsageError(setting, f"{file}: {_explain(str(error))}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(setting, f"{file} is no TOML file: {error}") from error
     except OSError as error:
         raise UsageError(setting, f"{file} cannot be read: {error.strerror}") from error

@@ -18,7 +18,7 @@ Reader = Callable[[Path, IO[bytes]], Dataset]
 
 def load_file(name: str) -> Dataset:
     """The data set of a .csv, .npz or IDX file. Raises UsageError, with line and column where there are any."""
-    path = Path(name).expanduser()
+    path = path_of(name)
     reader = _reader(path)
     try:
         with path.open("rb") as file:
@@ -30,6 +30,16 @@ def load_file(name: str) -> Dataset:
         raise bad_file(path, f"the compressed file is damaged: {error}") from error
     except OSError as error:
         raise UsageError("dataset", f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def path_of(name: str) -> Path:
+    """The file that a user means by this name, which may begin with ~. Raises UsageError where there can be none."""
+    if "\0" in name:
+        raise UsageError("dataset", f"{name!r} is no name of a file")
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise UsageError("dataset", f"{name} cannot be found: {error}") from error
 
 
 def _reader(path: Path) -> Reader:

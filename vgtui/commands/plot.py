@@ -18,6 +18,7 @@ examples:
   vgtui plot sweep.jsonl --by width,activation"""
 DEFAULT_METRIC = "validation_accuracy"
 MOST_COLUMNS = 120
+MOST_VALUES = 400
 DEFAULT_THEME = "dark"
 
 
@@ -61,6 +62,11 @@ def print_table(table: Table | None, theme: str | None) -> None:
     """Print the chart, in the theme's colours where stdout is a terminal that wants them."""
     if table is None:
         print("nothing varies, so there is no chart: see vgtui sweep --vary")
+        return
+    if max(table.values.shape) > MOST_VALUES:
+        print(
+            f"a terminal shows {MOST_VALUES} values of an option at most: vgtui export FILE -o chart.png draws them all"
+        )
         return
     from rich.console import Console
     from rich.text import Text

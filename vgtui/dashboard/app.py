@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from engine.errors import UsageError
+from vgtui.dashboard.driver import TerminalDriver
 from vgtui.dashboard.keymap import WATCHED, Keymap
 from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
 from vgtui.dashboard.screens.main import MainScreen, screen_for
@@ -49,7 +50,7 @@ class Dashboard(App[UsageError]):
         warnings: Sequence[UsageError] = (),
         recorder: Recorder | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.crash: Exception | None = None
         self._palettes = palettes

@@ -25,6 +25,7 @@ STREAM = "-"
 CHUNK_BYTES = 2**16
 UNPACK_BYTES = 2**20
 """How much is unpacked at a time."""
+NO_HEADER = "is no recording: its first line is no header, as vgtui --record FILE writes it"
 GZIP_MAGIC = b"\x1f"
 """A compressed file's first byte; a header's is {."""
 
@@ -54,7 +55,7 @@ class Reader:
         self.damaged = 0
         self._first_damaged = 0
         self._line = 0
-        self._tail = b""
+        self._tail = bytearray()
         self._overlong = False
         self._packed: bool | None = None
         self._unpacker: Any = None
@@ -64,11 +65,18 @@ class Reader:
     def feed(self, data: bytes) -> Iterator[Line]:
         """The messages that these bytes complete. Raises UsageError where there is no header to begin with."""
         for piece in self._unpacked(data):
-            *lines, self._tail = (self._tail + piece).split(b"\n")
-            for line in lines:
-                yield from self._take(line)
+            whole, newline, rest = piece.rpartition(b"\n")
+            if newline:
+                lines = bytes(self._tail + whole).split(b"\n")
+                self._tail.clear()
+                for line in lines:
+                    yield from self._take(line)
+            self._tail += rest
             if len(self._tail) > LINE_LIMIT:
-                self._overlong, self._tail = True, b""
+                if self.header is None:
+                    raise self._problem(NO_HEADER)
+                self._overlong = True
+                self._tail.clear()
 
     @property
     def packed(self) -> bool:
@@ -152,7 +160,7 @@ class Reader:
         except _FAULTS:
             opening = _Opening()
         if (opening.type, opening.format) != ("header", FORMAT):
-            raise self._problem("is no recording: its first line is no header, as vgtui --record FILE writes it")
+            raise self._problem(NO_HEADER)
         if opening.version > VERSION:
             raise self._problem(
                 f"has version {opening.version} of the format, and this vgtui reads up to {VERSION}; update vgtui"

@@ -4,14 +4,15 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from engine.datasets.files import path_of
 from engine.errors import UsageError, unknown_name
 from vgtui.options import OPTIONS, Option, option_named, option_of, settings_from, values_of
+from vgtui.text import plain
 from vgtui.training.settings import RunSettings
 
 FORMAT = "vgtui-sweep"
@@ -44,13 +45,25 @@ class Axis(msgspec.Struct, frozen=True):
             raise UsageError("vary", f"{name}: {error.problem}") from error
         return cls(option.field, tuple(dict.fromkeys(values)))
 
+    def check(self) -> None:
+        """Raise UsageError where it is no option of a run, or has no values, or values that this cannot take."""
+        if all(option.field != self.field for option in OPTIONS):
+            raise unknown_name("vary", "option", self.field, [option.field for option in OPTIONS])
+        if not self.values:
+            raise UsageError("vary", f"{self.name} has no values")
+        try:
+            for value in self.values:
+                msgspec.convert(msgspec.to_builtins(settings_from({self.field: value})), RunSettings)
+        except msgspec.ValidationError as error:
+            raise UsageError("vary", f"{self.name} cannot be {value!r}: {error}") from error
+
     @property
     def name(self) -> str:
         return option_of(self.field).name
 
     def show(self, value: Any) -> str:
         """A value of it beside a chart."""
-        return f"{value:.4g}" if isinstance(value, float) else option_of(self.field).show(value)
+        return f"{value:.4g}" if isinstance(value, float) else plain(option_of(self.field).show(value))
 
 
 class Sweep(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
@@ -67,6 +80,17 @@ class Sweep(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only
     def size(self) -> int:
         """How many runs there are."""
         return math.prod(len(axis.values) for axis in self.vary) * self.seeds
+
+    def check(self) -> None:
+        """Raise UsageError where there can be no such sweep; each axis has values that its option can take."""
+        fields = [axis.field for axis in self.vary]
+        for axis in self.vary:
+            if fields.count(axis.field) > 1:
+                raise UsageError("vary", f"{axis.name} varies twice; name each option once, with all its values")
+        if "seed" in fields and self.seeds > 1:
+            raise UsageError("seeds", "varies the seed, as --vary seed does; take one of the two")
+        if self.size > MOST_POINTS:
+            raise UsageError("vary", f"all together are {self.size} runs; the most is {MOST_POINTS}")
 
     def points(self) -> Iterator["Point"]:
         """Every run, the last axis changing fastest, and its seeds together."""
@@ -89,15 +113,8 @@ class Point(msgspec.Struct, frozen=True):
 def make_sweep(settings: RunSettings, vary: list[str], seeds: int, steps: int) -> Sweep:
     """The sweep that the options mean. Raises UsageError."""
     axes = tuple(Axis.of(text) for text in vary)
-    fields = [axis.field for axis in axes]
-    for axis in axes:
-        if fields.count(axis.field) > 1:
-            raise UsageError("vary", f"{axis.name} varies twice; name each option once, with all its values")
-    if "seed" in fields and seeds > 1:
-        raise UsageError("seeds", "varies the seed, as --vary seed does; take one of the two")
     sweep = Sweep(settings=_whole_path(settings), vary=axes, seeds=seeds, steps=steps)
-    if sweep.size > MOST_POINTS:
-        raise UsageError("vary", f"all together are {sweep.size} runs; the most is {MOST_POINTS}")
+    sweep.check()
     return sweep
 
 
@@ -127,5 +144,5 @@ def _range(option: Option, words: str) -> list[Any]:
 
 def _whole_path(settings: RunSettings) -> RunSettings:
     """A file of data by its whole path, as who computes may be in another folder."""
-    path = Path(settings.dataset).expanduser()
+    path = path_of(settings.dataset)
     return replace(settings, dataset=str(path.resolve())) if path.is_file() else settings

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.errors import UsageError, unwritable
+from vgtui.options import values_of
 from vgtui.recordings.frames import Number, decode_other, encode_line
 from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
 from vgtui.training.differences import differences
@@ -137,6 +138,15 @@ class SweepReader:
         if (sweep.format, sweep.version) != (FORMAT, VERSION):
             problem = f"{path} has version {sweep.version} of the format, and this vgtui reads {VERSION}"
             raise UsageError(setting, problem)
+        try:
+            for axis in sweep.vary:
+                axis.check()
+            sweep.check()
+            if min(sweep.seeds, sweep.steps + 1) < 1:
+                raise UsageError("seeds", f"{sweep.seeds} seeds of {sweep.steps} steps")
+        except UsageError as error:
+            raise UsageError(setting, f"{path} cannot be a sweep: {error.setting}: {error.problem}") from error
+        self._fields = values_of(sweep.settings).keys()
         self.sweep = sweep
         self.whole_bytes = len(first)
 
@@ -149,7 +159,7 @@ class SweepReader:
             except _FAULTS:
                 self.damaged += 1
                 continue
-            if isinstance(row, Row) and 0 <= row.number < self.sweep.size:
+            if isinstance(row, Row) and 0 <= row.number < self.sweep.size and row.values.keys() == self._fields:
                 yield row
 
 

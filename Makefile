@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format bench soak clean
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED)
@@ -32,6 +32,11 @@ bench: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.lanes
 	$(BIN)/python -m benchmarks.sweep
 	$(BIN)/python -W ignore -m benchmarks.watch
+
+# an hour of random use, with what it does to memory, files, processes and keys; MINUTES=10 for less
+MINUTES ?= 60
+soak: $(INSTALLED_DEV)
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check format bench soak clean
+.PHONY: run test check format coverage bench soak lock dist man clean
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED)
@@ -20,6 +20,11 @@ check: $(INSTALLED_DEV)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+coverage: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report= $(ARGS)
+	$(BIN)/python -m coverage report --include='engine/*' --fail-under=98 --skip-covered
+	$(BIN)/python -m coverage report --fail-under=90 --skip-covered
+
 format: $(INSTALLED_DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -32,11 +37,19 @@ bench: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.lanes
 	$(BIN)/python -m benchmarks.sweep
 	$(BIN)/python -W ignore -m benchmarks.watch
+	$(BIN)/python -m benchmarks.install
 
 # an hour of random use, with what it does to memory, files, processes and keys; MINUTES=10 for less
 MINUTES ?= 60
 soak: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
+# a wheel and the source, in dist/
+dist: $(INSTALLED_DEV)
+	$(BIN)/python -m build --outdir dist .
+
+man: $(INSTALLED_DEV)
+	$(BIN)/python docs/manpage.py
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -51,6 +64,13 @@ $(INSTALLED): $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(INSTALLED_DEV): $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(INSTALLED_DEV): $(BIN)/python pyproject.toml requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@ $(INSTALLED)
+
+# the versions that developers have, of everything that pyproject.toml asks for
+lock: $(INSTALLED_DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-header --quiet --upgrade \
+		--output-file requirements-dev.lock

@@ -165,8 +165,8 @@ def report(watch: Watch, minutes: float, seed: int) -> Iterator[str]:
         statistics.median(part) for part in (watch.megabytes[quarter : 2 * quarter], watch.megabytes[-quarter:])
     )
     yield (
-        f"memory of the dashboard: {watch.megabytes[0]:.0f} MB at the start, median {early:.0f} MB in the second quarter "
-        f"and {late:.0f} MB in the last, {max(watch.megabytes):.0f} MB at most"
+        f"memory of the dashboard: {watch.megabytes[0]:.0f} MB at the start, median {early:.0f} MB in the second "
+        f"quarter and {late:.0f} MB in the last, {max(watch.megabytes):.0f} MB at most"
     )
     for words, values in (("files", watch.files), ("threads", watch.threads), ("workers", watch.processes)):
         yield f"{words}: {values[0]} at the start, {min(values)} to {max(values)}"

@@ -47,7 +47,7 @@ def settings_path() -> Path:
 def load_settings() -> UserSettings:
     """The settings file, or the defaults where there is none. Raises UsageError."""
     path = settings_path()
-    if not path.exists() and FILE_VARIABLE not in os.environ:
+    if not os.path.exists(path) and FILE_VARIABLE not in os.environ:
         return UserSettings()
     return read_toml(path, UserSettings, FILE_VARIABLE)
 

@@ -1,6 +1,7 @@
 """`vgtui config`: every option's value where nothing else is said, and where it comes from."""
 
 import argparse
+import os
 
 import msgspec
 
@@ -41,7 +42,7 @@ def call(chosen: argparse.Namespace) -> int:
         options = {defaults[f].option.name: {"value": value, "from": origin} for f, (value, origin) in rows.items()}
         print(msgspec.json.encode({"file": str(path), "options": options, "keys": keys}).decode())
         return 0
-    there = "" if path.exists() else " (not there; vgtui config --example prints one)"
+    there = "" if os.path.exists(path) else " (not there; vgtui config --example prints one)"
     print(f"settings file: {plain(str(path))}{there}")
     print(f"\n{'option':<16} {'value':<16} {'from':<14} variable")
     for field, (value, origin) in rows.items():

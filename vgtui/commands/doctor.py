@@ -157,7 +157,7 @@ def _paths() -> Iterator[Finding]:
         read_defaults()
     except UsageError as error:
         problem = f"{flag_of(error.setting)}: {error.problem}"
-    yield Finding("paths", "settings file", f"{path}{'' if path.exists() else ' (not there)'}", problem)
+    yield Finding("paths", "settings file", f"{path}{'' if os.path.exists(path) else ' (not there)'}", problem)
     for kind in ("themes", "lessons"):
         yield Finding("paths", kind, str(users_folder(kind)))
     for warning in load_palettes()[1]:

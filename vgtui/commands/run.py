@@ -149,7 +149,7 @@ def run(settings: RunSettings, plan: Plan, output: str, format_name: str) -> int
 
     Raises UsageError for an output that cannot be written or settings that cannot be had.
     """
-    begun = plan.checkpoint if plan.resume and plan.checkpoint and Path(plan.checkpoint).exists() else None
+    begun = plan.checkpoint if plan.resume and plan.checkpoint and os.path.exists(plan.checkpoint) else None
     source = LiveRun(settings, validate=True, checkpoint=begun)
     quiet = output == STDOUT and sys.stdout.isatty()
     try:
@@ -309,7 +309,7 @@ def _opened(output: str, format_name: str) -> Iterator[_Sink]:
         yield _Sink(output, sys.stdout)
         sys.stdout.flush()
         return
-    is_new = not Path(output).exists()
+    is_new = not os.path.exists(output)
     with ExitStack() as stack:
         if is_new:
             stack.callback(_take_away_if_empty, Path(output))  # of a run that was refused

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -145,4 +146,4 @@ def _range(option: Option, words: str) -> list[Any]:
 def _whole_path(settings: RunSettings) -> RunSettings:
     """A file of data by its whole path, as who computes may be in another folder."""
     path = path_of(settings.dataset)
-    return replace(settings, dataset=str(path.resolve())) if path.is_file() else settings
+    return replace(settings, dataset=str(path.resolve())) if os.path.isfile(path) else settings

@@ -1,7 +1,7 @@
 """Everything that defines a run: what the command line, a key and the worker all speak of."""
 
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from engine.config import BACKEND_NAMES, DATASET_NAMES, NetworkConfig, TrainingConfig, check_together
 from engine.errors import UsageError, unknown_name
@@ -11,7 +11,7 @@ MOST_THREADS = 1024
 
 def looks_like_a_file(dataset: str) -> bool:
     """Whether a user who wrote this means a file rather than a built-in name."""
-    return any(sign in dataset for sign in ("/", ".", "ubyte")) or Path(dataset).exists()
+    return any(sign in dataset for sign in ("/", ".", "ubyte")) or os.path.exists(dataset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What the parsers of all commands share: their errors, the options of a run, and the settings that these make."""
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.errors import UsageError
@@ -21,6 +21,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+
+    def parse_words(self, words: Sequence[str]) -> argparse.Namespace:
+        """As parse_args, which makes an empty list of the value "--"."""
+        for word in words:
+            option, equals, value = word.partition("=")
+            if equals and value == "--" and option.startswith("-"):
+                self.error(f'{option}: "--" is no value')
+        return self.parse_args(words)
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE_EXIT, f"{self.prog}: {plain(message.removeprefix('argument '))} (see {self.prog} --help)\n")

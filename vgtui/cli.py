@@ -91,7 +91,7 @@ def _command(name: str, words: Sequence[str]) -> int:
     command = find_command(name)
     parser = Parser(prog=f"vgtui {name}", description=command.DESCRIPTION, epilog=command.EXAMPLES)
     command.add_arguments(parser)
-    code: int = command.call(parser.parse_args(words))
+    code: int = command.call(parser.parse_words(words))
     return code
 
 
@@ -111,7 +111,7 @@ def _dashboard(words: Sequence[str]) -> int:
         epilog=EXAMPLES,
     )
     add_dashboard_options(parser)
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_words(words)
     theme, fps = screen_of(chosen)
     settings = settings_of(chosen)
     lesson = None

@@ -31,8 +31,6 @@ class RunSettings:
         check_together(self.network, self.training)
         if self.backend not in BACKEND_NAMES:
             raise unknown_name("backend", "backend", self.backend, BACKEND_NAMES)
-        if not isinstance(self.dataset, str):  # argparse makes a list of --dataset=--
-            raise UsageError("dataset", f"{self.dataset!r} is no name of a data set, and no path")
         if self.dataset not in DATASET_NAMES and not looks_like_a_file(self.dataset):
             raise unknown_name("dataset", "data set", self.dataset, DATASET_NAMES)
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:

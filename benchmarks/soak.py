@@ -76,7 +76,7 @@ def sit(minutes: float, seed: int, watch: Watch) -> Iterator[str]:
         while (now := time.monotonic()) - begin < 60 * minutes:
             _do_something(terminal, chance, watch)
             if terminal.process.poll() is not None:
-                watch.faults.append(f"it left with {terminal.process.returncode}:\n{terminal.text}")
+                watch.faults.append(f"it left with {terminal.process.returncode}: {_last_words()}")
                 return
             if now - sampled >= SAMPLE_SECONDS:
                 sampled = now
@@ -128,6 +128,12 @@ def _press_and_measure(terminal: Terminal, watch: Watch) -> None:
             watch.key_seconds.append(when - begin)
             return
     watch.faults.append(f"no answer to a key within 1.5 s:\n{terminal.text}")
+
+
+def _last_words() -> str:
+    """Where the dashboard itself failed, if it did."""
+    kept = Path(os.environ["XDG_STATE_HOME"]) / "vgtui" / "log" / "crash.log"
+    return kept.read_text("utf-8") if kept.exists() else "without a word"
 
 
 def _tidy() -> None:

@@ -101,9 +101,10 @@ class Trainer:
     def state(self) -> dict[str, NDArray[Any]]:
         """Host copies of all that the coming steps depend on, by name; restore() takes them.
 
-        To be called before measure() at this step, whose pass would be made, and counted, twice.
+        Raises RuntimeError after measure() or inspect() at this step, whose pass would be made, and counted, twice.
         """
-        assert not self._pass_made
+        if self._pass_made:
+            raise RuntimeError("the state of a step is taken before it is measured or looked into")
         generator = self._batch_rng.bit_generator.state
         return {
             "step": np.array(self.step_count),

@@ -231,7 +231,10 @@ async def test_help_lists_every_key_and_closes() -> None:
         assert sitting.app.is_running
 
 
-@pytest.mark.parametrize("size", [(200, 60), (120, 40), (100, 30), (80, 24), (60, 16), (40, 12), (20, 5), (1, 1)])
+@pytest.mark.parametrize(
+    "size",
+    [(200, 60), (120, 40), (100, 30), (80, 24), (60, 16), (40, 12), (20, 5), (1, 1), (1, 40), (2, 40), (3, 30)],
+)
 async def test_every_size_can_be_drawn(size: tuple[int, int]) -> None:
     async with open_dashboard(size=size) as sitting:
         await sitting.press("plus", "up", "T")

@@ -25,7 +25,7 @@ class Timeline(Lines):
         point = history.length - 1 if moment is None else moment
         muted = self.style(self.palette.muted)
         words = self._words(point)
-        columns = max(width - max(WORDS, len(words)) - 3, min(LEAST_LINE, width - 2))
+        columns = max(width - max(WORDS, len(words)) - 3, min(LEAST_LINE, width - 2), 1)
         cells = [Segment(LINE, muted)] * columns
         for occasion in history.occasions:
             colour = self.palette.health["NaN"] if occasion.kind == "fault" else self.palette.accent

@@ -1,0 +1,194 @@
+"""The texts hold what they say: every command and example in them is run, and every file that they name is there."""
+
+import doctest
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.terminal.test_attach import training
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+TEXTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+SECONDS = 90
+VGTUI = """\
+#!{python}
+# vgtui with few steps; in a terminal of its own where it needs one, and left as soon as it trains
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+words = sys.argv[1:]
+for place, word in enumerate(words[:-1]):
+    if word in ("--steps", "--seeds"):
+        words[place + 1] = str(min(int(words[place + 1]), 20 if word == "--steps" else 1))
+    if word == "attach":
+        socket = words[place + 1]
+        while "/" in socket and not Path(socket).exists():
+            time.sleep(0.05)
+if words[:1] == ["bench"]:
+    words += ["--seconds", "0.2"]
+if "--record" in words or "--lesson" in words:
+    from tests.terminal.terminal import Terminal
+    with Terminal(words) as terminal:
+        terminal.wait_for(lambda: (terminal.step or 0) > 20)
+        terminal.press("q")
+        sys.exit(terminal.wait_for_exit())
+from vgtui.cli import main
+sys.exit(main(words))
+"""
+SSH = """\
+#!/bin/bash
+# the other machine is this one; a forwarded socket is another name of it
+while [[ $1 == -* ]]; do
+    if [[ $1 == -L ]]; then ln -sf "$MODEL" "${2%%:*}"; shift; fi
+    shift
+done
+shift
+"$@" < /dev/null
+"""
+STANDS_FOR = {
+    "make run": f"make -n -C {ROOT} run",
+    "make test": f"make -n -C {ROOT} test",
+    "pip install '.[cuda12]'": f"grep -q '^cuda12 = ' {ROOT}/pyproject.toml",
+    "srun dask": "dask",
+    "vgtui sweep …": "vgtui sweep --vary width=4,8 --steps 5",
+    '"$SLURM_CPUS_PER_TASK"': "1",
+    "vgtui replay -  ": "vgtui replay - < run.jsonl.gz  ",
+    "$(jq -r .address scheduler.json)": "$(until jq -er .address scheduler.json; do sleep 0.1; done 2> /dev/null)",
+}
+"""What a test can have in the place of another machine, a cluster, a card, or an hour."""
+PLACEHOLDERS = {
+    "lesson NAME": "lesson quarter",
+    "preset NAME": "preset he-2015",
+    "COMMAND": "sweep",
+    "FILE": "run.jsonl",
+    "OUT": "out.csv",
+}
+blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+inline = sorted({words for words in re.findall(r"`(vgtui(?: [^`\n]+)?)`", README)})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a reader may be: with data, a recording and a sweep."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("vgtui", VGTUI.format(python=sys.executable, root=str(ROOT))), ("ssh", SSH)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    (tmp_path / "my.csv").write_text("size,label\n" + "".join(f"{n},{n % 3}\n" for n in range(300)))
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    run_shell("vgtui run --steps 10 --output run.jsonl", tmp_path)
+    return tmp_path
+
+
+def run_shell(script: str, folder: Path, **environment: str) -> str:
+    """What a shell prints that runs this; nothing of it may fail, and nothing stays."""
+    paths = [str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    with (
+        (folder / "errors").open("w") as errors,
+        subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=folder,
+            env={**os.environ, "PATH": os.pathsep.join(paths), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        ) as shell,
+    ):
+        try:
+            output, _ = shell.communicate(timeout=SECONDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+        assert shell.returncode == 0, (folder / "errors").read_text()
+    return output
+
+
+@contextmanager
+def a_model_that_is_watched() -> Iterator[str]:
+    with training("resnet"):
+        (socket,) = (Path(os.environ["XDG_RUNTIME_DIR"]) / "vgtui").glob("resnet-*.sock")
+        yield str(socket)
+
+
+@pytest.mark.parametrize("block", blocks, ids=[block.split("\n")[0][:40] for block in blocks])
+def test_every_block_of_commands_in_the_readme_runs(block: str, folder: Path) -> None:
+    for words, others in STANDS_FOR.items():
+        block = block.replace(words, others)
+    if "dask" in block:
+        pytest.importorskip("distributed")
+    with a_model_that_is_watched() as model:
+        run_shell(block.replace("/tmp/resnet.sock", f"{folder}/resnet.sock"), folder, MODEL=model)
+
+
+@pytest.mark.parametrize("words", inline)
+def test_every_command_within_a_sentence_of_the_readme_runs(words: str, folder: Path) -> None:
+    for name, value in PLACEHOLDERS.items():
+        words = words.replace(name, value)
+    if words == "vgtui replay":
+        words += " run.jsonl"
+    if words in ("vgtui run", "vgtui run --format jsonl"):
+        words += " --steps 10"
+    assert run_shell(words, folder) or "--record" in words or "report" in words or "export" in words
+
+
+def test_the_examples_of_the_engine_are_true() -> None:
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    done = doctest.testfile(str(ROOT / "docs" / "engine.md"), module_relative=False, optionflags=options)
+    assert done.attempted > 40
+    assert done.failed == 0
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    names: dict[str, Any] = {
+        "model": model,
+        "optimizer": torch.optim.SGD(model.parameters(), 0.1),
+        "loader": [(torch.ones(2, 3), torch.ones(2, 1))] * 3,
+        "loss": torch.tensor(1.0),
+        "step": 0,
+        "norms": [0.1, 0.2, 0.3],
+    }
+    scripts = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(scripts) == 3
+    for script in scripts:
+        exec(script, names)
+    names["watcher"].close()
+    names["emitter"].close()
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
+def test_every_file_that_a_text_links_to_is_there(text: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text.read_text("utf-8"))
+    assert [link for link in links if not (text.parent / link).exists()] == []
+
+
+def test_every_fault_of_the_table_has_its_tests() -> None:
+    table = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", table)
+    assert len(named) >= 20
+    for path, name in named:
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE), f"{path}::{name}"
+
+
+def test_the_readme_names_every_command_and_every_key() -> None:
+    from vgtui.cli import COMMANDS
+    from vgtui.dashboard.keymap import KEYS
+
+    assert [name for name in COMMANDS if f"vgtui {name}" not in README] == []
+    assert [key.name for key in KEYS if f"`{key.name}`" not in README] == []
+    table = README.partition("## Keys")[2].partition("\n## ")[0]
+    words = {word for words in re.findall(r"`([^`]+)`", table) for word in (words, *words.split())}
+    assert [key.shown for key in KEYS if not {*key.shown.split(), key.shown} & words] == []

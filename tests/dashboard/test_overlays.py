@@ -1,10 +1,12 @@
 """What lies over the main screen: what if, look inside, settings, help."""
 
+import gc
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from textual.strip import Strip
 from textual.widgets import Input
 
 from engine.config import NetworkConfig, TrainingConfig
@@ -210,3 +212,35 @@ async def test_every_overlay_fits_every_size(size: tuple[int, int]) -> None:
             assert "╰" in sitting.text
             await sitting.press("escape")
             assert isinstance(sitting.app.screen, MainScreen)
+
+
+@pytest.mark.parametrize("key", ["w", "enter", "comma", "question_mark", "g", "slash", "ctrl+p"])
+async def test_what_lies_over_the_screen_can_be_drawn_at_every_size(key: str) -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press(key)
+        await sitting.pilot.pause(0.1)
+        for size in ((20, 5), (3, 3), (1, 1), (2, 40), (4, 40), (200, 1), (80, 24)):
+            await sitting.pilot.resize_terminal(*size)
+            await sitting.pilot.pause(0.05)
+        assert sitting.app.is_running
+        assert sitting.app.crash is None
+
+
+@pytest.mark.parametrize("key", ["enter", "ctrl+p", "w"])
+async def test_what_lay_over_the_screen_leaves_nothing_behind(key: str) -> None:
+    async with open_dashboard() as sitting:
+
+        async def open_and_close() -> None:
+            await sitting.press(key)
+            await sitting.pilot.pause(0.1)
+            await sitting.press("escape")
+            await sitting.pilot.pause(0.1)
+
+        async def strips_left(times: int) -> int:
+            for _ in range(times):
+                await open_and_close()
+            gc.collect()
+            return sum(isinstance(entry, Strip) for entry in gc.get_objects())
+
+        before = await strips_left(3)
+        assert await strips_left(6) < before + 2000  # one picture of them is 800

@@ -182,6 +182,20 @@ def test_an_endless_line_and_a_bomb_take_no_memory(monkeypatch: pytest.MonkeyPat
     assert peak < 2**23
 
 
+def test_gigabytes_are_read_in_bounded_memory() -> None:
+    block = b"".join(encode_line(make_frame(SETTINGS, [0.1, 0.2, 0.3, 1.0], step=step)) for step in range(64))
+    reader = Reader("run.jsonl")
+    assert len(list(reader.feed(HEADER_LINE))) == 1
+    tracemalloc.start()
+    for _ in range(300):
+        for _ in reader.feed(block):
+            pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reader.taken > 10e6
+    assert peak < 10 * len(block)  # of a piece, and not of all
+
+
 def test_parts_of_a_compressed_recording_follow_each_other() -> None:
     messages, _ = read(gzip.compress(HEADER_LINE) + gzip.compress(b"".join(FRAME_LINES)))
     assert steps(messages) == list(range(FRAMES))

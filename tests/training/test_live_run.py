@@ -320,3 +320,14 @@ async def test_a_run_that_waits_or_takes_long_for_its_frame_is_not_silent(
     done, _ = await asyncio.wait([far], timeout=2)
     assert not done
     far.cancel()
+
+
+async def test_a_run_that_is_closed_while_its_worker_starts_leaves_none() -> None:
+    run = LiveRun(SMALL)
+    question = asyncio.create_task(run.next_answer())
+    await asyncio.sleep(0)  # it begins to start it
+    await run.close()
+    with pytest.raises(asyncio.CancelledError):
+        await question
+    children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True).stdout
+    assert "vgtui.training.worker" not in children

@@ -153,9 +153,7 @@ def _as_theme(palette: Palette) -> Theme:
         variables={
             "border": palette.border,
             "text-muted": palette.muted,
-            "footer-key-foreground": palette.accent,
             "input-selection-background": palette.selection,
             "selection": palette.selection,
-            "footer-background": palette.panel,
         },
     )

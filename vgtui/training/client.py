@@ -57,6 +57,7 @@ class LiveRun:
         self._wanted.set()
         self._asked = False
         self._silent = False
+        self._closed = False
         self._step = 0
         # between a restart and its header, frames still come from the run that was left: nobody wants them
         self._left = True
@@ -140,6 +141,7 @@ class LiveRun:
         self._send(command)
 
     async def close(self) -> None:
+        self._closed = True
         worker, self._worker = self._worker, None
         if self._leaving:
             await self._leaving
@@ -150,7 +152,11 @@ class LiveRun:
         """The worker; a new one, with its first question asked, where there is none."""
         if self._worker is None:
             await self._wanted.wait()
-            self._worker = await _Worker.start()
+            worker = await _Worker.start()
+            if self._closed:  # meanwhile
+                await worker.end()
+                raise asyncio.CancelledError
+            self._worker = worker
             self._left = True
             self.share_cores(self._among)
             # asked before trained, so that the first frame is the network at initialization

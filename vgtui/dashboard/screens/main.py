@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Literal
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from engine.config import ACTIVATION_NAMES, DATASET_NAMES, INITIALIZATION_NAMES, OPTIMIZER_NAMES
 from engine.errors import UsageError
@@ -39,6 +38,7 @@ from vgtui.dashboard.screens.what_if import WhatIfScreen
 from vgtui.dashboard.state import VIEWS, RunState
 from vgtui.dashboard.steps import CLIPS, DEPTHS, LEARNING_RATES, neighbour, rung
 from vgtui.dashboard.widgets.gradient_by_layer import GradientByLayer
+from vgtui.dashboard.widgets.key_line import KeyLine
 from vgtui.dashboard.widgets.layer_panel import LayerPanel
 from vgtui.dashboard.widgets.lesson_panel import LessonPanel
 from vgtui.dashboard.widgets.lines import Lines
@@ -72,27 +72,12 @@ COMPARING_PATIENCE = 3
 NOT_HERE = "this source cannot be changed: it shows what somebody else trains, or a recording"
 
 
-def _bindings(kind: Kind) -> list[BindingType]:
-    """Every key; in the footer those that do something with this kind of source."""
-    return [
-        Binding(
-            key.key,
-            key.action,
-            key.label,
-            show=key.footer > 0 and key.needs in (None, kind),
-            key_display=key.shown,
-            id=key.name,
-        )
-        for key in sorted(KEYS, key=lambda key: key.footer)
-    ]
-
-
 class MainScreen(Screen[None]):
     """A pure function of the sources' answers and of keys."""
 
     kind: ClassVar[Kind] = EXPERIMENT
     """The kind of source that it shows."""
-    BINDINGS = _bindings(EXPERIMENT)
+    BINDINGS = [Binding(key.key, key.action, key.label, show=False, id=key.name) for key in KEYS]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-low"), (18, "-high")]
 
@@ -120,6 +105,7 @@ class MainScreen(Screen[None]):
         self._loss_chart = LossChart(state, palette)
         self._verdict = VerdictPanel(state, palette)
         self._lesson = LessonPanel(state, palette)
+        self._keys = KeyLine(self.kind, state, palette)
         self.lessons_done: dict[str, int] = {}
         """Steps that were done of each lesson."""
 
@@ -131,7 +117,7 @@ class MainScreen(Screen[None]):
             with Vertical(id="charts"):
                 yield from (self._lesson, self._gradient_chart, self._loss_chart, self._verdict)
         yield self._timeline
-        yield Footer(compact=True, show_command_palette=False)
+        yield self._keys
 
     def on_mount(self) -> None:
         self.set_interval(NUMBERS_SECONDS, self._draw_stale_numbers)
@@ -172,7 +158,8 @@ class MainScreen(Screen[None]):
         self._palette = palette
         for panel in self._panels:
             panel.set_palette(palette)
-        self._state_line.palette = self._line_beside.palette = palette
+        self._state_line.palette = self._line_beside.palette = self._keys.palette = palette
+        self._keys.refresh()
         for widget in self._of_chosen:
             widget.palette = palette
         if overlay := self._overlay:
@@ -761,18 +748,16 @@ class MainScreen(Screen[None]):
         self._open(HelpScreen(self.state, self._palette, notes))
 
 
-class PlayingScreen(MainScreen, inherit_bindings=False):
-    """The same for a recording, which cannot be changed; its footer has the keys of its pace instead."""
+class PlayingScreen(MainScreen):
+    """The same for a recording, which cannot be changed; its last line has the keys of its pace instead."""
 
     kind = PLAYER
-    BINDINGS = _bindings(PLAYER)
 
 
-class WatchingScreen(MainScreen, inherit_bindings=False):
+class WatchingScreen(MainScreen):
     """The same for somebody's own model, which is trained elsewhere."""
 
     kind = WATCHED
-    BINDINGS = _bindings(WATCHED)
 
 
 def screen_for(source: FrameSource) -> type[MainScreen]:

@@ -1,9 +1,15 @@
 """What lies over the main screen: it reads the same state, and is told when that has changed."""
 
+from textual._styles_cache import StylesCache
 from textual.screen import ModalScreen
 
 from vgtui.dashboard.state import RunState
 from vgtui.themes import Palette
+
+
+def forget_pictures() -> None:
+    """Let go of what was drawn: Textual 8.2 remembers it of the last thousand widgets, also when they are gone."""
+    StylesCache.get_inner_outer.cache_clear()
 
 
 class Overlay(ModalScreen[None]):
@@ -20,6 +26,9 @@ class Overlay(ModalScreen[None]):
         """Leave, once: keys that were typed ahead reach a screen that has been left already."""
         if self.is_current:
             self.dismiss()
+
+    def on_unmount(self) -> None:
+        forget_pictures()
 
     def state_changed(self) -> None:
         """The state has something new; draw what is shown of it here."""

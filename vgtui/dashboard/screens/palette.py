@@ -7,6 +7,8 @@ from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette
 from textual.widgets import Input, OptionList
 
+from vgtui.dashboard.screens.overlay import forget_pictures
+
 
 class ActionPalette(CommandPalette):
     """Textual's, every action of the keymap in it."""
@@ -24,6 +26,9 @@ class ActionPalette(CommandPalette):
         """A second enter does not run the command again, and what is typed after it searches for nothing."""
         if not self.is_current:
             event.prevent_default()
+
+    def on_unmount(self) -> None:
+        forget_pictures()
 
     def action_turn_page(self, name: str) -> None:
         with suppress(KeyError):

@@ -343,22 +343,40 @@ class Network:
 
     def named_parameters(self) -> dict[str, NDArray[np.float64]]:
         """Host copies by name: `layers.0.weight` (fan_in, fan_out), `layers.0.bias`, `layers.0.norm.gain` and so on."""
-        named = self._named(self.parameters)
-        if self.config.batch_norm:
-            running = self._backend.to_host(self.running)
-            for layer, shape in enumerate(self.shapes[:-1]):
-                named[f"{shape.name}.norm.running_mean"] = running[0, layer]
-                named[f"{shape.name}.norm.running_var"] = running[1, layer]
-        return named
+        return self._parameters_on_host()[2]
 
     def named_gradients(self) -> dict[str, NDArray[np.float64]]:
         """Host copies by name, of the last forward_backward: those of measure(). A step may overwrite them."""
-        return self._named(self.gradients)
+        return self._named(self._on_host(self.gradients))
 
-    def _named(self, vectors: _Vectors) -> dict[str, NDArray[np.float64]]:
-        host = _Vectors.over(
-            self._backend.to_host(vectors.flat), self.config, self.shapes[0].fan_in, self.shapes[-1].fan_out
-        )
+    def adopt(self, other: "Network") -> None:
+        """Take another network's parameters, each of the same name and shape here; the output layers are the last."""
+        host, running, here = self._parameters_on_host()
+        there = other.named_parameters()
+        own_last, other_last = (f"{network.shapes[-1].name}." for network in (self, other))
+        for name, values in here.items():
+            found = there.get(other_last + name.removeprefix(own_last) if name.startswith(own_last) else name)
+            if found is not None and found.shape == values.shape:
+                values[...] = found
+        self._xp.copyto(self.parameters.flat, self._backend.to_device(host.flat))
+        self._xp.copyto(self.running, self._backend.to_device(running))
+
+    def _parameters_on_host(self) -> tuple[_Vectors, Array, dict[str, NDArray[np.float64]]]:
+        """Copies of the parameters and of BatchNorm's running statistics, and their parts by name."""
+        host, running = self._on_host(self.parameters), self._backend.to_host(self.running)
+        named = self._named(host)
+        if self.config.batch_norm:
+            for layer, shape in enumerate(self.shapes[:-1]):
+                named[f"{shape.name}.norm.running_mean"] = running[0, layer]
+                named[f"{shape.name}.norm.running_var"] = running[1, layer]
+        return host, running, named
+
+    def _on_host(self, vectors: _Vectors) -> _Vectors:
+        flat = self._backend.to_host(vectors.flat)
+        return _Vectors.over(flat, self.config, self.shapes[0].fan_in, self.shapes[-1].fan_out)
+
+    def _named(self, host: _Vectors) -> dict[str, NDArray[np.float64]]:
+        """Its parts by name."""
         named = {}
         for layer, (shape, matrix) in enumerate(zip(self.shapes, host.matrices(), strict=True)):
             named[f"{shape.name}.weight"] = matrix[: shape.fan_in]

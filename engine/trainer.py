@@ -42,6 +42,7 @@ class Trainer:
             )
         self.training = training
         self.step_count = 0
+        self._begun_at = 0
         self._backend = backend
         self._xp = xp = backend.xp
         self._steps_per_epoch = samples // training.batch_size
@@ -76,7 +77,7 @@ class Trainer:
             self._clip(gradient)
             if not self._optimizer_kind.decoupled_decay:
                 self._add_parameters(gradient, self.training.weight_decay)
-            self._optimizer.update(gradient, self.step_count, out=self.network.updates.flat)
+            self._optimizer.update(gradient, self.step_count - self._begun_at, out=self.network.updates.flat)
             if self._optimizer_kind.decoupled_decay:
                 self._add_parameters(
                     self.network.updates.flat, -self.training.learning_rate * self.training.weight_decay
@@ -108,6 +109,7 @@ class Trainer:
         generator = self._batch_rng.bit_generator.state
         return {
             "step": np.array(self.step_count),
+            "begun_at": np.array(self._begun_at),
             "observing": np.array(self._telemetry.observing),
             "order": self._backend.to_host(self._order),
             "generator": np.frombuffer(json.dumps(generator).encode(), np.uint8),
@@ -128,9 +130,25 @@ class Trainer:
             raise UsageError("checkpoint", f"its generator of batches cannot be restored: {error}") from error
         for name, vector in self._vectors().items():
             self._xp.copyto(vector, self._backend.to_device(state[name]))
-        self.step_count = int(state["step"])
+        self.step_count, self._begun_at = int(state["step"]), int(state["begun_at"])
         self._telemetry.observing = bool(state["observing"])
         self._order = self._backend.to_device(order)
+        self._pass_made = False
+        self._measurement = None
+        self._take_batch()
+
+    def adopt(self, other: "Trainer") -> None:
+        """Go on from another trainer's step with its parameters, each that has the same name and shape here.
+
+        The batches go on too where data, batch size and seed are the same. The optimizer begins anew.
+        """
+        self.network.adopt(other.network)
+        self.step_count = self._begun_at = other.step_count
+        if (len(self._inputs), self.training.batch_size, self.training.seed) == (
+            len(other._inputs), other.training.batch_size, other.training.seed,
+        ):  # fmt: skip
+            self._order = self._backend.to_device(other._backend.to_host(other._order))
+            self._batch_rng.bit_generator.state = other._batch_rng.bit_generator.state
         self._pass_made = False
         self._measurement = None
         self._take_batch()
@@ -166,7 +184,7 @@ class Trainer:
         if validate:
             answers = xp.argmax(network.evaluate(self._validation_inputs), axis=0)
             scalars.append(xp.mean(answers == self._validation_labels))
-        (loss, accuracy, *validation), layers = self._telemetry.gather(self.step_count > 0, scalars)
+        (loss, accuracy, *validation), layers = self._telemetry.gather(self.step_count > self._begun_at, scalars)
         return Measurement(self.step_count, self.epoch, loss, accuracy, validation[0] if validate else np.nan, layers)
 
     def _make_pass(self) -> None:

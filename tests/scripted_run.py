@@ -83,8 +83,8 @@ class ScriptedRun(ScriptedSource):
     def share_cores(self, among: int) -> None:
         self.told.append(f"share {among}")
 
-    def restart(self, settings: RunSettings) -> None:
-        self.told.append("restart")
+    def restart(self, settings: RunSettings, keep: bool = False) -> None:
+        self.told.append("restart, weights kept" if keep else "restart")
         if self.refusal:
             self.say(self.refusal)
         else:

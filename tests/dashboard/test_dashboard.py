@@ -290,3 +290,13 @@ async def test_silence_is_said_and_ends_with_the_next_frame() -> None:
         sitting.source.say(Pong())
         await sitting.settle()
         assert "no answer" not in sitting.text
+
+
+async def test_m_lets_changes_keep_the_weights_and_restarts_do_not() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("m")
+        assert "weights stay" in sitting.line
+        await sitting.until(lambda: "a change keeps the weights that fit" in sitting.text)
+        await sitting.press("a", "r", "R", "m", "b")
+        assert sitting.source.told == ["restart, weights kept", "restart", "restart", "restart"]
+        assert "weights stay" not in sitting.line

@@ -331,3 +331,16 @@ async def test_a_run_that_is_closed_while_its_worker_starts_leaves_none() -> Non
         await question
     children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True).stdout
     assert "vgtui.training.worker" not in children
+
+
+async def test_a_change_that_keeps_the_weights_goes_on_at_its_step(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    run.train(until=30)
+    before = await next_frame(run, at=30)
+    run.restart(replace(SMALL, network=replace(SMALL.network, activation="tanh")), keep=True)
+    after = await next_frame(run)
+    assert after.step == 30
+    assert after.layers.weight_norm.tolist() == before.layers.weight_norm.tolist()
+    assert after.loss != before.loss
+    run.train(until=31)
+    assert (await next_frame(run)).step == 31

@@ -48,6 +48,8 @@ class Look:
     theory: bool = False
     hints: bool = True
     rate: bool = False
+    keep: bool = False
+    """Whether a change keeps the weights, rather than to restart."""
 
 
 class RunState:

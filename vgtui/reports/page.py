@@ -148,7 +148,8 @@ def _again(story: Story) -> Iterator[str]:
         command = shlex.join(["vgtui", "run", "--steps", str(story.last.step), *flags_of(settings)])
         yield "<h2>Configuration</h2>"
         yield _configuration(values_of(settings).items())
-        yield f"<p>Again, with the same numbers: <code>{escape(command)}</code></p>"
+        if story.first:  # otherwise it went on with the weights of another
+            yield f"<p>Again, with the same numbers: <code>{escape(command)}</code></p>"
 
 
 def _title(story: Story) -> str:

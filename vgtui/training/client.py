@@ -110,14 +110,14 @@ class LiveRun:
         self._among = among
         self._send(ShareCores(among))
 
-    def restart(self, settings: RunSettings) -> None:
+    def restart(self, settings: RunSettings, keep: bool = False) -> None:
         self._settings = settings
         self._left = True
         self._wanted.set()
         if self._silent and self._worker:  # it would not hear of it
             self._leaving = asyncio.create_task(self._worker.end())
             self._worker, self._asked, self._silent = None, False, False
-        self._send(Restart(settings))
+        self._send(Restart(settings, keep=keep))
 
     def train(self, until: int | None = None) -> None:
         self._train = Train(until)

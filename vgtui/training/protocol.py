@@ -17,11 +17,13 @@ from vgtui.training.settings import RunSettings
 class Restart(msgspec.Struct, frozen=True, tag_field="type", tag="restart"):
     """Begin a run with these settings; it is answered with a Header, or Refused and the old run goes on.
 
-    At step 0, or where a checkpoint of the same settings was saved, which Resumed tells ahead of the Header.
+    At step 0, or where a checkpoint of the same settings was saved, which Resumed tells ahead of the Header. keep: at
+    the step of the run that there is, with its weights wherever they fit.
     """
 
     settings: RunSettings
     checkpoint: str | None = None
+    keep: bool = False
 
 
 class Train(msgspec.Struct, frozen=True, tag_field="type", tag="train"):

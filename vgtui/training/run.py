@@ -79,6 +79,11 @@ class Run:
         self._counted_steps = self.trainer.step_count
         return about
 
+    def adopt(self, other: "Run") -> None:
+        """Go on from another run's step, with its weights wherever they fit."""
+        self.trainer.adopt(other.trainer)
+        self._counted_steps = self.trainer.step_count
+
     def frame(self, always_validate: bool) -> Frame:
         now = time.perf_counter()
         validate = always_validate or now - self._validated_at >= VALIDATION_SECONDS

@@ -40,8 +40,8 @@ class Experiment(FrameSource, Protocol):
     def ask(self, at: int = 0) -> None:
         """Have the frame from step `at` on, instead of the one that an open question was about."""
 
-    def restart(self, settings: RunSettings) -> None:
-        """Begin again at step 0 with these settings; a Header says when."""
+    def restart(self, settings: RunSettings, keep: bool = False) -> None:
+        """Begin again with these settings, at step 0; or keep the weights, and the step. A Header says when."""
 
     def inspect(self, layer: int) -> None:
         """Look inside of a layer; Inspected is the answer, and none comes where there is no such layer any more."""

@@ -102,8 +102,8 @@ class Worker:
             case TryChanges():
                 self._trying = self._run is not None
                 self._trials = _trials(self._run) if self._run else iter(())
-            case Restart(settings, checkpoint):
-                self._restart(settings, checkpoint)
+            case Restart(settings, checkpoint, keep):
+                self._restart(settings, checkpoint, keep)
             case Ping():
                 self._channel.send(Pong())
             case Save():
@@ -119,9 +119,11 @@ class Worker:
                 if self._run:
                     self._run.limit_threads(among)
 
-    def _restart(self, settings: RunSettings, checkpoint: str | None) -> None:
+    def _restart(self, settings: RunSettings, checkpoint: str | None, keep: bool) -> None:
         try:
             run = Run(settings, self._run, self._among)
+            if keep and self._run:
+                run.adopt(self._run)
             if checkpoint is not None:
                 begun = run.resume(checkpoint)
                 self._channel.send(Resumed(begun.step, begun.output, begun.output_bytes))

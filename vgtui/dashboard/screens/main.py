@@ -70,17 +70,24 @@ class MainScreen(ShowingScreen):
         except UsageError as error:
             self.notify(plain(str(error)), severity="error", markup=False)
             return
-        self._run(changed)
+        self._go_on(changed)
 
-    def _run(self, changed: RunSettings) -> None:
-        """Restart with these settings; the screen shows them at once, marked until their first frame."""
+    def _go_on(self, changed: RunSettings) -> None:
+        """Restart with these settings, or where the user wants that and no lesson counts on it, keep the weights."""
+        self._run(changed, self.state.look.keep and self._lesson.course is None)
+
+    def _run(self, changed: RunSettings, keep: bool = False) -> None:
+        """Restart with these settings; the screen shows them at once, marked until their first frame.
+
+        keep: go on with the weights instead.
+        """
         if (experiment := self._experiment) is None:
             return
         self.state.want(changed)
         if self._paused_by_fault:
             self._paused_by_fault = False
             self._set_paused(False)
-        experiment.restart(changed)
+        experiment.restart(changed, keep)
         self.lanes.restarted(self.lanes.chosen)
         self._hurry.set()
         self._refresh_lines()
@@ -95,6 +102,13 @@ class MainScreen(ShowingScreen):
 
     def action_switch(self, name: str) -> None:
         self._change({name: not getattr(self.state.wanted.network, name)})
+
+    def action_keep_weights(self) -> None:
+        """What a change does from now on."""
+        if self._experiment:
+            self.state.look.keep = not self.state.look.keep
+            does = "keeps the weights that fit, and goes on" if self.state.look.keep else "restarts from the same seed"
+            self._say(f"a change {does}", "information")
 
     def action_deepen(self, step: int) -> None:
         depth = self.state.wanted.network.hidden_layers
@@ -118,7 +132,7 @@ class MainScreen(ShowingScreen):
         self._change(dataset=neighbour(names, present, 1))
 
     def action_restart(self) -> None:
-        self._change()
+        self._run(self.state.wanted)
 
     def action_use_numpy(self) -> None:
         """Restart on the CPU."""
@@ -128,7 +142,8 @@ class MainScreen(ShowingScreen):
             self.notify("NumPy computes already", markup=False)
 
     def action_reseed(self) -> None:
-        self._change(training={"seed": self.state.wanted.training.seed + 1})
+        wanted = self.state.wanted
+        self._run(replace(wanted, training=replace(wanted.training, seed=wanted.training.seed + 1)))
 
     # time
 
@@ -409,7 +424,7 @@ class MainScreen(ShowingScreen):
 
     def action_settings(self, focused: str | None = None) -> None:
         if self._experiment:
-            self._open(SettingsScreen(self.state, self._palette, self._run, focused))
+            self._open(SettingsScreen(self.state, self._palette, self._go_on, focused))
 
     def action_help(self) -> None:
         header = self.state.header

@@ -88,6 +88,8 @@ class StateLine(Widget):
         state, line = self.state, Text()
         if state.recording:
             line.append("● rec   ", self.palette.accent)
+        if state.look.keep and not state.follows:
+            line.append("weights stay   ", self.palette.accent)
         if state.header and with_backend:
             device = plain(f"{state.header.backend.name} {state.header.backend.dtype}")
             line.append(f"{device}   ", self.palette.muted)

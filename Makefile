@@ -38,11 +38,13 @@ bench: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.sweep
 	$(BIN)/python -W ignore -m benchmarks.watch
 	$(BIN)/python -m benchmarks.install
+	$(BIN)/python -m benchmarks.results
 
 # an hour of random use, with what it does to memory, files, processes and keys; MINUTES=10 for less
 MINUTES ?= 60
 soak: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+	$(BIN)/python -m benchmarks.results
 
 # a wheel and the source, in dist/
 dist: $(INSTALLED_DEV)

@@ -25,7 +25,7 @@ from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer
 from vgtui.commands.bench import cases as bench_cases
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+RESULTS = Path(__file__).with_name("ENGINE.md")
 FEATURES, CLASSES = 64, 10
 LEARNING_RATE = 0.01
 BURST_SECONDS = 0.25
@@ -261,7 +261,7 @@ def main() -> None:
         print(case.name, {key: round(value, 3) for key, value in results[case.name].items()}, flush=True)
     text = table(results)
     print(text)
-    RESULTS.write_text(f"# Results of `make bench`\n\n{machine()}.\n\n{__doc__}\n{text}", encoding="utf-8")
+    RESULTS.write_text(f"{machine()}.\n\n{__doc__}\n{text}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -66,11 +66,10 @@ def row(goal: Goal) -> str:
     """A goal's line of the table."""
     file = FOLDER / goal.file
     found = re.search(goal.pattern, file.read_text("utf-8")) if file.exists() else None
+    wanted = f"| {goal.figure} | {goal.sign} {goal.bound:g}{goal.unit} |"
     if found is None:
-        return f"| {goal.figure} | {goal.goal} | not measured | |"
-    return (
-        f"| {goal.figure} | {goal.goal} | {found[1]}{goal.unit} | {'yes' if goal.met(float(found[1])) else '**no**'} |"
-    )
+        return f"{wanted} not measured | |"
+    return f"{wanted} {found[1]}{goal.unit} | {'yes' if goal.is_met(float(found[1])) else '**no**'} |"
 
 
 def page() -> str:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.python_api import ApproxScalar
 
 from engine.threads import limit_threads
 
+ApproxScalar.DEFAULT_ABSOLUTE_TOLERANCE = 0.0  # norms of 1e-300 are compared: nothing is equal for being small
 gc.set_threshold(100_000, 20, 20)  # a screen is many small objects: a fifth of the dashboard tests' time otherwise
 
 

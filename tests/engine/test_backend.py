@@ -1,12 +1,17 @@
 """Choosing where to compute, and saying why not on a GPU."""
 
+import importlib
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from engine.backend import DeviceError, device_fault, select_backend
+from engine.config import NetworkConfig, TrainingConfig
+from engine.datasets import load_dataset
 from engine.errors import UsageError
+from engine.trainer import Trainer
 
 
 def cupy_that(**runtime: object) -> SimpleNamespace:
@@ -87,3 +92,29 @@ OF_CUPY = [
 def test_an_unknown_backend_is_refused() -> None:
     with pytest.raises(UsageError, match='no backend "cuda"; it may be auto, numpy, cupy'):
         select_backend("cuda")
+
+
+def test_a_gpu_that_answers_is_taken_and_trains_as_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/broken_device stands in for CuPy, and does not break: what is asked of it is CuPy's."""
+    stand_in = importlib.import_module("tests.broken_device.cupy")
+    monkeypatch.setattr(stand_in, "_may_break", lambda: None)
+    monkeypatch.setitem(sys.modules, "cupy", stand_in)
+    for name in ("auto", "cupy"):
+        gpu = select_backend(name)
+        assert (gpu.name, gpu.device, gpu.xp, gpu.fallback_reason) == ("cupy", "a stand-in", stand_in, None)
+    network, training, digits = NetworkConfig(3, 8), TrainingConfig(64), load_dataset("digits")
+    ours, theirs = (Trainer(network, training, digits, backend) for backend in (gpu, select_backend("numpy")))
+    for _ in range(3):
+        ours.step()
+        theirs.step()
+    assert ours.measure().layers.grad_norm == pytest.approx(theirs.measure().layers.grad_norm, rel=1e-5)
+    assert ours.measure().loss == pytest.approx(theirs.measure().loss, rel=1e-5)
+
+
+def test_norms_are_summed_again_only_where_squares_were_lost() -> None:
+    backend = select_backend("numpy")
+    for kind, tiny in ((np.float32, 1e-30), (np.float64, 1e-200)):
+        rows = np.array([[tiny] * 4, [3.0, 4.0, 0.0, 0.0], [0.0] * 4, [2 * tiny] * 4, [np.inf, 0, 0, 0]], kind)
+        with backend.quiet():
+            norms = backend.row_norms([rows[:2], rows[2:]])
+        assert norms == pytest.approx([2 * tiny, 5.0, 0.0, 4 * tiny, np.inf], rel=1e-6)

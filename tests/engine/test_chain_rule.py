@@ -39,6 +39,7 @@ def test_the_output_layer_has_a_product_of_1_and_no_factor(small_trainer: MakeTr
     chain = chain_rule(trainer.network.config, trainer.measure().layers)
     assert chain.product[-1] == 1
     assert chain.factor.mask.tolist() == chain.weights.mask.tolist() == [False, False, False, True]
+    assert chain.activation.mask.tolist() == [False, False, False, True]
 
 
 def test_the_derivatives_of_sigmoid_stay_below_the_bound(digits_trainer: MakeTrainer) -> None:

@@ -24,6 +24,10 @@ def test_zeros_and_what_is_not_finite_are_left_out() -> None:
     assert fitted_depth_scale(signal) == pytest.approx(1 / math.log(2))
 
 
+def test_three_layers_are_enough_and_the_last_hidden_one_counts() -> None:
+    assert fitted_depth_scale(np.array([1.0, 2.0, 8.0, 1.0])) == pytest.approx(1 / (1.5 * math.log(2)))
+
+
 def test_fewer_than_three_layers_say_nothing() -> None:
     assert math.isnan(fitted_depth_scale(np.array([1.0, 2.0, 3.0])))
     assert math.isnan(fitted_depth_scale(np.zeros(10)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.config import NetworkConfig, TrainingConfig
-from engine.diagnosis import BOUNDS, PERSISTENCE, diagnose, layer_health
+from engine.diagnosis import BOUNDS, PERSISTENCE, Verdict, diagnose, layer_health
 from engine.telemetry import LayerMeasurements
 from tests.engine.conftest import MakeTrainer
 
@@ -158,3 +158,61 @@ def test_units_that_died_are_found_in_a_real_run(digits_trainer: MakeTrainer) ->
 def test_saturation_is_found_in_a_real_network(digits_trainer: MakeTrainer) -> None:
     trainer = digits_trainer(activation="tanh", initialization="standard_normal", hidden_layers=1)
     assert diagnose(trainer.network.config, trainer.training, [trainer.measure().layers] * 3).kind == "saturated"
+
+
+@pytest.mark.parametrize(
+    ("norms", "fields", "evidence"),
+    [
+        ([0.0, 0.0, 1e-4, 1.0], {}, ((0, 1), "grad_norm", 0.0, None)),
+        ([0.0] * 4, {}, ((0, 1, 2, 3), "grad_norm", 0.0, None)),
+        ([5e4, 3.0, 2e3, 1e3], {}, ((0, 2), "grad_norm", 5e4, 1e3)),
+        ([20.0, 30.0, 1.0, 0.01], {}, ((0, 1), "grad_norm", 3e3, 1e3)),
+        ([1.0, np.nan, np.inf, 1.0], {}, ((1, 2), "grad_norm_max", np.nan, None)),
+        ([1.0] * 4, {"saturated": [0.1, 0.8, 0.6, np.nan]}, ((1, 2), "saturated", 0.8, 0.5)),
+        ([1.0] * 4, {"dead": [0.95, 0.99, 0.1, np.nan]}, ((0, 1), "dead", 0.99, 0.9)),
+        ([1.0] * 4, {"update_ratio": [1e-3, 3e-9, 1e-8, np.nan]}, ((1, 2), "update_ratio", 3e-9, 1e-7)),
+    ],
+    ids=["vanished", "all vanished", "exploding", "exploding relatively", "non-finite", "saturated", "dead", "frozen"],
+)
+def test_every_kind_of_verdict_has_its_evidence(
+    layers: LayerMeasurements,
+    norms: list[float],
+    fields: dict[str, list[float]],
+    evidence: tuple[tuple[int, ...], str, float, float | None],
+) -> None:
+    ill = with_norms(with_shares(layers, **fields), norms)
+    (found,) = diagnose(SIGMOID, TRAINING, [ill] * PERSISTENCE).evidence
+    places, field, value, bound = evidence
+    assert (found.layers, found.field, found.bound) == (places, field, bound)
+    assert found.value == pytest.approx(value, nan_ok=True)
+
+
+def cures_of(verdict: Verdict) -> list[tuple[str | None, object, str]]:
+    return [(cure.setting, cure.value, cure.text) for cure in verdict.cures]
+
+
+def test_every_cure_has_its_value_and_its_words(layers: LayerMeasurements) -> None:
+    tanh = replace(SIGMOID, activation="tanh", initialization="standard_normal")
+    saturated = with_shares(layers, saturated=[0.1, 0.8, 0.6, np.nan])
+    assert cures_of(diagnose(tanh, TRAINING, [saturated] * PERSISTENCE)) == [
+        ("initialization", "xavier_normal", "initialization xavier_normal"),
+        ("batch_norm", True, "BatchNorm on"),
+        ("activation", "relu", "activation relu"),
+    ]
+    dead = with_shares(layers, dead=[0.1, 0.95, 0.6, np.nan])
+    relu = replace(SIGMOID, activation="relu", batch_norm=True)
+    assert cures_of(diagnose(relu, TRAINING, [dead] * PERSISTENCE)) == [
+        ("activation", "leaky_relu", "activation leaky_relu"),
+        ("learning_rate", pytest.approx(0.01), "a smaller learning rate"),
+    ]
+    frozen = with_shares(layers, update_ratio=[1e-9] * 4)
+    assert cures_of(diagnose(relu, TRAINING, [frozen] * PERSISTENCE))[0] == (
+        "learning_rate",
+        pytest.approx(1.0),
+        "a larger learning rate",
+    )
+    exploding = with_norms(layers, [5e4, 1.0, 1.0, 1.0])
+    assert cures_of(diagnose(SIGMOID, TRAINING, [exploding])) == [
+        ("batch_norm", True, "BatchNorm on"),
+        ("learning_rate", pytest.approx(0.01), "a smaller learning rate"),
+    ]

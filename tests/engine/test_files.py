@@ -143,6 +143,19 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
         idx(IMAGES[:9]),
         "it has 9 images, and a-labels-idx1-ubyte has the shape (20,)",
     ),
+    "idx of labels alone": (
+        "a-images-idx3-ubyte",
+        idx(LABELS),
+        "it holds an array of the shape (20,); it takes images (samples, rows, columns)",
+    ),
+    "idx without images": ("a-images-idx3-ubyte", idx(IMAGES[:0]), "an array of the shape (0, 2, 3)"),
+    "nan in idx": (
+        "a-images-idx3-ubyte",
+        idx(np.full((20, 2, 3), np.nan, ">f4"), kind=0x0D),
+        "a value is not finite",
+    ),
+    "idx of a strange type": ("a-images-idx3-ubyte", b"\0\0\x07\x03" + bytes(12), "which is no IDX file"),
+    "idx of five dimensions": ("a-images-idx3-ubyte", b"\0\0\x08\x05" + bytes(20), "which is no IDX file"),
     "no labels": ("b-images-idx3-ubyte", idx(IMAGES), "its labels, b-labels-idx1-ubyte, are not beside it"),
     "labels alone": ("a-labels-idx1-ubyte", idx(LABELS), "name the file of images"),
     "other kind": ("d.parquet", b"PAR1", "not a kind of file that is known; it may be .csv, .npz or IDX"),
@@ -166,3 +179,25 @@ def test_a_file_that_cannot_be_opened_is_refused_with_the_reason(tmp_path: Path,
     path = tmp_path / ("folder.csv" if name == "." else name)
     with pytest.raises(UsageError, match=r"cannot be read: (No such file or directory|Is a directory)"):
         load_dataset(str(path))
+
+
+def test_images_of_floats_and_of_rows_are_read(tmp_path: Path) -> None:
+    rows = np.linspace(-1, 1, 40).reshape(20, 2)
+    write(tmp_path, **{"a-images-idx3-ubyte": idx(rows.astype(">f8"), kind=0x0E), "a-labels-idx1-ubyte": idx(LABELS)})
+    data = load_dataset(str(tmp_path / "a-images-idx3-ubyte"))
+    assert np.array_equal(data.inputs, rows)
+    assert data.inputs.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("\0.csv", "'\\x00.csv' is no name of a file"),
+        ("~there-is-no-such-user/d.csv", "~there-is-no-such-user/d.csv cannot"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_said(name: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        load_dataset(name)
+    assert refusal.value.setting == "dataset"
+    assert sentence in refusal.value.problem

@@ -28,7 +28,13 @@ def test_every_single_change_is_measured_once(probes: list[Probe]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"batch_norm": True}, {"activation": "relu"}, {"initialization": "standard_normal"}]
+    "change",
+    [
+        {"batch_norm": True},
+        {"skip_connections": True},
+        {"activation": "relu"},
+        {"initialization": "standard_normal"},
+    ],
 )
 def test_a_probe_is_what_the_changed_run_shows(probes: list[Probe], change: dict[str, bool | str]) -> None:
     ((setting, value),) = change.items()

@@ -8,9 +8,18 @@ import pytest
 from scipy.integrate import quad
 
 from engine.backend import select_backend
-from engine.config import ACTIVATION_NAMES, NetworkConfig, TrainingConfig
+from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES, NetworkConfig, TrainingConfig
 from engine.datasets import Dataset, load_dataset
-from engine.theory import Prediction, correlation_depth_scale, depth_scale, fixed_point, moments, predict
+from engine.initializers import INITIALIZERS
+from engine.theory import (
+    Prediction,
+    correlation_depth_scale,
+    depth_scale,
+    fixed_point,
+    moments,
+    predict,
+    weight_and_bias_variance,
+)
 from engine.trainer import Trainer
 from tests.engine.reference import PHI, STEP
 
@@ -175,3 +184,15 @@ def test_a_variance_that_only_rounding_moves_is_at_its_fixed_point_at_once() -> 
     assert fixed_point("relu", 2.0, 0.0)[0] == pytest.approx(1.0)
     assert fixed_point("linear", 1.0, 0.0)[0] == pytest.approx(1.0)
     assert time.perf_counter() - begin < 0.5  # it took 100 000 rounds, 1.4 s each
+
+
+@pytest.mark.parametrize("initialization", [name for name in INITIALIZATION_NAMES if name != "gaussian"])
+@pytest.mark.parametrize(("fan_in", "fan_out"), [(300, 200), (200, 300)])
+def test_the_variances_are_those_of_the_weights_that_are_drawn(initialization: str, fan_in: int, fan_out: int) -> None:
+    network = NetworkConfig(initialization=initialization)
+    weight, bias = weight_and_bias_variance(network, fan_in, fan_out)
+    initializer, rng = INITIALIZERS[initialization], np.random.default_rng(0)
+    drawn = initializer.weight(rng, (fan_in, fan_out), network)
+    assert fan_in * drawn.var() == pytest.approx(weight, rel=0.02)
+    biases = initializer.bias(rng, (fan_in, fan_out), network) if initializer.bias else np.zeros(fan_out)
+    assert biases.var() == pytest.approx(bias, rel=0.3, abs=0)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check format coverage bench soak lock dist man clean
+.PHONY: run test check format coverage mutants bench soak lock dist man clean
 .DELETE_ON_ERROR:
 
 run: $(INSTALLED)
@@ -24,6 +24,12 @@ coverage: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report= $(ARGS)
 	$(BIN)/python -m coverage report --include='engine/*' --fail-under=98 --skip-covered
 	$(BIN)/python -m coverage report --fail-under=90 --skip-covered
+
+# changes the engine in thousands of small ways, and sees whether a test does; docs/mutants.md explains what is left
+mutants: $(INSTALLED_DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check mutmut==3.8.1
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 format: $(INSTALLED_DEV)
 	$(BIN)/ruff check --fix .

@@ -201,3 +201,12 @@ def test_a_name_that_no_file_can_have_is_said(name: str, sentence: str) -> None:
         load_dataset(name)
     assert refusal.value.setting == "dataset"
     assert sentence in refusal.value.problem
+
+
+def test_rows_of_numbers_and_labels_that_are_whole_floats_are_taken_from_an_npz(tmp_path: Path) -> None:
+    rows = np.linspace(0, 1, 40, dtype=np.float32).reshape(20, 2)
+    write(tmp_path, **{"d.npz": npz(x=rows, y=LABELS.astype(np.float64))})
+    data = load_dataset(str(tmp_path / "d.npz"))
+    assert np.array_equal(data.inputs, rows)
+    assert data.inputs.dtype == np.float64
+    assert data.labels.tolist() == LABELS.tolist()

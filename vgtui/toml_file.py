@@ -26,7 +26,7 @@ def read_toml(file: Path | Traversable, model: type[Model], setting: str) -> Mod
         return msgspec.convert(tomllib.loads(data.decode()), model)
     except msgspec.ValidationError as error:
         raise UsageError(setting, f"{file}: {_explain(str(error))}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise UsageError(setting, f"{file} is no TOML file: {error}") from error
     except OSError as error:
         raise UsageError(setting, f"{file} cannot be read: {error.strerror}") from error

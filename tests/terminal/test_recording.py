@@ -87,7 +87,7 @@ def test_a_folder_that_is_taken_away_ends_the_recording_and_training_goes_on(tmp
     with Terminal([*SMALL, "--record", str(folder / "run.jsonl")]) as terminal:
         terminal.wait_for(lambda: "● rec" in terminal.line and (folder / "run.jsonl").stat().st_size)
         shutil.rmtree(folder)
-        terminal.wait_for(lambda: "taken away" in terminal.text)
+        terminal.wait_for(lambda: "the recording ends here, what was written" in terminal.text)
         assert_training_goes_on(terminal)
 
 

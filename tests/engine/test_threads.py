@@ -1,0 +1,15 @@
+"""How many threads BLAS gets."""
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from engine.threads import limit_threads
+
+
+def test_blas_is_held_to_so_many_threads() -> None:
+    np.ones((2, 2)) @ np.ones((2, 2))
+    for threads in (2, 1):  # one is what every test begins with
+        limit_threads(threads)
+        found = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+        assert found
+        assert set(found) == {threads}

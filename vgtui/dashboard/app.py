@@ -53,6 +53,7 @@ class Dashboard(App[UsageError]):
         super().__init__(driver_class=TerminalDriver)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.crash: Exception | None = None
+        self._ended = False
         self._palettes = palettes
         self._keymap_of_user = keymap or Keymap()
         self._on_look = on_look
@@ -103,9 +104,18 @@ class Dashboard(App[UsageError]):
     async def action_exit_cleanly(self, code: int = 0) -> None:
         """End the sources, then the app."""
         self.workers.cancel_all()
-        for lane in self.main.lanes.all:
-            await lane.source.close()
+        await self._end_sources()
         self.exit(return_code=code)
+
+    async def on_unmount(self) -> None:
+        """However it was left: by a run that cannot be had, or by a fault of its own."""
+        await self._end_sources()
+
+    async def _end_sources(self) -> None:
+        if not self._ended:
+            self._ended = True
+            for lane in self.main.lanes.all:
+                await lane.source.close()
 
     async def action_quit(self) -> None:
         await self.action_exit_cleanly()

@@ -30,6 +30,9 @@ class Trainer:
     leaves the batches as they are. Raises UsageError for what does not fit together or into memory.
     """
 
+    _pass_made: bool
+    _measurement: Measurement | None
+
     def __init__(self, network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend) -> None:
         check_together(network, training)
         refuse_what_does_not_fit(network, training, dataset)
@@ -60,8 +63,6 @@ class Trainer:
             self._optimizer = self._optimizer_kind.create(xp, training, self.network.parameters.flat)
             self._scratch = xp.empty_like(self.network.parameters.flat) if training.weight_decay else None
             self._telemetry = Telemetry(self.network, backend)
-        self._pass_made = False
-        self._measurement: Measurement | None = None
         self._shuffle_if_due()
         self._take_batch()
 
@@ -84,8 +85,6 @@ class Trainer:
                 )
             self.network.apply_updates()
         self.step_count += 1
-        self._pass_made = False
-        self._measurement = None
         self._shuffle_if_due()
         self._take_batch()
 
@@ -133,8 +132,6 @@ class Trainer:
         self.step_count, self._begun_at = int(state["step"]), int(state["begun_at"])
         self._telemetry.observing = bool(state["observing"])
         self._order = self._backend.to_device(order)
-        self._pass_made = False
-        self._measurement = None
         self._take_batch()
 
     def adopt(self, other: "Trainer") -> None:
@@ -149,8 +146,6 @@ class Trainer:
         ):  # fmt: skip
             self._order = self._backend.to_device(other._backend.to_host(other._order))
             self._batch_rng.bit_generator.state = other._batch_rng.bit_generator.state
-        self._pass_made = False
-        self._measurement = None
         self._take_batch()
 
     def inspect(self, layer: int) -> Inspection:
@@ -211,7 +206,9 @@ class Trainer:
             self._order = self._backend.to_device(self._batch_rng.permutation(len(self._inputs)))
 
     def _take_batch(self) -> None:
-        """Gather the coming batch."""
+        """Gather the coming batch, of which nothing has been computed yet."""
+        self._pass_made = False
+        self._measurement = None
         batch = self.training.batch_size
         start = self.step_count % self._steps_per_epoch * batch
         rows = self._order[start : start + batch]

@@ -272,12 +272,22 @@ def test_small_products_get_one_thread(width: int, batch: int, one: bool) -> Non
     assert threads == (1 if one else len(os.sched_getaffinity(0)))
 
 
+async def begun_run(
+    start_run: StartRun, monkeypatch: pytest.MonkeyPatch, *, silence: float, paused: bool = False
+) -> LiveRun:
+    """A run whose first frame has come; from then on it is silent after so many seconds."""
+    run = start_run(SMALL)
+    if paused:
+        run.pause()
+    assert (await next_frame(run)).step == 0
+    monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", silence)
+    return run
+
+
 async def test_a_worker_that_hangs_is_silent_once_and_left_behind_by_a_restart(
     start_run: StartRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", 2.0)
+    run = await begun_run(start_run, monkeypatch, silence=2.0)
     hung = run.process_id
     assert hung
     os.kill(hung, signal.SIGSTOP)
@@ -294,10 +304,7 @@ async def test_a_worker_that_hangs_is_silent_once_and_left_behind_by_a_restart(
 
 
 async def test_a_worker_that_answers_again_goes_on(start_run: StartRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = start_run(SMALL)
-    run.pause()
-    assert (await next_frame(run)).step == 0
-    monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", 2.0)
+    run = await begun_run(start_run, monkeypatch, silence=2.0, paused=True)
     assert run.process_id
     os.kill(run.process_id, signal.SIGSTOP)
     assert isinstance(await asyncio.wait_for(run.next_answer(), 10), Silent)
@@ -310,9 +317,7 @@ async def test_a_worker_that_answers_again_goes_on(start_run: StartRun, monkeypa
 async def test_a_run_that_waits_or_takes_long_for_its_frame_is_not_silent(
     start_run: StartRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", 1.0)
+    run = await begun_run(start_run, monkeypatch, silence=1.0)
     far = asyncio.create_task(run.next_answer(at=10**9))
     done, _ = await asyncio.wait([far], timeout=3)
     assert not done
@@ -320,6 +325,17 @@ async def test_a_run_that_waits_or_takes_long_for_its_frame_is_not_silent(
     done, _ = await asyncio.wait([far], timeout=2)
     assert not done
     far.cancel()
+
+
+async def test_a_closed_run_starts_no_other_worker(start_run: StartRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    far = asyncio.create_task(run.next_answer(at=10**9))
+    await asyncio.sleep(0)  # it waits for its line
+    monkeypatch.setattr("asyncio.create_subprocess_exec", None)  # whoever starts one now fails
+    await run.close()
+    with pytest.raises(asyncio.CancelledError):
+        await far
 
 
 async def test_a_run_that_is_closed_while_its_worker_starts_leaves_none() -> None:

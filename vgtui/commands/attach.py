@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
+from select import select
 
 from engine.errors import UsageError
 from vgtui.commands.text_report import ReportWriter
@@ -30,6 +31,8 @@ in the training script:
   watcher.step(loss=loss)
 
 keys: space pauses what you see and not the training, / finds a layer, enter folds a group of layers."""
+LOOK_SECONDS = 0.1
+"""How long a ctrl+c at the question may take to be seen."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,8 +89,12 @@ def _place(wanted: str | None, may_ask: bool) -> Place:
     for number, place in enumerate(found, start=1):
         sys.stdout.write(f"{number:>3}  {plain(place.name)}  process {place.pid}\n")
     while True:
+        sys.stdout.write(f"which one, 1 to {len(found)}? ")
+        sys.stdout.flush()
+        while not select([sys.stdin], [], [], LOOK_SECONDS)[0]:
+            pass  # input() would not see a ctrl+c that comes just ahead of its read
         try:
-            answer = input(f"which one, 1 to {len(found)}? ")
+            answer = input()
         except EOFError as error:
             raise UsageError("NAME", "several are watched, and none was chosen") from error
         if answer.strip().isdecimal() and 1 <= int(answer) <= len(found):

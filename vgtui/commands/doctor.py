@@ -29,6 +29,7 @@ from vgtui.options import flag_of
 from vgtui.settings import settings_path
 from vgtui.terminal import has_colour, has_utf8, is_dumb
 from vgtui.terminal_query import SYNCHRONISED_OUTPUT, supports_mode
+from vgtui.text import plain
 from vgtui.themes import load_palettes
 from vgtui.training.client import LiveRun
 from vgtui.training.settings import RunSettings
@@ -72,10 +73,10 @@ def call(chosen: argparse.Namespace) -> int:
         if finding.section != section:
             section = finding.section
             print(f"{section}:")
-        print(f"  {finding.name:<22} {_words(finding.value)}")
+        print(plain(f"  {finding.name:<22} {_words(finding.value)}"))
     print("\nto mend:" if advice else "\nnothing to mend")
     for number, sentence in enumerate(advice, start=1):
-        print(f"  {number}. {sentence}")
+        print(plain(f"  {number}. {sentence}"))
     return 0
 
 

@@ -53,7 +53,6 @@ class Dashboard(App[UsageError]):
         super().__init__(driver_class=TerminalDriver)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.crash: Exception | None = None
-        self._ended = False
         self._palettes = palettes
         self._keymap_of_user = keymap or Keymap()
         self._on_look = on_look
@@ -112,10 +111,9 @@ class Dashboard(App[UsageError]):
         await self._end_sources()
 
     async def _end_sources(self) -> None:
-        if not self._ended:
-            self._ended = True
-            for lane in self.main.lanes.all:
-                await lane.source.close()
+        """Close them; a second time does nothing."""
+        for lane in self.main.lanes.all:
+            await lane.source.close()
 
     async def action_quit(self) -> None:
         await self.action_exit_cleanly()

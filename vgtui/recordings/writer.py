@@ -30,8 +30,7 @@ class Recorder:
         except OSError as error:
             raise unwritable("record", path, error) from error
         found = os.fstat(self._file)
-        self._can_be_gone = stat.S_ISREG(found.st_mode)
-        if self._can_be_gone and found.st_size:
+        if stat.S_ISREG(found.st_mode) and found.st_size:
             os.close(self._file)
             raise UsageError("record", f"{path} is there already; it takes the name of a new file")
 
@@ -62,7 +61,8 @@ class Recorder:
             os.close(file)
 
     def _flush(self, mode: int) -> None:
-        if self._can_be_gone and not os.fstat(self._file).st_nlink:
+        found = os.fstat(self._file)
+        if stat.S_ISREG(found.st_mode) and not found.st_nlink:
             raise FileNotFoundError(ENOENT, "the file was taken away")
         data = bytes(self._waiting)
         self._waiting.clear()

@@ -40,23 +40,23 @@ class Axis(msgspec.Struct, frozen=True):
             raise UsageError("vary", f'"{text}" has no values, as in {name}=v1,v2,… or {name}=start:stop:count[:log]')
         try:
             values = _range(option, words) if _is_range(option, words) else [option.parse(w) for w in words.split(",")]
-            for value in values:
-                settings_from({option.field: value})
+            axis = cls(option.field, tuple(dict.fromkeys(values)))
+            axis.check()
         except UsageError as error:
             raise UsageError("vary", f"{name}: {error.problem}") from error
-        return cls(option.field, tuple(dict.fromkeys(values)))
+        return axis
 
     def check(self) -> None:
         """Raise UsageError where it is no option of a run, or has no values, or values that this cannot take."""
         if all(option.field != self.field for option in OPTIONS):
             raise unknown_name("vary", "option", self.field, [option.field for option in OPTIONS])
         if not self.values:
-            raise UsageError("vary", f"{self.name} has no values")
+            raise UsageError(self.field, "has no values")
         try:
             for value in self.values:
                 msgspec.convert(msgspec.to_builtins(settings_from({self.field: value})), RunSettings)
         except msgspec.ValidationError as error:
-            raise UsageError("vary", f"{self.name} cannot be {value!r}: {error}") from error
+            raise UsageError(self.field, f"cannot be {value!r}: {error}") from error
 
     @property
     def name(self) -> str:

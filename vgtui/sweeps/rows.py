@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.errors import UsageError, unwritable
-from vgtui.options import values_of
 from vgtui.recordings.frames import Number, decode_other, encode_line
 from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
 from vgtui.training.differences import differences
@@ -146,7 +145,7 @@ class SweepReader:
                 raise UsageError("seeds", f"{sweep.seeds} seeds of {sweep.steps} steps")
         except UsageError as error:
             raise UsageError(setting, f"{path} cannot be a sweep: {error.setting}: {error.problem}") from error
-        self._fields = values_of(sweep.settings).keys()
+        self._fields = {"seed", *(axis.field for axis in sweep.vary)}
         self.sweep = sweep
         self.whole_bytes = len(first)
 
@@ -159,7 +158,7 @@ class SweepReader:
             except _FAULTS:
                 self.damaged += 1
                 continue
-            if isinstance(row, Row) and 0 <= row.number < self.sweep.size and row.values.keys() == self._fields:
+            if isinstance(row, Row) and 0 <= row.number < self.sweep.size and row.values.keys() >= self._fields:
                 yield row
 
 

@@ -81,7 +81,7 @@ class LiveRun:
             if not line.endswith(b"\n"):
                 if worker is self._worker:
                     return await self._fault(worker)
-                # that one was silent, and left behind by a restart
+                # that one was left behind, silent, by a restart; or the run is closed
                 worker = await self._running_worker()
                 continue
             answer = answer_decoder.decode(line)
@@ -152,11 +152,7 @@ class LiveRun:
         """The worker; a new one, with its first question asked, where there is none."""
         if self._worker is None:
             await self._wanted.wait()
-            worker = await _Worker.start()
-            if self._closed:  # meanwhile
-                await worker.end()
-                raise asyncio.CancelledError
-            self._worker = worker
+            self._worker = await self._start_worker()
             self._left = True
             self.share_cores(self._among)
             # asked before trained, so that the first frame is the network at initialization
@@ -164,6 +160,15 @@ class LiveRun:
             self.ask(self._at)
             self._send(self._train)
         return self._worker
+
+    async def _start_worker(self) -> "_Worker":
+        """A new process; none for a run that is closed, also where that happens meanwhile."""
+        if not self._closed:
+            worker = await _Worker.start()
+            if not self._closed:
+                return worker
+            await worker.end()
+        raise asyncio.CancelledError
 
     async def _next_line(self, worker: "_Worker") -> bytes | None:
         """The worker's next line; None, once, where it is silent."""

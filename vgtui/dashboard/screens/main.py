@@ -9,13 +9,7 @@ from engine.config import ACTIVATION_NAMES, DATASET_NAMES, INITIALIZATION_NAMES,
 from engine.errors import UsageError
 from vgtui.dashboard.export import export_moment, file_name
 from vgtui.dashboard.keymap import KEYS, PLAYER, WATCHED
-from vgtui.dashboard.messages import (
-    LayerChosen,
-    LayerOpened,
-    LayersScrolled,
-    LookChanged,
-    SettingChosen,
-)
+from vgtui.dashboard.messages import LayerChosen, LayerOpened, LayersScrolled, LookChanged, SettingChosen
 from vgtui.dashboard.outline import Outline
 from vgtui.dashboard.screens.help import HelpScreen
 from vgtui.dashboard.screens.layer import LayerScreen

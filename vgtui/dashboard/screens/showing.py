@@ -18,9 +18,7 @@ from engine.errors import UsageError
 from vgtui.dashboard.governor import Governor, takes_bytes
 from vgtui.dashboard.keymap import EXPERIMENT, Kind
 from vgtui.dashboard.lanes import Lane, Lanes
-from vgtui.dashboard.messages import (
-    LessonAdvanced,
-)
+from vgtui.dashboard.messages import LessonAdvanced
 from vgtui.dashboard.recording import Recording
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.state import RunState

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.output import print_and_keep
 from tests.terminal.terminal import Terminal
 from vgtui.dashboard.state import VIEWS
 
@@ -74,7 +75,7 @@ def measure_live(options: list[str], fps: float, seconds: float, keys: Sequence[
             (last_step - first_step) / (last_time - first_time),
             cpu_share,
             (len(terminal.received) - bytes_before) / elapsed,
-            _resident_megabytes(terminal.process.pid),
+            resident_megabytes(terminal.process.pid),
         )
 
 
@@ -126,9 +127,9 @@ def measure_memory(minutes: float) -> tuple[float, float]:
     """Megabytes of the dashboard after one minute, and after so many."""
     with open_dashboard() as terminal:
         read_for(terminal, 60)
-        early = _resident_megabytes(terminal.process.pid)
+        early = resident_megabytes(terminal.process.pid)
         read_for(terminal, 60 * (minutes - 1))
-        return early, _resident_megabytes(terminal.process.pid)
+        return early, resident_megabytes(terminal.process.pid)
 
 
 def read_for(terminal: Terminal, seconds: float) -> None:
@@ -142,7 +143,7 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident_megabytes(pid: int) -> float:
+def resident_megabytes(pid: int) -> float:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -154,12 +155,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=10, help="pictures a second (default: 10)")
     parser.add_argument("--minutes", type=float, default=10, help="how long the memory is watched (default: 10)")
     chosen = parser.parse_args()
-
-    lines = []
-    for line in report(chosen.rounds, chosen.seconds, chosen.fps, chosen.minutes):
-        print(line, flush=True)
-        lines.append(line)
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print_and_keep(report(chosen.rounds, chosen.seconds, chosen.fps, chosen.minutes), RESULTS)
 
 
 def report(rounds: int, seconds: float, fps: float, minutes: float) -> Iterator[str]:

@@ -9,7 +9,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+
+from benchmarks.output import print_and_keep
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).with_name("INSTALL.txt")
@@ -70,13 +73,9 @@ def _call(words: Sequence[str]) -> None:
 
 
 def main() -> None:
-    lines = []
     with tempfile.TemporaryDirectory() as folder:
         programs = install(Path(folder))
-        for line in (*report_size(programs), *report_times(programs)):
-            print(line, flush=True)
-            lines.append(line)
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print_and_keep(chain(report_size(programs), report_times(programs)), RESULTS)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ of steps a second. The keys' answers are measured while both lanes train.
 import argparse
 import statistics
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.dashboard import measure_headless, open_dashboard, read_for
+from benchmarks.output import print_and_keep
 from tests.terminal.terminal import Terminal
 
 RESULTS = Path(__file__).with_name("LANES.txt")
@@ -62,25 +64,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often the two alternate (default: 3)")
     parser.add_argument("--seconds", type=float, default=10, help="seconds a round (default: 10)")
     chosen = parser.parse_args()
+    print_and_keep(report(chosen.rounds, chosen.seconds), RESULTS)
+
+
+def report(rounds: int, seconds: float) -> Iterator[str]:
+    """A line a round, then what they give together."""
     guess = measure_side_by_side(100)
-    ratios, delays, lines = [], [], []
-    for _ in range(chosen.rounds):
-        before = measure_side_by_side(round(guess * chosen.seconds / 4))
-        together, answers = measure_lanes(chosen.seconds)
-        after = measure_side_by_side(round(guess * chosen.seconds / 4))
+    ratios, delays = [], []
+    for _ in range(rounds):
+        before = measure_side_by_side(round(guess * seconds / 4))
+        together, answers = measure_lanes(seconds)
+        after = measure_side_by_side(round(guess * seconds / 4))
         apart = (before + after) / 2  # the machine's own speed drifts
         ratios.append(together / apart)
         delays += answers
-        lines.append(f"two runs {apart:.1f} steps/s each, two lanes {together:.1f}: {together / apart:.2f}")
-        print(lines[-1], flush=True)
+        yield f"two runs {apart:.1f} steps/s each, two lanes {together:.1f}: {together / apart:.2f}"
     delays.sort()
-    lines.append(
+    yield (
         f"ratio: median {statistics.median(ratios):.2f}, best {max(ratios):.2f}; key to screen: "
         f"median {1e3 * statistics.median(delays):.0f} ms, "
         f"95th percentile {1e3 * delays[round(0.95 * (len(delays) - 1))]:.0f} ms, {len(delays)} keys"
     )
-    print(lines[-1])
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

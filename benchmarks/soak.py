@@ -16,10 +16,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
-from benchmarks.dashboard import read_for
+from benchmarks.dashboard import read_for, resident_megabytes
+from benchmarks.output import print_and_keep
 from tests.terminal.stalled import leave_while_stalled
 from tests.terminal.terminal import Terminal, has_ended
 from vgtui.dashboard.keymap import KEYS
@@ -60,7 +63,7 @@ class Watch:
 
     def sample(self, terminal: Terminal) -> None:
         process = Path(f"/proc/{terminal.process.pid}")
-        self.megabytes.append(int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+        self.megabytes.append(resident_megabytes(terminal.process.pid))
         self.files.append(len(list((process / "fd").iterdir())))
         self.threads.append(len(list((process / "task").iterdir())))
         self.processes.append(len(terminal.workers()))
@@ -176,7 +179,7 @@ def report(watch: Watch, minutes: float, seed: int) -> Iterator[str]:
     )
     for words, values in (("files", watch.files), ("threads", watch.threads), ("workers", watch.processes)):
         yield f"{words}: {values[0]} at the start, {min(values)} to {max(values)}"
-    keys = sorted(watch.key_seconds)
+    keys = sorted(watch.key_seconds) or [float("nan")]  # of a sitting that ended before the first
     late_key = keys[round(0.95 * (len(keys) - 1))]
     yield (
         f"key to screen: median {statistics.median(keys) * 1e3:.0f} ms, 95th percentile {late_key * 1e3:.0f} ms, "
@@ -223,20 +226,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the chance (default: another one each time)")
     chosen = parser.parse_args()
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(10**6)
-    watch, lines = Watch(), []
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= dict.fromkeys(("XDG_STATE_HOME", "XDG_CONFIG_HOME"), folder + ".home")
-        os.chdir(folder)
+    watch = Watch()
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as folder, chdir(folder):
+        os.environ |= dict.fromkeys(("XDG_STATE_HOME", "XDG_CONFIG_HOME"), home)
         for line in sit(chosen.minutes, seed, watch):
             print(line, flush=True)
-        for line in (*report(watch, chosen.minutes, seed), *report_signals(watch)):
-            print(line, flush=True)
-            lines.append(line)
-        os.chdir(Path(__file__).parent)
-    lines += [f"fault: {fault}" for fault in watch.faults] or ["all of it held"]
-    print(lines[-1] if not watch.faults else "\n".join(lines[-len(watch.faults) :]))
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print_and_keep(chain(report(watch, chosen.minutes, seed), report_signals(watch), report_faults(watch)), RESULTS)
     return 1 if watch.faults else 0
+
+
+def report_faults(watch: Watch) -> Iterator[str]:
+    """What did not hold, when all has been looked at."""
+    yield from [f"fault: {fault}" for fault in watch.faults] or ["all of it held"]
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.output import print_and_keep
 from engine.threads import usable_cores
 
 RESULTS = Path(__file__).with_name("SWEEP.txt")
@@ -32,15 +34,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often the two alternate (default: 3)")
     chosen = parser.parse_args()
-    cores, ratios, lines = usable_cores(), [], []
-    for _ in range(chosen.rounds):
+    print_and_keep(report(chosen.rounds), RESULTS)
+
+
+def report(rounds: int) -> Iterator[str]:
+    """A line a round, then the median."""
+    cores, ratios = usable_cores(), []
+    for _ in range(rounds):
         one, all_cores = measure(1), measure(cores)
         ratios.append(one / all_cores)
-        lines.append(f"200 runs by 1 process {one:.1f} s, by {cores} {all_cores:.1f} s: {one / all_cores:.2f}×")
-        print(lines[-1], flush=True)
-    lines.append(f"ratio: median {statistics.median(ratios):.2f} (goal on two cores: {GOAL_ON_TWO})")
-    print(lines[-1])
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        yield f"200 runs by 1 process {one:.1f} s, by {cores} {all_cores:.1f} s: {one / all_cores:.2f}×"
+    yield f"ratio: median {statistics.median(ratios):.2f} (goal on two cores: {GOAL_ON_TWO})"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 import vgtui
+from benchmarks.output import print_and_keep
 
 RESULTS = Path(__file__).with_name("WATCH.txt")
 TURN_SECONDS = 1.0
@@ -136,13 +137,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="turns of each kind (default: 20)")
     chosen = parser.parse_args()
-    lines = []
+    print_and_keep(report_all(chosen.rounds), RESULTS)
+
+
+def report_all(rounds: int) -> Iterator[str]:
+    """With one thread of PyTorch, and with as many as it takes by itself."""
     for threads in sorted({1, torch.get_num_threads()}):
         torch.set_num_threads(threads)
-        for line in report(chosen.rounds):
-            lines.append(line)
-            print(line, flush=True)
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        yield from report(rounds)
 
 
 if __name__ == "__main__":

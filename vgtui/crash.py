@@ -12,12 +12,16 @@ CRASH_EXIT = 1
 
 def report_crash(error: BaseException) -> int:
     """Keep the traceback, say where on stderr, and return the exit code."""
-    sentence = f"{type(error).__name__}: {error}".splitlines()[0]
-    tell(f"an error of its own: {sentence}; {_keep(error)}")
+    first = error
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    sentence = f"{type(first).__name__}: {first}".splitlines()[0]
+    tell(f"an error of its own: {sentence}; {keep_traceback(error)}")
     return CRASH_EXIT
 
 
-def _keep(error: BaseException) -> str:
+def keep_traceback(error: BaseException) -> str:
+    """Write the traceback with its causes into the crash log; returns the words that say where it is."""
     path = Path(user_log_path("vgtui")) / "crash.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,17 +1,19 @@
 """Two runs side by side: what the screen says of both, and which one keys act on."""
 
+import asyncio
 import re
 from dataclasses import replace
 from math import nan
+from pathlib import Path
 
 import pytest
 
-from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
 from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.dashboard.comparison import comparison
 from vgtui.dashboard.state import RunState
-from vgtui.training.protocol import Refused
+from vgtui.training.protocol import Answer, Refused
 from vgtui.training.settings import RunSettings
 
 
@@ -168,3 +170,51 @@ async def test_a_lane_that_fails_is_explained_and_the_other_goes_on() -> None:
         await sitting.press("r")
         await sitting.until(lambda: "stopped" not in state_lines(sitting)[1])
         assert replace(run_of(sitting, 1).settings) == RunSettings()
+
+
+class BadlyClosing(ScriptedRun):
+    """A run whose process cannot be ended."""
+
+    def another(self, settings: RunSettings) -> "BadlyClosing":
+        return BadlyClosing(settings, self.frames, self._norms, self._dead)
+
+    async def close(self) -> None:
+        await super().close()
+        raise ProcessLookupError(3, "No such process")
+
+
+async def test_a_lane_that_closes_badly_is_a_notice_and_the_other_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with pytest.raises(ProcessLookupError):
+        async with open_dashboard(BadlyClosing(RunSettings())) as sitting:
+            await sitting.press("c", "c")
+            await sitting.until(lambda: "did not end properly" in sitting.text)
+            assert sitting.app.is_running and sitting.app.crash is None
+            assert list(tmp_path.rglob("crash.log"))
+            await sitting.press("b")
+            await sitting.until(lambda: "BatchNorm on" in sitting.line)
+            await sitting.press("q")
+            assert sitting.app.crash
+            raise sitting.app.crash
+
+
+async def test_every_source_is_closed_though_the_first_one_closes_badly() -> None:
+    async with open_dashboard(BadlyClosing(RunSettings())) as sitting:
+        await sitting.press("c")
+        runs = [run_of(sitting, number) for number in (0, 1)]
+        await sitting.press("q")
+        assert ["close" in run.told for run in runs] == [True, True]
+
+
+async def test_a_crash_in_a_background_task_is_told_by_what_was_raised_there() -> None:
+    class Broken(ScriptedRun):
+        async def next_answer(self, at: int = 0) -> Answer:
+            raise RuntimeError("the cause itself")
+
+    app = make_dashboard(Broken(RunSettings(), frames=0))
+    async with app.run_test():
+        while app.crash is None:
+            await asyncio.sleep(0.01)
+    assert isinstance(app.crash, RuntimeError) and str(app.crash) == "the cause itself"

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -42,6 +44,13 @@ async def next_frame(run: LiveRun, at: int = 0) -> Frame:
     while not isinstance(answer := await asyncio.wait_for(run.next_answer(at), 10), Frame):
         assert isinstance(answer, Header)
     return answer
+
+
+def is_there(process: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(process, 0)
+        return True
+    return False
 
 
 async def test_a_run_begins_with_its_header_and_the_frame_at_initialization(start_run: StartRun) -> None:
@@ -360,3 +369,32 @@ async def test_a_change_that_keeps_the_weights_goes_on_at_its_step(start_run: St
     assert after.loss != before.loss
     run.train(until=31)
     assert (await next_frame(run)).step == 31
+
+
+async def test_closing_a_run_whose_process_has_just_gone_raises_nothing(
+    start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    process = run.process_id
+    assert process
+    os.kill(process, signal.SIGKILL)
+    while is_there(process):  # until asyncio has seen it off
+        await asyncio.sleep(0.01)
+    # as on a busy machine, where the process leaves between the end of the patience and the kill
+    monkeypatch.setattr("vgtui.training.client.PATIENCE_SECONDS", 0)
+    await run.close()
+
+
+async def test_a_process_that_cannot_be_started_is_a_fault_and_can_be_tried_again(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+    try:
+        answer = await run.next_answer()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert isinstance(answer, Event) and answer.kind == "fault"
+    assert answer.message == "the training process cannot be started: Too many open files"
+    run.restart(SMALL)
+    assert (await next_frame(run)).step == 0

@@ -8,6 +8,7 @@ from textual.binding import Binding
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.worker import WorkerFailed
 
 from engine.errors import UsageError
 from vgtui.dashboard.driver import TerminalDriver
@@ -97,6 +98,8 @@ class Dashboard(App[UsageError]):
 
     def _handle_exception(self, error: Exception) -> None:
         """Leave, and let the command line say what happened; Textual would print a traceback."""
+        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
+            error = error.error  # what it wraps is not among its causes
         self.crash = self.crash or error
         self.exit(return_code=1)
 
@@ -111,9 +114,11 @@ class Dashboard(App[UsageError]):
         await self._end_sources()
 
     async def _end_sources(self) -> None:
-        """Close them; a second time does nothing."""
-        for lane in self.main.lanes.all:
-            await lane.source.close()
+        """Close them, whatever becomes of one of them; a second time does nothing."""
+        closing = (lane.source.close() for lane in self.main.lanes.all)
+        for error in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(error, Exception):
+                self.crash = self.crash or error
 
     async def action_quit(self) -> None:
         await self.action_exit_cleanly()

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,12 @@ class LiveRun:
     async def next_answer(self, at: int = 0) -> Answer:
         if not self._asked:
             self._at = at
-        worker = await self._running_worker()
+        try:
+            worker = await self._running_worker()
+        except OSError as error:  # no more processes, files or memory
+            self._wanted.clear()
+            problem = f"the training process cannot be started: {error.strerror or error}"
+            return Event(step=self._step, kind="fault", message=problem)
         while True:
             if not self._asked:
                 self.ask(self._at)
@@ -207,17 +213,21 @@ class _Worker:
     async def start(cls) -> "_Worker":
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *_safe_path(),
-                "-m",
-                "vgtui.training.worker",
-                str(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *_safe_path(),
+                    "-m",
+                    "vgtui.training.worker",
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.PIPE,
+                )
+            except BaseException:
+                ours.close()
+                raise
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         assert process.stderr is not None
         return cls(process, reader, writer, asyncio.create_task(_keep_last(process.stderr)))
@@ -236,13 +246,10 @@ class _Worker:
         if self.reading:
             self.reading.cancel()
         self.writer.close()
-        try:
-            await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
-        except TimeoutError:
-            self.process.kill()
-            try:
-                await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
-            except TimeoutError:  # in a driver that does not let it go
+        if not await self._has_left():
+            with suppress(ProcessLookupError):  # it has left just now
+                self.process.kill()
+            if not await self._has_left():  # a driver does not let it go
                 self.last_words.cancel()
                 return f"the training process {self.process.pid} hangs in the system and cannot be killed"
         words = await self.last_words
@@ -252,6 +259,13 @@ class _Worker:
             return f"the training process was killed by {signal.Signals(-code).name}{hint}"
         reason = words[-1] if words else "it gave no reason"
         return f"the training process ended with code {code}: {reason}"
+
+    async def _has_left(self) -> bool:
+        """Whether the process ends within a moment."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
+            return True
+        return False
 
 
 def _is_header_of(answer: Answer, settings: RunSettings) -> bool:

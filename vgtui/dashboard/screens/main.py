@@ -7,8 +7,10 @@ from textual.binding import Binding
 
 from engine.config import ACTIVATION_NAMES, DATASET_NAMES, INITIALIZATION_NAMES, OPTIMIZER_NAMES
 from engine.errors import UsageError
+from vgtui.crash import keep_traceback
 from vgtui.dashboard.export import export_moment, file_name
 from vgtui.dashboard.keymap import KEYS, PLAYER, WATCHED
+from vgtui.dashboard.lanes import Lane
 from vgtui.dashboard.messages import LayerChosen, LayerOpened, LayersScrolled, LookChanged, SettingChosen
 from vgtui.dashboard.outline import Outline
 from vgtui.dashboard.screens.help import HelpScreen
@@ -211,9 +213,16 @@ class MainScreen(ShowingScreen):
         left = self.lanes.end_comparison()
         if self.recording.recorder and self.recording.is_of(left):
             self.recording.begin(self.recording.recorder, self.lanes.chosen)
-        self.run_worker(left.source.close())
+        self.run_worker(self._close(left))
         self._hurry.set()
         self._show_lanes()
+
+    async def _close(self, lane: Lane) -> None:
+        """End a lane's source; the other lane goes on whatever becomes of it."""
+        try:
+            await lane.source.close()
+        except Exception as error:
+            self._say(f"the run that was left did not end properly: {error}; {keep_traceback(error)}", "error")
 
     def action_next_lane(self) -> None:
         if self.lanes.comparing:

@@ -23,6 +23,7 @@ class Backend:
     row_norms(groups): the Euclidean norm of every row of every (rows, entries), one float64 vector, neither lost to
     underflow nor to overflow.
     quiet(): a context in which overflow, underflow and invalid values give ∞, 0 and NaN without a warning.
+    free_memory(): bytes that can be allocated now on a device with memory of its own; None for the host.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Backend:
     gather: Callable[[Array, Array, Array], None]
     row_norms: Callable[[Sequence[Array]], Array]
     quiet: Callable[[], AbstractContextManager[Any]]
+    free_memory: Callable[[], int] | None = None
     fallback_reason: str | None = None
 
 
@@ -159,6 +161,8 @@ def _cupy_backend() -> Backend:
         gather=lambda source, rows, out: cupy.take(source, rows, axis=0, out=out),
         row_norms=lambda groups: cupy.concatenate([scaled_row_norms(cupy, rows) for rows in groups]),
         quiet=nullcontext,
+        # what CuPy's pool holds and nobody uses is free too
+        free_memory=lambda: int(cupy.cuda.Device().mem_info[0] + cupy.get_default_memory_pool().free_bytes()),
     )
 
 

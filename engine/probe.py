@@ -11,25 +11,28 @@ from engine.changes import Probe, single_changes
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import Dataset
 from engine.errors import UsageError
+from engine.memory import memory_of
 from engine.trainer import Trainer
 
 
 def probe(network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend) -> Iterator[Probe]:
     """Measure every single change: one after the other, a set-up and one forward and backward pass each.
 
-    The weights are drawn from the same seed, and the batch is the first of that seed.
+    The weights are drawn from the same seed, and the batch is the first of that seed. NaN where a change does not fit
+    into memory beside the network itself.
     """
+    kept = memory_of(network, training, dataset)
     for setting, value in single_changes(network):
         changed = replace(network, **{setting: value})  # type: ignore[arg-type]
-        first, update = _ratios(changed, training, dataset, backend)
+        first, update = _ratios(changed, training, dataset, backend, kept)
         yield Probe(setting, value, np.float64(first), np.float64(update))
 
 
 def _ratios(
-    network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend
+    network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend, kept: int
 ) -> tuple[float, float]:
     try:
-        trainer = Trainer(network, training, dataset, backend)
+        trainer = Trainer(network, training, dataset, backend, kept=kept)
     except (UsageError, MemoryError):
         return math.nan, math.nan
     norms = trainer.measure(validate=False).layers.grad_norm

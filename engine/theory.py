@@ -58,6 +58,8 @@ def predict(network: NetworkConfig, features: int, classes: int, input_mean_squa
     """
     if network.skip_connections:
         return "no theory: with skip connections the means do not vanish, and the simple form does not hold"
+    if input_mean_square == 0:
+        return "no theory: no feature of the inputs ever changes"
     shapes = layer_shapes(network, features, classes)
     drawn = [weight_and_bias_variance(network, shape.fan_in, shape.fan_out) for shape in shapes]
     variances, factors = np.ones(network.hidden_layers), np.empty(network.hidden_layers)

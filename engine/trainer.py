@@ -27,23 +27,26 @@ class Trainer:
     """Trains a network on a data set. The same arguments give the same numbers, bit for bit.
 
     The seed gives three independent streams: the split, the weights and the batches, so that a change of the network
-    leaves the batches as they are. Raises UsageError for what does not fit together or into memory.
+    leaves the batches as they are. kept: bytes that other trainers of this process hold. Raises UsageError for what
+    does not fit together or into memory.
     """
 
     _pass_made: bool
     _measurement: Measurement | None
 
-    def __init__(self, network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend) -> None:
-        check_together(network, training)
-        refuse_what_does_not_fit(network, training, dataset)
+    def __init__(
+        self, network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend, *, kept: int = 0
+    ) -> None:
+        check_samples(network, training, dataset)
+        refuse_what_does_not_fit(network, training, dataset, backend, kept=kept)
         split_rng, weight_rng, self._batch_rng = (np.random.default_rng([training.seed, stream]) for stream in range(3))
         parts = split(dataset, split_rng)
         samples = len(parts.training_labels)
-        if training.batch_size > samples:
-            raise UsageError(
-                "batch_size", f"{training.batch_size} is more than the {samples} training samples of {dataset.name}"
-            )
         self.training = training
+        self.input_mean_square = float(
+            np.vdot(parts.training_inputs, parts.training_inputs) / parts.training_inputs.size
+        )
+        """Of the standardized training part: 1, but for features that never change, which are 0."""
         self.step_count = 0
         self._begun_at = 0
         self._backend = backend
@@ -225,6 +228,16 @@ class Trainer:
             "extremes": self._telemetry.extremes,
             **{f"optimizer.{name}": vector for name, vector in self._optimizer.vectors.items()},
         }
+
+
+def check_samples(network: NetworkConfig, training: TrainingConfig, dataset: Dataset) -> None:
+    """Raise UsageError for settings that do not go together, or not with this data set."""
+    check_together(network, training)
+    samples = dataset.training_samples
+    if training.batch_size > samples:
+        raise UsageError(
+            "batch_size", f"{training.batch_size} is more than the {samples} training samples of {dataset.name}"
+        )
 
 
 def _with_ones(inputs: NDArray[np.float64], dtype: str) -> NDArray[Any]:

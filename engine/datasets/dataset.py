@@ -25,6 +25,11 @@ class Dataset:
     def features(self) -> int:
         return int(self.inputs.shape[1])
 
+    @property
+    def training_samples(self) -> int:
+        """How many of them split() gives to the training part."""
+        return self.samples - _held_out(self)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
@@ -39,9 +44,13 @@ class Split:
 def split(dataset: Dataset, rng: np.random.Generator) -> Split:
     """80 % for training, 20 % for validation, drawn by rng; a feature that never changes becomes 0."""
     order = rng.permutation(dataset.samples)
-    held_out = round(dataset.samples * VALIDATION_SHARE)
+    held_out = _held_out(dataset)
     validation, training = order[:held_out], order[held_out:]
     mean = dataset.inputs[training].mean(axis=0)
     deviation = dataset.inputs[training].std(axis=0)
     standardized = (dataset.inputs - mean) / np.where(deviation == 0, 1, deviation)
     return Split(standardized[training], dataset.labels[training], standardized[validation], dataset.labels[validation])
+
+
+def _held_out(dataset: Dataset) -> int:
+    return round(dataset.samples * VALIDATION_SHARE)

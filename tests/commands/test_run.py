@@ -162,7 +162,14 @@ def test_a_users_own_file_is_trained_on(tmp_path: Path) -> None:
     options = ["--activation", "relu", "--steps", "200", "--format", "jsonl", "--dataset", "own.csv"]
     done = call("run", *SMALL, *options, cwd=tmp_path)
     header, *frames = lines_of(done.stdout)
-    assert header["dataset"] == {"name": "own.csv", "samples": 100, "features": 2, "classes": 2}
+    assert header["dataset"] == {
+        "name": "own.csv",
+        "samples": 100,
+        "features": 2,
+        "classes": 2,
+        "path": str(tmp_path / "own.csv"),
+        "mean_square": pytest.approx(1),
+    }
     assert frames[-1]["validation_accuracy"] == 1.0
 
 

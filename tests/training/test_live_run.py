@@ -1,6 +1,7 @@
 """The live frame source with its real worker process."""
 
 import asyncio
+import math
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from engine.threads import threads_for
 from engine.trainer import Trainer
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.training.client import LiveRun
+from vgtui.training.differences import differences
 from vgtui.training.protocol import Inspected, Pong, Refused, Silent, Tried
 from vgtui.training.settings import RunSettings
 
@@ -398,3 +401,69 @@ async def test_a_process_that_cannot_be_started_is_a_fault_and_can_be_tried_agai
     assert answer.message == "the training process cannot be started: Too many open files"
     run.restart(SMALL)
     assert (await next_frame(run)).step == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_restart_gives_the_memory_of_the_old_run_back_first(start_run: StartRun) -> None:
+    settings = RunSettings(NetworkConfig(hidden_layers=4, width=2048), TrainingConfig(batch_size=16))
+    run = start_run(settings)
+    run.pause()
+    await next_frame(run)
+    assert run.process_id
+    before = peak_memory(run.process_id)
+    run.restart(settings)
+    await next_frame(run)
+    assert peak_memory(run.process_id) < 1.2 * before
+
+
+def peak_memory(process: int) -> int:
+    """Of a process so far, in kB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
+
+
+async def test_a_change_that_is_refused_leaves_the_run_as_it_was(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    run.pause()
+    await next_frame(run)
+    run.restart(replace(SMALL, network=NetworkConfig(10_000, 65_536)))
+    refused = await run.next_answer()
+    assert isinstance(refused, Refused) and "need about" in refused.problem
+    run.step_once()
+    assert (await next_frame(run)).step == 1
+
+
+async def test_what_two_files_of_one_name_hold_is_told_apart(start_run: StartRun, tmp_path: Path) -> None:
+    runs = []
+    for name, classes in (("a", 2), ("b", 3)):
+        (tmp_path / name).mkdir()
+        rows = "".join(f"{n},{n % classes}\n" for n in range(60))
+        (tmp_path / name / "x.csv").write_text(f"size,label\n{rows}")
+        runs.append(replace(SMALL, dataset=str(tmp_path / name / "x.csv")))
+    run = start_run(runs[0])
+    header = await run.next_answer()
+    assert isinstance(header, Header) and header.dataset
+    assert [entry.after for entry in differences(header, runs[1])] == [runs[1].dataset]
+    assert not differences(header, runs[0])
+    # one run after the other, faster than they are answered
+    for settings in (runs[1], runs[0], runs[1]):
+        run.restart(settings)
+    while not isinstance(answer := await run.next_answer(), Frame):
+        if isinstance(answer, Header):
+            header = answer
+    assert header.dataset and header.dataset.path == runs[1].dataset and header.dataset.classes == 3
+    assert answer.run == header.run
+    assert answer.loss == pytest.approx(math.log(3), rel=0.3)
+
+
+async def test_no_answer_of_a_run_that_was_left_is_given(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    other = replace(SMALL, network=replace(SMALL.network, hidden_layers=5))
+    run.inspect(1)
+    run.try_changes()
+    run.restart(other)
+    answers = []
+    while not (answers and isinstance(answers[-1], Frame)):
+        answers.append(await run.next_answer())
+    assert [type(answer) for answer in answers] == [Header, Frame]

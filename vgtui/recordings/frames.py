@@ -34,12 +34,22 @@ class BackendInfo(msgspec.Struct, frozen=True):
 
 
 class DatasetInfo(msgspec.Struct, frozen=True):
-    """What a run learns from."""
+    """What a run learns from.
+
+    path: the whole path of a user's own file. mean_square: of the standardized inputs of the training part.
+    """
 
     name: str
     samples: int
     features: int
     classes: int
+    path: str | msgspec.UnsetType = msgspec.UNSET
+    mean_square: float | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def input_mean_square(self) -> float:
+        """That of the inputs; 1, as that of features which all change, where an older file does not tell it."""
+        return 1.0 if self.mean_square is msgspec.UNSET else self.mean_square
 
 
 class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,6 +84,10 @@ class OwnRun(NamedTuple):
     dataset: DatasetInfo
 
 
+RunId: TypeAlias = int | msgspec.UnsetType
+"""Tells the runs of one training process apart; each restart has another. Unset where there is only one run."""
+
+
 class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
     """The first line: all that stays the same until the next header.
 
@@ -88,6 +102,7 @@ class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_onl
     dataset: DatasetInfo | None = None
     model: ModelInfo | None = None
     layers: tuple[LayerInfo, ...]
+    run: RunId = msgspec.UNSET
 
     @property
     def own(self) -> OwnRun | None:
@@ -112,6 +127,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     layers: LayerMeasurements
     verdict: Verdict
     clip_factor: Number | msgspec.UnsetType = msgspec.UNSET
+    run: RunId = msgspec.UNSET
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", tag="event", kw_only=True):

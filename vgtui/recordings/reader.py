@@ -3,6 +3,7 @@
 Memory is bounded by the longest line that is taken, whatever the file holds or unpacks to.
 """
 
+import math
 import sys
 import zlib
 from collections.abc import Iterator
@@ -198,11 +199,15 @@ def _check_header(header: Header) -> None:
     settings_of(header)  # refuses what only network and training together make wrong
     if min(data.samples, data.features, data.classes) < 1:
         raise ValueError("a data set without samples, features or classes")
+    if data.mean_square is not msgspec.UNSET and not 0 <= data.mean_square < math.inf:
+        raise ValueError("a mean square that cannot be one")
 
 
 def _check_frame(frame: Frame, header: Header) -> None:
     if min(frame.step, frame.epoch or 0, frame.steps_per_second) < 0:
         raise ValueError("a negative step, epoch or speed")
+    if frame.run != header.run:
+        raise ValueError("a frame of another run than its header")
     for name in _LAYER_FIELDS:
         values = getattr(frame.layers, name)
         if len(values) != len(header.layers):

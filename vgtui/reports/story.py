@@ -51,7 +51,7 @@ class Story:
         """What mean-field theory says of this network at initialization, or in words why nothing."""
         if (own := self.header.own) is None:
             return "no theory of somebody's own model"
-        return predict(own.network, own.dataset.features, own.dataset.classes)
+        return predict(own.network, own.dataset.features, own.dataset.classes, own.dataset.input_mean_square)
 
     def depth_scale(self) -> float:
         """Fitted to the error signal at step 0; NaN where that cannot be, as where the order of layers is unknown."""

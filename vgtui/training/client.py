@@ -1,6 +1,7 @@
 """The live frame source: a worker process, driven over a socket."""
 
 import asyncio
+import itertools
 import signal
 import socket
 import sys
@@ -9,12 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 import vgtui
-from vgtui.recordings.frames import LINE_LIMIT, Event, Frame, Header, encode_line
+from vgtui.recordings.frames import LINE_LIMIT, Event, Frame, Header, RunId, encode_line
 from vgtui.training.protocol import (
     Answer,
     Command,
     Inspect,
+    Inspected,
     Ping,
     Pong,
     Pull,
@@ -25,6 +29,7 @@ from vgtui.training.protocol import (
     Silent,
     StepOnce,
     Train,
+    Tried,
     TryChanges,
     answer_decoder,
 )
@@ -60,8 +65,11 @@ class LiveRun:
         self._silent = False
         self._closed = False
         self._step = 0
-        # between a restart and its header, frames still come from the run that was left: nobody wants them
-        self._left = True
+        self._ids = itertools.count(1)
+        self._run: RunId = next(self._ids)
+        """The run whose answers are wanted: between a restart and its header, others still come."""
+        self._there: RunId = msgspec.UNSET
+        """The run that the worker has."""
 
     @property
     def process_id(self) -> int | None:
@@ -96,12 +104,14 @@ class LiveRun:
             if isinstance(answer, Frame):
                 self._asked = False
                 self._step = answer.step
-                if not self._left:
-                    return answer
-            else:
-                if isinstance(answer, Refused) or _is_header_of(answer, self._settings):
-                    self._left = False
+            elif isinstance(answer, Header):
+                self._there = answer.run  # passed on whatever run it is of, as that may go on
                 return answer
+            if isinstance(answer, Frame | Refused | Inspected | Tried) and answer.run != self._run:
+                continue
+            if isinstance(answer, Refused):
+                self._run = self._there
+            return answer
 
     def ask(self, at: int = 0) -> None:
         self._at = at
@@ -118,12 +128,12 @@ class LiveRun:
 
     def restart(self, settings: RunSettings, keep: bool = False) -> None:
         self._settings = settings
-        self._left = True
+        self._run = next(self._ids)
         self._wanted.set()
         if self._silent and self._worker:  # it would not hear of it
             self._leaving = asyncio.create_task(self._worker.end())
             self._worker, self._asked, self._silent = None, False, False
-        self._send(Restart(settings, keep=keep))
+        self._send(Restart(settings, self._run, keep=keep))
 
     def train(self, until: int | None = None) -> None:
         self._train = Train(until)
@@ -159,10 +169,10 @@ class LiveRun:
         if self._worker is None:
             await self._wanted.wait()
             self._worker = await self._start_worker()
-            self._left = True
+            self._there = msgspec.UNSET
             self.share_cores(self._among)
             # asked before trained, so that the first frame is the network at initialization
-            self._send(Restart(self._settings, self._checkpoint))
+            self._send(Restart(self._settings, self._run, self._checkpoint))
             self.ask(self._at)
             self._send(self._train)
         return self._worker
@@ -266,15 +276,6 @@ class _Worker:
             await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
             return True
         return False
-
-
-def _is_header_of(answer: Answer, settings: RunSettings) -> bool:
-    return (
-        isinstance(answer, Header)
-        and answer.dataset is not None
-        and (answer.network, answer.training) == (settings.network, settings.training)
-        and answer.dataset.name == Path(settings.dataset).name
-    )
 
 
 def _safe_path() -> list[str]:

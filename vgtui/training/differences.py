@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.config import DATASET_NAMES
 from vgtui.recordings.frames import Header
-from vgtui.training.settings import RunSettings
+from vgtui.training.settings import RunSettings, file_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,10 @@ def differences(before: Header | RunSettings, after: Header | RunSettings) -> li
     if any(isinstance(run, Header) and run.own is None for run in (before, after)):
         return found
     for field, words in _WORDS.items():
-        old, new = _value(before, field), _value(after, field)
+        if field == "dataset":
+            old, new = _data_sets(before, after)
+        else:
+            old, new = _value(before, field), _value(after, field)
         if old != new:
             found.append(Difference(field, words(old), words(new)))
     return found
@@ -41,6 +44,8 @@ def name_of_dataset(run: Header | RunSettings) -> str:
     if isinstance(run, RunSettings):
         return run.dataset
     assert run.dataset
+    if run.dataset.path:
+        return run.dataset.path
     return run.dataset.name if run.dataset.name in DATASET_NAMES else f"./{run.dataset.name}"
 
 
@@ -51,9 +56,17 @@ def settings_of(header: Header) -> RunSettings:
 
 
 def _value(run: Header | RunSettings, field: str) -> Any:
-    if field == "dataset":
-        return Path(name_of_dataset(run)).name
     return getattr(run.network if hasattr(run.network, field) else run.training, field)
+
+
+def _data_sets(before: Header | RunSettings, after: Header | RunSettings) -> tuple[str, str]:
+    """Both data sets, by as much of their paths as tells them apart. A header may know the file's name alone."""
+    names = name_of_dataset(before), name_of_dataset(after)
+    short = Path(names[0]).name, Path(names[1]).name
+    only_names = any(isinstance(run, Header) and run.dataset and not run.dataset.path for run in (before, after))
+    if short[0] != short[1] or only_names or file_of(names[0]) == file_of(names[1]):
+        return short
+    return names
 
 
 _WORDS: dict[str, Callable[[Any], str]] = {

@@ -10,7 +10,7 @@ import msgspec
 
 from engine.changes import Probe
 from engine.inspection import Inspection
-from vgtui.recordings.frames import Line, decode_other, encode_line
+from vgtui.recordings.frames import Line, RunId, decode_other, encode_line
 from vgtui.training.settings import RunSettings
 
 
@@ -18,10 +18,11 @@ class Restart(msgspec.Struct, frozen=True, tag_field="type", tag="restart"):
     """Begin a run with these settings; it is answered with a Header, or Refused and the old run goes on.
 
     At step 0, or where a checkpoint of the same settings was saved, which Resumed tells ahead of the Header. keep: at
-    the step of the run that there is, with its weights wherever they fit.
+    the step of the run that there is, with its weights wherever they fit. run: the id that every answer of it has.
     """
 
     settings: RunSettings
+    run: RunId
     checkpoint: str | None = None
     keep: bool = False
 
@@ -96,6 +97,7 @@ class Inspected(msgspec.Struct, frozen=True, tag_field="type", tag="inspected"):
 
     step: int
     inspection: Inspection
+    run: RunId = msgspec.UNSET
 
 
 class Saved(msgspec.Struct, frozen=True, tag_field="type", tag="saved"):
@@ -119,6 +121,7 @@ class Tried(msgspec.Struct, frozen=True, tag_field="type", tag="tried"):
     number: int
     total: int
     probe: Probe
+    run: RunId = msgspec.UNSET
 
 
 class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
@@ -126,6 +129,7 @@ class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
 
     setting: str
     problem: str
+    run: RunId = msgspec.UNSET
 
 
 Command: TypeAlias = Restart | Train | StepOnce | Pull | Save | Inspect | TryChanges | ShareCores | Ping

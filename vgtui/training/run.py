@@ -1,17 +1,21 @@
 """One training run: a trainer, with what is remembered between its frames. The one loop that trains goes through it."""
 
+import gc
 import time
 from collections import deque
+
+import msgspec
 
 from engine.backend import Backend, select_backend
 from engine.datasets import Dataset, load_dataset
 from engine.diagnosis import PERSISTENCE, diagnose
+from engine.memory import memory_of, refuse_what_does_not_fit
 from engine.telemetry import LayerMeasurements, Measurement
 from engine.threads import limit_threads, threads_for
-from engine.trainer import Trainer
-from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
+from engine.trainer import Trainer, check_samples
+from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number, RunId
 from vgtui.training.checkpoint import About, read_checkpoint, write_checkpoint
-from vgtui.training.settings import RunSettings
+from vgtui.training.settings import RunSettings, file_of
 
 VALIDATION_SECONDS = 1.0
 """While frames come at a screen's pace, the whole validation part is evaluated at most this often."""
@@ -22,9 +26,22 @@ RATE_SECONDS = 0.5
 class Run:
     """A trainer with what is remembered between its frames."""
 
-    def __init__(self, settings: RunSettings, previous: "Run | None" = None, among: int = 1) -> None:
-        """previous: lends its backend and data where they are the same. among: see limit_threads. Raises UsageError."""
+    def __init__(
+        self,
+        settings: RunSettings,
+        previous: "Run | None" = None,
+        *,
+        keep: bool = False,
+        among: int = 1,
+        run_id: RunId = msgspec.UNSET,
+    ) -> None:
+        """previous: lends its backend and data where they are the same, and is given up once nothing can be refused.
+
+        keep: it is not given up, and this run goes on from its step with its weights wherever they fit. among: see
+        limit_threads. Raises UsageError, and MemoryError where the estimate of the memory was too low.
+        """
         self.settings = settings
+        self.run_id = run_id
         network, training = settings.network, settings.training
         self.backend: Backend
         self.dataset: Dataset
@@ -36,8 +53,16 @@ class Run:
             self.dataset = previous.dataset
         else:
             self.dataset = load_dataset(settings.dataset)
+        check_samples(network, training, self.dataset)
+        # of a run on another device, nothing is freed where this one computes
+        held = _memory_of(previous) if previous and previous.backend is self.backend else 0
+        freed, kept = (0, held) if keep else (held, 0)
+        refuse_what_does_not_fit(network, training, self.dataset, self.backend, freed=freed, kept=kept, among=among)
+        if previous and not keep:
+            previous.release()
         self.limit_threads(among)
-        self.trainer = Trainer(network, training, self.dataset, self.backend)
+        self.trainer: Trainer = Trainer(network, training, self.dataset, self.backend, kept=kept)
+        self.released = False
         self.shown_step: int | None = None
         self._recent: deque[LayerMeasurements] = deque(maxlen=PERSISTENCE)
         self._validation_accuracy = float("nan")
@@ -46,6 +71,15 @@ class Run:
         self._rate = 0.0
         self._counted_from = time.perf_counter()
         self._counted_steps = 0
+        if previous and keep:
+            self.trainer.adopt(previous.trainer)
+            self._counted_steps = self.trainer.step_count
+
+    def release(self) -> None:
+        """Free what the run holds, for the next one; nothing more can be asked of it."""
+        del self.trainer
+        self.released = True
+        gc.collect()
 
     def limit_threads(self, among: int) -> None:
         """Take as many threads as the user says or the rule gives, of which `among` runs get a part each."""
@@ -59,8 +93,16 @@ class Run:
             ),
             network=self.settings.network,
             training=self.settings.training,
-            dataset=DatasetInfo(self.dataset.name, self.dataset.samples, self.dataset.features, self.dataset.classes),
+            dataset=DatasetInfo(
+                self.dataset.name,
+                self.dataset.samples,
+                self.dataset.features,
+                self.dataset.classes,
+                path=file_of(self.settings.dataset) or msgspec.UNSET,
+                mean_square=self.trainer.input_mean_square,
+            ),
             layers=tuple(LayerInfo(s.name, s.fan_in, s.fan_out) for s in self.trainer.network.shapes),
+            run=self.run_id,
         )
 
     def save(self, path: str, output: str, output_bytes: int) -> str | None:
@@ -78,11 +120,6 @@ class Run:
         self._recent.extend(about.recent)
         self._counted_steps = self.trainer.step_count
         return about
-
-    def adopt(self, other: "Run") -> None:
-        """Go on from another run's step, with its weights wherever they fit."""
-        self.trainer.adopt(other.trainer)
-        self._counted_steps = self.trainer.step_count
 
     def frame(self, always_validate: bool) -> Frame:
         now = time.perf_counter()
@@ -105,6 +142,7 @@ class Run:
             steps_per_second=self._steps_per_second(),
             layers=measurement.layers,
             verdict=diagnose(self.settings.network, self.settings.training, self._recent),
+            run=self.run_id,
         )
 
     def _steps_per_second(self) -> float:
@@ -115,3 +153,8 @@ class Run:
             self._rate = steps / elapsed
             self._counted_from, self._counted_steps, self.idle_seconds = now, self.trainer.step_count, 0.0
         return self._rate
+
+
+def _memory_of(run: Run) -> int:
+    """The bytes that a run holds, by the estimate."""
+    return 0 if run.released else memory_of(run.settings.network, run.settings.training, run.dataset)

@@ -14,6 +14,11 @@ def looks_like_a_file(dataset: str) -> bool:
     return any(sign in dataset for sign in ("/", ".", "ubyte")) or os.path.exists(dataset)
 
 
+def file_of(dataset: str) -> str | None:
+    """The whole path of a user's own data; None for a built-in data set."""
+    return None if dataset in DATASET_NAMES else os.path.abspath(os.path.expanduser(dataset))
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """A run: network, training, data set, backend, and BLAS threads (None: by the rule). Raises UsageError.

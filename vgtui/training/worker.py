@@ -35,7 +35,6 @@ from vgtui.training.protocol import (
     TryChanges,
 )
 from vgtui.training.run import Run
-from vgtui.training.settings import RunSettings
 
 
 def main() -> None:
@@ -102,8 +101,8 @@ class Worker:
             case TryChanges():
                 self._trying = self._run is not None
                 self._trials = _trials(self._run) if self._run else iter(())
-            case Restart(settings, checkpoint, keep):
-                self._restart(settings, checkpoint, keep)
+            case Restart():
+                self._restart(command)
             case Ping():
                 self._channel.send(Pong())
             case Save():
@@ -119,29 +118,32 @@ class Worker:
                 if self._run:
                     self._run.limit_threads(among)
 
-    def _restart(self, settings: RunSettings, checkpoint: str | None, keep: bool) -> None:
+    def _restart(self, command: Restart) -> None:
+        settings = command.settings
+        self._trials = iter(())  # it holds the run that is left
         try:
-            run = Run(settings, self._run, self._among)
-            if keep and self._run:
-                run.adopt(self._run)
-            if checkpoint is not None:
-                begun = run.resume(checkpoint)
+            run = Run(settings, self._run, keep=command.keep, among=self._among, run_id=command.run)
+            if command.checkpoint is not None:
+                begun = run.resume(command.checkpoint)
                 self._channel.send(Resumed(begun.step, begun.output, begun.output_bytes))
             self._run = run
             self._trying = False
         except UsageError as error:
-            self._channel.send(Refused(error.setting, error.problem))
+            self._channel.send(Refused(error.setting, error.problem, command.run))
         except MemoryError as error:
-            self._channel.send(Refused("hidden_layers", f"{settings.network.hidden_layers} do not fit: {error}"))
+            problem = f"{settings.network.hidden_layers} layers of width {settings.network.width} do not fit: {error}"
+            if self._run and self._run.released:  # there is no run that could go on
+                sys.exit(problem)
+            self._channel.send(Refused("hidden_layers", problem, command.run))
         else:
             # a bound belongs to the run that was left; what it says of the new one is that it waits
             self._until = None if self._until is None else 0
-            self._channel.send(self._run.header())
+            self._channel.send(run.header())
 
     def _inspect(self, layer: int) -> None:
         if self._run is not None and layer < len(self._run.trainer.network.shapes):
             trainer = self._run.trainer
-            self._channel.send(Inspected(trainer.step_count, trainer.inspect(layer)))
+            self._channel.send(Inspected(trainer.step_count, trainer.inspect(layer), self._run.run_id))
 
     def _try_one(self) -> None:
         """Measure one more single change: no more, so that commands and frames go on in between."""
@@ -178,7 +180,7 @@ def _trials(run: Run) -> Iterator[Tried]:
     network = run.settings.network
     total = len(list(single_changes(network)))
     for number, result in enumerate(probe(network, run.settings.training, run.dataset, run.backend), start=1):
-        yield Tried(number, total, result)
+        yield Tried(number, total, result, run.run_id)
 
 
 if __name__ == "__main__":

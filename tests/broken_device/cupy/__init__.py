@@ -78,7 +78,11 @@ def asnumpy(array: Any) -> Any:
     return np.array(array)
 
 
+def get_default_memory_pool() -> Any:
+    return SimpleNamespace(free_bytes=lambda: 0)
+
+
 cuda = SimpleNamespace(
-    Device=lambda: SimpleNamespace(id=0),
+    Device=lambda: SimpleNamespace(id=0, mem_info=(2**33, 2**34)),
     runtime=SimpleNamespace(getDeviceCount=lambda: 1, getDeviceProperties=lambda number: {"name": b"a stand-in"}),
 )

@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
-from engine.config import DATASET_NAMES
 from engine.errors import UsageError
 from vgtui.dashboard.governor import Governor, takes_bytes
 from vgtui.dashboard.keymap import EXPERIMENT, Kind
@@ -35,6 +34,7 @@ from vgtui.recordings.frames import Event, Frame, Header, Line
 from vgtui.recordings.writer import FLUSH_SECONDS, Recorder
 from vgtui.text import plain
 from vgtui.themes import Palette
+from vgtui.training.differences import name_of_dataset
 from vgtui.training.protocol import Answer, Inspected, Pong, Refused, Silent, Tried
 from vgtui.training.source import FrameSource, Watched
 
@@ -250,9 +250,13 @@ class ShowingScreen(Screen[None]):
             lane.state.take_fault(refused.problem)
             self._draw_numbers()
             return
-        wanted = lane.state.wanted
-        dataset = own.dataset.name if own.dataset.name in DATASET_NAMES else wanted.dataset
-        lane.state.wanted = replace(wanted, network=own.network, training=own.training, dataset=dataset)
+        assert lane.state.header
+        lane.state.wanted = replace(
+            lane.state.wanted,
+            network=own.network,
+            training=own.training,
+            dataset=name_of_dataset(lane.state.header),
+        )
         if lane.state.newest:  # the run that there was goes on from where it is
             self.lanes.arrived(lane, lane.state.newest.step, self._governor.interval)
         self._draw_numbers()

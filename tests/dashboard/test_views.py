@@ -10,7 +10,9 @@ from engine.theory import Prediction, predict
 from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.dashboard.test_dashboard import row_of
 from tests.scripted_run import ScriptedRun, vanishing
-from vgtui.dashboard.state import VIEWS, Look
+from vgtui.dashboard.state import VIEWS, Look, RunState
+from vgtui.reports.story import Story
+from vgtui.training.run import Run
 from vgtui.training.settings import RunSettings
 
 LEGEND = 2
@@ -111,6 +113,21 @@ def test_the_state_predicts_the_run_on_the_screen() -> None:
     prediction = predict(NetworkConfig(), 64, 10)
     assert isinstance(prediction, Prediction)
     assert prediction.signal_profile[-1] == prediction.gradient_profile[-1] == 1
+
+
+def test_theory_begins_with_the_mean_square_of_the_data() -> None:
+    run = Run(RunSettings())
+    header, frame = run.header(), run.frame(always_validate=False)
+    state, story = RunState(RunSettings()), Story()
+    state.take_header(header)
+    state.take_frame(frame)
+    story.take(header)
+    # three of the 64 pixels of digits never change
+    expected = predict(NetworkConfig(), 64, 10, input_mean_square=61 / 64)
+    assert isinstance(expected, Prediction)
+    for prediction in (state.theory(), story.theory()):
+        assert isinstance(prediction, Prediction)
+        assert prediction.gradient_profile == pytest.approx(expected.gradient_profile, rel=1e-9)
 
 
 async def test_pinned_runs_stay_while_the_last_run_changes() -> None:

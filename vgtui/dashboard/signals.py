@@ -72,7 +72,8 @@ def _reset_screen(terminal: int) -> None:
     signal.signal(signal.SIGALRM, lambda *_: None)
     for thread in threading.enumerate():
         if thread.ident and thread is not threading.current_thread():
-            signal.pthread_kill(thread.ident, signal.SIGALRM)
+            with suppress(ProcessLookupError):  # it has ended just now
+                signal.pthread_kill(thread.ident, signal.SIGALRM)
     end = time.monotonic() + RESET_SECONDS
     left = TERMINAL_RESET
     while left and time.monotonic() < end:

@@ -24,22 +24,24 @@ Number: TypeAlias = np.float64
 """A float that may be non-finite. msgspec leaves it to the hooks below, as it does not with a plain float."""
 
 
-class BackendInfo(msgspec.Struct, frozen=True):
-    """Where a run computes; fallback_reason says why not on a GPU."""
+class BackendInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a run computes; fallback_reason says why not on a GPU. threads: of BLAS, None where a rule chooses."""
 
     name: str
     device: str
     dtype: str
     fallback_reason: str | None
+    threads: int | None = None
 
 
-class DatasetInfo(msgspec.Struct, frozen=True):
-    """What a run learns from."""
+class DatasetInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run learns from. path: of a file, as the user wrote it."""
 
     name: str
     samples: int
     features: int
     classes: int
+    path: str | None = None
 
 
 class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):

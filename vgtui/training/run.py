@@ -4,6 +4,7 @@ import time
 from collections import deque
 
 from engine.backend import Backend, select_backend
+from engine.config import DATASET_NAMES
 from engine.datasets import Dataset, load_dataset
 from engine.diagnosis import PERSISTENCE, diagnose
 from engine.telemetry import LayerMeasurements, Measurement
@@ -55,11 +56,21 @@ class Run:
     def header(self) -> Header:
         return Header(
             backend=BackendInfo(
-                self.backend.name, self.backend.device, self.settings.network.dtype, self.backend.fallback_reason
+                self.backend.name,
+                self.backend.device,
+                self.settings.network.dtype,
+                self.backend.fallback_reason,
+                self.settings.threads,
             ),
             network=self.settings.network,
             training=self.settings.training,
-            dataset=DatasetInfo(self.dataset.name, self.dataset.samples, self.dataset.features, self.dataset.classes),
+            dataset=DatasetInfo(
+                self.dataset.name,
+                self.dataset.samples,
+                self.dataset.features,
+                self.dataset.classes,
+                None if self.settings.dataset in DATASET_NAMES else self.settings.dataset,
+            ),
             layers=tuple(LayerInfo(s.name, s.fan_in, s.fan_out) for s in self.trainer.network.shapes),
         )
 

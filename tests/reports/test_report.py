@@ -161,6 +161,14 @@ def test_the_page_of_a_sweep_has_pictures_verdicts_reasons_and_every_run() -> No
     assert asked.count("<h2>depth scale") == 1 and asked.count("<svg") == 2  # what is asked for is not shown twice
 
 
+def test_a_row_without_a_result_counts_also_where_its_reason_is_empty() -> None:
+    sweep = small_sweep("width=2,4")
+    rows = [
+        row_of(point, verdict=None, loss=None, error=why) for point, why in zip(sweep.points(), ["", None], strict=True)
+    ]
+    assert "2 runs: for a reason that is not known" in sweep_page(sweep, rows, make_table(sweep, rows, METRICS["loss"]))
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a recording, a sweep, and the pages of both and of a run of its own."""

@@ -83,6 +83,11 @@ class Reader:
         """Whether the bytes are compressed."""
         return bool(self._packed)
 
+    @property
+    def flawed(self) -> bool:
+        """Whether anything was left out."""
+        return bool(self.damaged or self._broken or self._tail or self._overlong)
+
     def summary(self) -> str:
         """What there was, and what was wrong with it, in a sentence."""
         words = [f"{self.frames} frame{'s' * (self.frames != 1)}"]

@@ -52,6 +52,7 @@ FLAT = 1e6
 """A depth scale from here on is that of a gradient which does not change."""
 MOST_ROWS = 1000
 """Of a sweep, in the page; all of them are in its file."""
+NO_REASON = "for a reason that is not known"
 SWEEP_METRICS = ("gradient_ratio_start", "depth_scale")
 """What is shown of a sweep beside the metric that was asked for."""
 
@@ -101,7 +102,7 @@ def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
     varied = ", ".join(axis.name for axis in sweep.vary) or "nothing"
     title = f"Sweep over {varied}"
     kinds = Counter(row.verdict for row in rows if row.verdict)
-    reasons = Counter(row.error for row in rows if row.error)
+    reasons = Counter(row.error or NO_REASON for row in rows if row.failed)
     tables: list[Table | None] = [table]
     if table:
         by = [axis.name for axis in (table.x, table.y) if axis]

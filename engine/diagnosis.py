@@ -1,5 +1,6 @@
 """From measurements to one verdict: what is wrong, by which number against which bound, and what would help."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -301,7 +302,7 @@ class _ChangesOf:
             yield Cure("batch_norm", True, "BatchNorm on")
         elif not self.network.skip_connections:
             yield Cure("skip_connections", True, "skip connections on")
-        yield Cure("learning_rate", self.training.learning_rate / 10, "a smaller learning rate")
+        yield from self._learning_rate(0.1, "a smaller learning rate")
 
     def against_saturation(self, layer: int) -> Iterator[Cure]:
         yield from self._calmer_initialization()
@@ -314,11 +315,17 @@ class _ChangesOf:
             yield Cure("activation", "leaky_relu", "activation leaky_relu")
         if not self.network.batch_norm:
             yield Cure("batch_norm", True, "BatchNorm on")
-        yield Cure("learning_rate", self.training.learning_rate / 10, "a smaller learning rate")
+        yield from self._learning_rate(0.1, "a smaller learning rate")
 
     def against_frost(self, layer: int) -> Iterator[Cure]:
-        yield Cure("learning_rate", self.training.learning_rate * 10, "a larger learning rate")
+        yield from self._learning_rate(10, "a larger learning rate")
         yield from self.against_vanishing(layer)
+
+    def _learning_rate(self, factor: float, text: str) -> Iterator[Cure]:
+        """So many times the present one, in few digits as it is shown and typed; none where that is no rate."""
+        rate = float(f"{self.training.learning_rate * factor:.6g}")
+        if 0 < rate < math.inf:
+            yield Cure("learning_rate", rate, text)
 
     def _calmer_initialization(self) -> Iterator[Cure]:
         if self.network.initialization in LARGE_INITIALIZATIONS:

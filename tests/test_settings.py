@@ -61,7 +61,7 @@ def test_what_is_remembered_is_recalled() -> None:
     assert recall() == Remembered("heat map", False, "light", {"skip": 2})
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"view": 3}', b"\xff\xff"])
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"view": 3}', b"\xff\xff", b'{"x":' + b"[" * 100_000], ids=range(5))
 def test_what_cannot_be_recalled_is_forgotten(damage: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     remember(view="heat map")

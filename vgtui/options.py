@@ -3,7 +3,7 @@
 A second table has the options that are not a run's but the program's, and can have a default of the user's too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ SWITCH_WORDS = {**dict.fromkeys(("on", "true", "yes", "1"), True), **dict.fromke
 class Option:
     """A field of a run's settings. choices are offered; the settings themselves check what they are given.
 
-    open_ended: other values than the choices make sense too. unset: the word for None, where that is the default.
+    open_ended: beside the choices, paths make sense too. unset: the word for None, where that is the default.
     """
 
     flag: str
@@ -56,11 +56,13 @@ class Option:
         return f"VGTUI_{self.name.upper()}"
 
     def show(self, value: Any) -> str:
-        """A value as one would write it."""
+        """A value as one would write it, with all its digits: parse takes it back as what it was."""
         return self.unset if value is None else ("off", "on")[value] if self.kind == "switch" else str(value)
 
     def parse(self, text: str) -> Any:
         """A value of the option's kind; whether it is in range, the settings say. Raises UsageError."""
+        if self.open_ended:  # a path may begin or end with a space
+            return text
         text = text.strip()
         if self.default is None and text.lower() in ("", NONE, self.unset):
             return None
@@ -130,21 +132,25 @@ def values_of(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def flags_of(settings: RunSettings) -> list[str]:
-    """The words of a command line that give these settings, those that are built in left out."""
+def flags_of(settings: RunSettings, said_elsewhere: Collection[str] = ()) -> list[str]:
+    """The words of a command line that give exactly these settings.
+
+    What is built in is left out, except for the fields in said_elsewhere, which have another default here.
+    """
     words = []
     for field, value in values_of(settings).items():
-        if value != option_of(field).default:
+        if field in said_elsewhere or value != option_of(field).default:
             words += words_for(field, value)
     return words
 
 
 def words_for(field: str, value: Any) -> list[str]:
-    """The words of a command line that give a field this value."""
+    """The words of a command line that give a field exactly this value; shlex.join makes them fit for a shell."""
     option = option_of(field)
     if option.kind == "switch":
         return [option.flag if value else option.flag.replace("--", "--no-", 1)]
-    return [option.flag, f"{value:g}" if option.kind == "number" and value is not None else option.show(value)]
+    word = option.show(value)
+    return [f"{option.flag}={word}"] if word.startswith("-") else [option.flag, word]
 
 
 def option_of(field: str) -> Option:

@@ -4,7 +4,6 @@ The settings file is the user's alone: vgtui reads it. What it remembers by itse
 """
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 from platformdirs import user_config_path, user_state_path
 
+from vgtui.atomic import write_whole
 from vgtui.toml_file import read_toml
 
 FILE_VARIABLE = "VGTUI_CONFIG"
@@ -54,7 +54,7 @@ def load_settings() -> UserSettings:
 
 def recall() -> Remembered:
     """What was remembered; nothing where that cannot be read."""
-    with suppress(OSError, msgspec.DecodeError):
+    with suppress(OSError, msgspec.DecodeError, RecursionError):
         return msgspec.json.decode(_remembered_path().read_bytes(), type=Remembered)
     return Remembered()
 
@@ -64,9 +64,7 @@ def remember(**changes: Any) -> None:
     path, remembered = _remembered_path(), msgspec.structs.replace(recall(), **changes)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(msgspec.json.encode(remembered))
-        os.replace(file.name, path)
+        write_whole(path, lambda file: file.write(msgspec.json.encode(remembered)))
 
 
 def _remembered_path() -> Path:

@@ -1,8 +1,10 @@
 """`vgtui export`: tables that other programs read, and pictures."""
 
 import csv
+import gzip
 import io
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -124,3 +126,23 @@ def test_what_is_damaged_is_left_out_and_said(folder: Path) -> None:
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1 + 3 * 4
     assert done.stderr == "vgtui: 3 frames; 1 damaged line left out, the first is line 3\n"
+
+
+def test_what_is_cut_off_or_does_not_unpack_is_said_by_tables_and_pictures(folder: Path) -> None:
+    whole = (folder / "run.jsonl").read_bytes()
+    (folder / "cut.jsonl").write_bytes(whole[:-9])
+    (folder / "broken.jsonl.gz").write_bytes(gzip.compress(whole) + b"what is not gzip")
+    for name, words in (("cut.jsonl", "the last line is torn"), ("broken.jsonl.gz", "the compressed data are damaged")):
+        for output in ("part.csv", "part.svg"):
+            done = export(folder, name, "-o", output)
+            assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+            assert words in done.stderr
+
+
+def test_a_picture_of_a_sweep_says_how_many_runs_are_not_in_it(folder: Path) -> None:
+    header, first, second, *_ = (folder / "sweep.jsonl").read_text().splitlines()
+    failed = {**json.loads(second), "loss": None, "error": "why"}
+    (folder / "part_sweep.jsonl").write_text("\n".join([header, first, json.dumps(failed)]) + "\n")
+    done = export(folder, "part_sweep.jsonl", "--metric", "loss", "-o", "part_sweep.svg")
+    assert done.returncode == 0
+    assert re.fullmatch(r"vgtui: 2 of [0-9]+ runs are there, 1 of them without this number\n", done.stderr)

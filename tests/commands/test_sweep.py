@@ -138,6 +138,34 @@ def test_retry_computes_the_rows_without_a_result_again(tmp_path: Path) -> None:
     assert "have no number" not in call("plot", "s.jsonl", "--metric", "loss", cwd=tmp_path).stdout
 
 
+def test_retry_computes_a_row_whose_reason_is_empty_again(tmp_path: Path) -> None:
+    words = ["sweep", *TINY, "--vary", "width=2,4", "--steps", "2", "-o", "s.jsonl", "--retry"]
+    call(*words, cwd=tmp_path)
+    file = tmp_path / "s.jsonl"
+    header, first, second = file.read_text().splitlines()
+    kept = ("type", "number", "values", "steps")
+    failed = {"error": "", **{key: value for key, value in json.loads(first).items() if key in kept}}
+    file.write_text("\n".join([header, json.dumps(failed), second]) + "\n")
+    assert call(*words, cwd=tmp_path).returncode == 0
+    assert rows(file)[-1]["number"] == failed["number"] and rows(file)[-1]["loss"] > 0
+
+
+def test_damaged_rows_are_told_and_computed_again(tmp_path: Path) -> None:
+    words = ["sweep", *TINY, "--vary", "width=2,4,8", "--steps", "2", "-o", "s.jsonl"]
+    call(*words, cwd=tmp_path)
+    file = tmp_path / "s.jsonl"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:2], "{damaged}", lines[3]]) + "\n")
+    left_out = "vgtui: s.jsonl: 1 damaged row is left out, the first is line 3"
+    for other in (["plot", "s.jsonl"], ["report", "s.jsonl", "-o", "-"], ["export", "s.jsonl", "-o", "-"]):
+        told = call(*other, cwd=tmp_path).stderr.splitlines()
+        assert told[0] == f"{left_out}; the same vgtui sweep computes again what is missing"
+    done = call(*words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, f"{left_out}; 1 of 3 runs are to be computed\n")
+    assert len(file.read_text().splitlines()) == 5
+    assert call("plot", "s.jsonl", cwd=tmp_path).stderr == f"{left_out}\n"
+
+
 def test_a_full_disk_is_one_sentence_and_the_rows_stay(tmp_path: Path) -> None:
     short = [*LONG, "--steps", "2"]
     done = call_apart(*short, cwd=tmp_path, before=with_files_of(6000))

@@ -3,6 +3,7 @@
 import gc
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +132,20 @@ async def test_the_form_applied_unchanged_changes_nothing() -> None:
     )
     async with open_dashboard(ScriptedRun(settings)) as sitting:
         await sitting.press("comma", "ctrl+s")
+        assert sitting.source.settings == settings
+
+
+async def test_the_form_applied_unchanged_loses_no_digit_and_no_space(tmp_path: Path) -> None:
+    file = tmp_path / " my  'own' \"data\".csv"
+    file.write_text("size,label\n" + "".join(f"{n},{n % 3}\n" for n in range(300)))
+    network = NetworkConfig(weight_variance=1 / 3, bias_variance=0.1 + 0.2)
+    rates = TrainingConfig(
+        learning_rate=0.0123456789, momentum=0.1 + 0.7, weight_decay=1e-300 / 7, gradient_clip=2 / 3, seed=2**63 - 1
+    )
+    settings = RunSettings(network, rates, str(file))
+    async with open_dashboard(ScriptedRun(settings)) as sitting:
+        await sitting.press("comma", "ctrl+s")
+        assert "restart" in sitting.source.told
         assert sitting.source.settings == settings
 
 

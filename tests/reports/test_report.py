@@ -1,10 +1,14 @@
 """`vgtui report`: one page, whole in itself, which a browser opens without a word of complaint."""
 
 import importlib.util
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -157,6 +161,14 @@ def test_the_page_of_a_sweep_has_pictures_verdicts_reasons_and_every_run() -> No
     assert asked.count("<h2>depth scale") == 1 and asked.count("<svg") == 2  # what is asked for is not shown twice
 
 
+def test_a_row_without_a_result_counts_also_where_its_reason_is_empty() -> None:
+    sweep = small_sweep("width=2,4")
+    rows = [
+        row_of(point, verdict=None, loss=None, error=why) for point, why in zip(sweep.points(), ["", None], strict=True)
+    ]
+    assert "2 runs: for a reason that is not known" in sweep_page(sweep, rows, make_table(sweep, rows, METRICS["loss"]))
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a recording, a sweep, and the pages of both and of a run of its own."""
@@ -168,6 +180,30 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         assert done.stderr.startswith("vgtui: the page is ")
     return folder
+
+
+@pytest.mark.parametrize("elsewhere", [{}, {"VGTUI_LR": "0.5", "VGTUI_WIDTH": "9", "VGTUI_MOMENTUM": "0"}], ids=str)
+def test_the_command_of_a_page_gives_the_same_numbers(tmp_path: Path, elsewhere: dict[str, str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "-my  'own' \".csv").write_text(
+        "size,weight,label\n" + "".join(f"{n % 17},{n % 5},{n % 3}\n" for n in range(300))
+    )
+    options = ["--dataset", "data/-my  'own' \".csv", "--lr", "0.0123456789", "--clip", str(2 / 3), "--threads", "1"]
+    options += ["--optimizer", "momentum", "--momentum", str(0.1 + 0.7)]
+    call("run", *SMALL, *options, "--steps", "20", "--every", "5", "-o", "run.jsonl", cwd=tmp_path)
+    assert call("report", "run.jsonl", cwd=tmp_path, env=elsewhere).returncode == 0
+    (command,) = re.findall(r"same numbers: <code>(.*?)</code>", (tmp_path / "run.html").read_text(), re.DOTALL)
+    shell = f"{unescape(command)} --every 5 --output again.jsonl"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", shell], cwd=tmp_path, env={**os.environ, "PATH": path, **elsewhere}, check=True)
+    again, before = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("again.jsonl", "run.jsonl")
+    )
+    for line in (*again, *before):
+        line.pop("steps_per_second", None)
+        line.get("backend", {}).pop("fallback_reason", None)  # auto has one, where there is no GPU
+    assert again == before and again[1]["loss"] > 0
 
 
 @pytest.mark.parametrize("name", ["run", "sweep", "fresh"])

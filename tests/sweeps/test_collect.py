@@ -12,9 +12,11 @@ import pytest
 
 from tests.sweeps import jobs
 from tests.sweeps.rows import small_sweep
+from vgtui.recordings.frames import LINE_LIMIT, encode_line
 from vgtui.sweeps.collect import KILLED, rows_of
 from vgtui.sweeps.crew import Crew, CrewLostError, local_crew
 from vgtui.sweeps.grid import Point
+from vgtui.sweeps.job import failed, measure
 from vgtui.sweeps.rows import Row
 
 SWEEP = small_sweep("width=2,3,4,5,6,7,8,9")
@@ -108,3 +110,22 @@ def test_a_pool_that_is_just_being_taken_down_is_replaced() -> None:
 def test_a_sweep_of_nothing_has_no_rows() -> None:
     with local_crew(1) as crew:
         assert list(rows_of([], crew)) == []
+
+
+class Full(dict[str, Any]):
+    """Values that do not fit into memory; Python's own error for that has no words."""
+
+    def __iter__(self) -> Any:
+        raise MemoryError
+
+    keys = __iter__
+
+
+def test_a_run_that_memory_does_not_hold_is_a_row_with_a_reason() -> None:
+    row = measure(Point(0, Full(), 2))
+    assert (row.failed, row.error) == (True, "there is not enough memory")
+
+
+def test_a_reason_is_no_longer_than_a_line_can_hold() -> None:
+    row = failed(Point(0, {}, 2), "x" * LINE_LIMIT)
+    assert len(encode_line(row)) < LINE_LIMIT

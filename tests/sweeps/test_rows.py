@@ -1,13 +1,15 @@
 """The file of a sweep: gone on with, whatever ended it; and nothing else is ever written to."""
 
+import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.errors import UsageError
 from tests.sweeps.rows import row_of, small_sweep
-from vgtui.recordings.frames import Number
+from vgtui.recordings.frames import LINE_LIMIT, Number, encode_line
 from vgtui.sweeps.rows import SweepFile, is_sweep, read_sweep
 
 SWEEP = small_sweep("width=2,4,8")
@@ -57,6 +59,52 @@ def test_a_damaged_row_is_computed_again_and_does_not_hide_the_others(path: str)
     Path(path).write_bytes(b"\n".join(lines))
     with SweepFile(path, SWEEP) as file:
         assert sorted(file.done) == [0, 2]
+        assert file.damage == "1 damaged row is left out, the first is line 3"
+
+
+def test_a_line_that_is_too_long_is_one_damaged_row_and_costs_no_other(path: str) -> None:
+    write(path, 1)
+    with Path(path).open("ab") as raw:
+        raw.write(b"x" * (2 * LINE_LIMIT + 5) + b"\n" + encode_line(ROWS[1]) + b"y" * (LINE_LIMIT + 5))
+    with SweepFile(path, SWEEP) as file:
+        assert sorted(file.done) == [0, 1]
+        assert file.damage == "1 damaged row is left out, the first is line 3"
+        file.append(ROWS[2])
+    assert read_sweep(path)[1] == ROWS
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": 3},
+        {"number": -1},
+        {"values": {"width": 2}},
+        {"values": {"seed": 0}},
+        {"values": {"seed": 0, "width": 3}},
+        {"values": {"seed": 0, "width": [2]}},
+        {"type": "header"},
+    ],
+    ids=str,
+)
+def test_a_row_that_does_not_belong_to_the_sweep_is_damaged(
+    path: str, changes: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(path, 1)
+    with Path(path).open("a") as raw:
+        raw.write(json.dumps({**msgspec.to_builtins(ROWS[1], enc_hook=float), "type": "row", **changes}) + "\n")
+    assert read_sweep(path)[1] == ROWS[:1]
+    assert capsys.readouterr().err == (
+        f"vgtui: {path}: 1 damaged row is left out, the first is line 3; "
+        "the same vgtui sweep computes again what is missing\n"
+    )
+
+
+def test_what_is_damaged_and_was_computed_again_is_not_missing(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write(path, 3)
+    with Path(path).open("a") as raw:
+        raw.write("{\n[]\n")
+    assert read_sweep(path)[1] == ROWS
+    assert capsys.readouterr().err == f"vgtui: {path}: 2 damaged rows are left out, the first is line 5\n"
 
 
 @pytest.mark.parametrize(

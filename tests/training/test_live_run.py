@@ -23,7 +23,7 @@ from engine.trainer import Trainer
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.training.client import LiveRun
 from vgtui.training.differences import differences
-from vgtui.training.protocol import Inspected, Pong, Refused, Silent, Tried
+from vgtui.training.protocol import Answer, Inspected, Pong, Refused, Silent, Tried
 from vgtui.training.settings import RunSettings
 
 SMALL = RunSettings(NetworkConfig(hidden_layers=3, width=8), TrainingConfig(batch_size=16))
@@ -463,7 +463,7 @@ async def test_no_answer_of_a_run_that_was_left_is_given(start_run: StartRun) ->
     run.inspect(1)
     run.try_changes()
     run.restart(other)
-    answers = []
+    answers: list[Answer] = []
     while not (answers and isinstance(answers[-1], Frame)):
         answers.append(await run.next_answer())
     assert [type(answer) for answer in answers] == [Header, Frame]

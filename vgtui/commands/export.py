@@ -75,6 +75,8 @@ def call(chosen: argparse.Namespace) -> int:
             table = make_table(sweep, rows, metric, by)
             if table is None:
                 raise UsageError("FILE", f"{chosen.file} varies nothing, so there is no picture of it")
+            if len(rows) < sweep.size or table.failed:
+                tell(f"{len(rows)} of {sweep.size} runs are there, {table.failed} of them without this number")
             figure = draw([sweep_chart(table, _border(sweep, table) if chosen.depth_scale else None)], height=4.5)
         else:
             figure = draw(run_parts(read_story(chosen.file)))
@@ -128,7 +130,7 @@ def _frame_rows(path: str) -> Iterator[list[Cell]]:
         elif isinstance(message, Frame):
             assert header
             yield from frame_rows(header, message)
-    if reader.damaged:
+    if reader.flawed:
         tell(reader.summary())
 
 

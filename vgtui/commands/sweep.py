@@ -75,7 +75,7 @@ class _Store:
 
     def __init__(self, file: SweepFile | None, prints: bool, retry: bool = False) -> None:
         there = file.done if file else {}
-        self.rows = {number: row for number, row in there.items() if not (retry and row.error)}
+        self.rows = {number: row for number, row in there.items() if not (retry and row.failed)}
         self.file = file
         self.prints = prints
         self.name = file.path if file else STDOUT
@@ -111,6 +111,9 @@ class _Stopped(BaseException):
 
 def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | None) -> int:
     """Compute what is missing. Returns the exit code."""
+    if store.file and store.file.damage:
+        left = sweep.size - len(store.rows)
+        tell(f"{store.name}: {store.file.damage}; {left} of {sweep.size} runs are to be computed")
     missing = (point for point in sweep.points() if point.number not in store.rows)
     if len(store.rows) == sweep.size:
         return 0  # and nobody who could compute need be there

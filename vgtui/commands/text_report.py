@@ -1,6 +1,7 @@
 """How frames are written for people: a table as they come, and the report of the last one."""
 
 import math
+import shlex
 from typing import IO
 
 from engine.diagnosis import layer_health
@@ -91,7 +92,7 @@ class TableWriter(ReportWriter):
 def verdict_sentence(frame: Frame) -> str:
     """The verdict, and the options that would help."""
     flags = [
-        " ".join(words_for(cure.setting, cure.value)) if cure.setting else cure.text for cure in frame.verdict.cures
+        shlex.join(words_for(cure.setting, cure.value)) if cure.setting else cure.text for cure in frame.verdict.cures
     ]
     choice = " or ".join(filter(None, [", ".join(flags[:-1]), *flags[-1:]]))
     return f"{frame.verdict.message}; try {choice}" if choice else frame.verdict.message
@@ -105,7 +106,7 @@ def _what_is_trained(header: Header) -> str:
         f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, "
         f"{network.initialization}, "
         f"BatchNorm {'on' if network.batch_norm else 'off'}, skip {'on' if network.skip_connections else 'off'}; "
-        f"{training.optimizer} {training.learning_rate:g}, batch {training.batch_size}, seed {training.seed}; "
+        f"{training.optimizer} {training.learning_rate}, batch {training.batch_size}, seed {training.seed}; "
         f"{dataset.name}"
     )
 

@@ -291,7 +291,7 @@ class RunState:
             return None
         if (own := self.shown.own) is None:
             return "no theory of somebody's own model"
-        return predict_once(own.network, own.dataset.features, own.dataset.classes, own.dataset.input_mean_square)
+        return predict_once(own.network, own.dataset.features, own.dataset.classes, own.dataset.mean_square)
 
     def pending(self) -> set[str]:
         """The fields of the settings that still wait for the first frame that has them."""

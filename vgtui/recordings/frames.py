@@ -24,32 +24,29 @@ Number: TypeAlias = np.float64
 """A float that may be non-finite. msgspec leaves it to the hooks below, as it does not with a plain float."""
 
 
-class BackendInfo(msgspec.Struct, frozen=True):
-    """Where a run computes; fallback_reason says why not on a GPU."""
+class BackendInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a run computes; fallback_reason says why not on a GPU. threads: of BLAS, None where a rule chooses."""
 
     name: str
     device: str
     dtype: str
     fallback_reason: str | None
+    threads: int | None = None
 
 
-class DatasetInfo(msgspec.Struct, frozen=True):
+class DatasetInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a run learns from.
 
-    path: the whole path of a user's own file. mean_square: of the standardized inputs of the training part.
+    path: the whole path of a user's own file. mean_square: of the standardized inputs of the training part, below 1
+    where features never change.
     """
 
     name: str
     samples: int
     features: int
     classes: int
-    path: str | msgspec.UnsetType = msgspec.UNSET
-    mean_square: float | msgspec.UnsetType = msgspec.UNSET
-
-    @property
-    def input_mean_square(self) -> float:
-        """That of the inputs; 1, as that of features which all change, where an older file does not tell it."""
-        return 1.0 if self.mean_square is msgspec.UNSET else self.mean_square
+    path: str | None = None
+    mean_square: float = 1.0
 
 
 class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -84,6 +84,11 @@ class Reader:
         """Whether the bytes are compressed."""
         return bool(self._packed)
 
+    @property
+    def flawed(self) -> bool:
+        """Whether anything was left out."""
+        return bool(self.damaged or self._broken or self._tail or self._overlong)
+
     def summary(self) -> str:
         """What there was, and what was wrong with it, in a sentence."""
         words = [f"{self.frames} frame{'s' * (self.frames != 1)}"]
@@ -199,7 +204,7 @@ def _check_header(header: Header) -> None:
     settings_of(header)  # refuses what only network and training together make wrong
     if min(data.samples, data.features, data.classes) < 1:
         raise ValueError("a data set without samples, features or classes")
-    if data.mean_square is not msgspec.UNSET and not 0 <= data.mean_square < math.inf:
+    if not 0 <= data.mean_square < math.inf:
         raise ValueError("a mean square that cannot be one")
 
 

@@ -4,12 +4,15 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 import vgtui
+from engine.config import BACKEND_NAMES
 from engine.diagnosis import layer_health, layer_label
 from engine.theory import Prediction
+from vgtui.defaults import read_defaults
 from vgtui.options import flags_of, option_of, values_of, words_for
 from vgtui.reports.figures import as_svg, draw, gradient_by_layer, heat_map, loss, sweep_chart
 from vgtui.reports.story import Story
@@ -35,7 +38,7 @@ figure svg { width: 100%; height: auto; display: block }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: right; padding: .15rem .8rem; border-bottom: 1px solid var(--line); white-space: nowrap }
 th:first-child, td:first-child, .words td:last-child, .words th:last-child { text-align: left }
-code { background: var(--panel); padding: .1rem .35rem }
+code { background: var(--panel); padding: .1rem .35rem; white-space: pre-wrap }
 """
 FIELDS = {
     "grad_norm": "‖∂E/∂W‖",
@@ -49,6 +52,7 @@ FLAT = 1e6
 """A depth scale from here on is that of a gradient which does not change."""
 MOST_ROWS = 1000
 """Of a sweep, in the page; all of them are in its file."""
+NO_REASON = "for a reason that is not known"
 SWEEP_METRICS = ("gradient_ratio_start", "depth_scale")
 """What is shown of a sweep beside the metric that was asked for."""
 
@@ -58,7 +62,7 @@ def run_page(story: Story) -> str:
     header, last = story.header, story.last
     verdict = last.verdict
     cures = _items(
-        f"{escape(cure.text)}: <code>{escape(' '.join(words_for(cure.setting, cure.value)))}</code>"
+        f"{escape(cure.text)}: <code>{escape(shlex.join(words_for(cure.setting, cure.value)))}</code>"
         if cure.setting
         else escape(cure.text)
         for cure in verdict.cures
@@ -98,7 +102,7 @@ def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
     varied = ", ".join(axis.name for axis in sweep.vary) or "nothing"
     title = f"Sweep over {varied}"
     kinds = Counter(row.verdict for row in rows if row.verdict)
-    reasons = Counter(row.error for row in rows if row.error)
+    reasons = Counter(row.error or NO_REASON for row in rows if row.failed)
     tables: list[Table | None] = [table]
     if table:
         by = [axis.name for axis in (table.x, table.y) if axis]
@@ -145,7 +149,10 @@ def _again(story: Story) -> Iterator[str]:
     """The configuration of a run of ours, and the command that repeats it."""
     if story.header.own:
         settings = settings_of(story.header)
-        command = shlex.join(["vgtui", "run", "--steps", str(story.last.step), *flags_of(settings)])
+        if story.header.backend.name in BACKEND_NAMES:  # where it was computed, wherever auto would compute it
+            settings = replace(settings, backend=story.header.backend.name)
+        elsewhere = [field for field, default in read_defaults().items() if not default.is_built_in]
+        command = shlex.join(["vgtui", "run", "--steps", str(story.last.step), *flags_of(settings, elsewhere)])
         yield "<h2>Configuration</h2>"
         yield _configuration(values_of(settings).items())
         if story.first:  # otherwise it went on with the weights of another
@@ -166,7 +173,7 @@ def _subtitle(story: Story) -> str:
         words = [
             switch_text("BatchNorm", network.batch_norm),
             switch_text("skip connections", network.skip_connections),
-            f"{training.optimizer} {training.learning_rate:g}",
+            f"{training.optimizer} {training.learning_rate}",
             f"batch {training.batch_size}",
             dataset.name,
         ]

@@ -9,6 +9,7 @@ from engine.errors import UsageError
 from engine.theory import Prediction, predict
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.recordings.reader import Reader, read_recording
+from vgtui.terminal import tell
 from vgtui.training.history import History
 
 
@@ -51,7 +52,7 @@ class Story:
         """What mean-field theory says of this network at initialization, or in words why nothing."""
         if (own := self.header.own) is None:
             return "no theory of somebody's own model"
-        return predict(own.network, own.dataset.features, own.dataset.classes, own.dataset.input_mean_square)
+        return predict(own.network, own.dataset.features, own.dataset.classes, own.dataset.mean_square)
 
     def depth_scale(self) -> float:
         """Fitted to the error signal at step 0; NaN where that cannot be, as where the order of layers is unknown."""
@@ -68,11 +69,13 @@ class Story:
 
 
 def read_story(path: str) -> Story:
-    """The story of a recording. Raises UsageError where it is none, or there is no frame in it."""
+    """The story of a recording; what is damaged is said on stderr too. Raises UsageError where it has no frame."""
     reader, story = Reader(path), Story()
     for message in read_recording(path, reader):
         story.take(message)
     if story.last_seen is None:
         raise UsageError("FILE", f"{path} has no frame, so there is nothing to show")
     story.summary = reader.summary()
+    if reader.flawed:
+        tell(story.summary)
     return story

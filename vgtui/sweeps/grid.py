@@ -13,12 +13,15 @@ import numpy as np
 from engine.datasets.files import path_of
 from engine.errors import UsageError, unknown_name
 from vgtui.options import OPTIONS, Option, option_named, option_of, settings_from, values_of
+from vgtui.recordings.frames import LINE_LIMIT, encode_line
 from vgtui.text import plain
 from vgtui.training.settings import RunSettings
 
 FORMAT = "vgtui-sweep"
 VERSION = 1
 MOST_POINTS = 1_000_000
+MOST_BYTES = LINE_LIMIT // 2
+"""Of the line that defines a sweep. A row, which has some of its values, then is no longer than a line can be."""
 SIGNIFICANT = 12
 """Digits of a value from a range, so that 1.1 is not 1.1000000000000001."""
 
@@ -116,6 +119,8 @@ def make_sweep(settings: RunSettings, vary: list[str], seeds: int, steps: int) -
     axes = tuple(Axis.of(text) for text in vary)
     sweep = Sweep(settings=_whole_path(settings), vary=axes, seeds=seeds, steps=steps)
     sweep.check()
+    if (size := len(encode_line(sweep))) > MOST_BYTES:
+        raise UsageError("vary", f"all values together take {size} bytes in a file; the most is {MOST_BYTES}")
     return sweep
 
 

@@ -9,6 +9,10 @@ from vgtui.sweeps.grid import Point
 from vgtui.sweeps.rows import Row
 from vgtui.training.run import Run
 
+NO_MEMORY = "there is not enough memory"
+LONGEST_REASON = 10_000
+"""Characters: a row is a line, and lines have a bound."""
+
 
 def measure(point: Point) -> Row:
     """Train a point and measure it; what makes that impossible is in the row."""
@@ -21,7 +25,7 @@ def measure(point: Point) -> Row:
                 run.trainer.step()
             last = run.frame(always_validate=target == point.steps)
     except (UsageError, MemoryError) as error:
-        return failed(point, str(error))
+        return failed(point, str(error) or NO_MEMORY)
     return Row(
         number=point.number,
         values=point.values,
@@ -40,7 +44,7 @@ def measure(point: Point) -> Row:
 
 def failed(point: Point, reason: str) -> Row:
     """The row of a point of which there is nothing."""
-    return Row(number=point.number, values=point.values, steps=point.steps, error=reason)
+    return Row(number=point.number, values=point.values, steps=point.steps, error=reason[:LONGEST_REASON])
 
 
 def _ratio(frame: Frame) -> Number:

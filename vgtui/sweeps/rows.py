@@ -13,11 +13,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.errors import UsageError, unwritable
-from vgtui.recordings.frames import Number, decode_other, encode_line
+from vgtui.recordings.frames import LINE_LIMIT, Number, decode_other, encode_line
 from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
+from vgtui.terminal import tell
 from vgtui.training.differences import differences
-
-LINE_LIMIT = 2**20
 
 
 class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True):
@@ -41,6 +40,11 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
     steps_per_second: float | None = None
     error: str | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether there is no result; an error is one, also without a word."""
+        return self.verdict is None or self.error is not None
+
 
 RESULTS = tuple(name for name in Row.__struct_fields__ if name not in ("number", "values", "steps"))
 """The columns that a run fills."""
@@ -58,7 +62,10 @@ _FAULTS = (msgspec.DecodeError, UsageError, ValueError, TypeError, OverflowError
 
 
 class SweepFile:
-    """Appends rows to a file, its own while it is open. Rows that are there already are in `done`, by number."""
+    """Appends rows to a file, its own while it is open. Rows that are there already are in `done`, by number.
+
+    damage: what was wrong with the others, in words; "" where nothing was.
+    """
 
     def __init__(self, path: str, sweep: Sweep) -> None:
         """Raises UsageError where the file cannot be written, or belongs to something else."""
@@ -95,12 +102,14 @@ class SweepFile:
     def _go_on(self, sweep: Sweep) -> dict[int, Row]:
         done: dict[int, Row] = {}
         self._size = 0
+        self.damage = ""
         if os.fstat(self._file).st_size:
             with Path(self.path).open("rb") as file:
                 reader = SweepReader(self.path, file, "output")
                 refuse_other_sweep(self.path, reader.sweep, sweep)
                 done = {row.number: row for row in reader.rows()}
                 self._size = reader.whole_bytes
+                self.damage = reader.damage
         os.ftruncate(self._file, self._size)  # a line that was cut off is computed again
         os.lseek(self._file, 0, os.SEEK_END)
         if not self._size:
@@ -126,7 +135,7 @@ class SweepReader:
         """file: open for reading bytes, at its start. setting: to be blamed. Raises UsageError where it is no sweep."""
         self.path = path
         self._file = file
-        self.damaged = 0
+        self._damaged = self._first_damaged = 0
         first = file.readline(LINE_LIMIT)
         try:
             sweep = _decoder.decode(first)
@@ -145,21 +154,49 @@ class SweepReader:
                 raise UsageError("seeds", f"{sweep.seeds} seeds of {sweep.steps} steps")
         except UsageError as error:
             raise UsageError(setting, f"{path} cannot be a sweep: {error.setting}: {error.problem}") from error
-        self._fields = {"seed", *(axis.field for axis in sweep.vary)}
+        self._values = {axis.field: frozenset(axis.values) for axis in sweep.vary}
         self.sweep = sweep
         self.whole_bytes = len(first)
 
+    @property
+    def damage(self) -> str:
+        """What was left out of what was read so far, in words; "" where nothing was."""
+        if not self._damaged:
+            return ""
+        rows = "row is" if self._damaged == 1 else "rows are"
+        return f"{self._damaged} damaged {rows} left out, the first is line {self._first_damaged}"
+
     def rows(self) -> Iterator[Row]:
-        """What is whole; a torn last line is left out, and a damaged one counted."""
-        while (line := self._file.readline(LINE_LIMIT)).endswith(b"\n"):
-            self.whole_bytes += len(line)
-            try:
-                row = _decoder.decode(line)
-            except _FAULTS:
-                self.damaged += 1
-                continue
-            if isinstance(row, Row) and 0 <= row.number < self.sweep.size and row.values.keys() >= self._fields:
+        """What is whole; a torn last line is left out, and a damaged one counted, as is one of another sweep."""
+        for number, line in enumerate(self._lines(), start=2):
+            if row := self._row(line):
                 yield row
+            else:
+                self._damaged += 1
+                self._first_damaged = self._first_damaged or number
+
+    def _row(self, line: bytes) -> Row | None:
+        """A line as a row of this sweep; None where it is not one."""
+        try:
+            row = _decoder.decode(line)
+            if not isinstance(row, Row) or not 0 <= row.number < self.sweep.size or "seed" not in row.values:
+                return None
+            ours = all(field in row.values and row.values[field] in values for field, values in self._values.items())
+        except _FAULTS:
+            return None
+        return row if ours else None
+
+    def _lines(self) -> Iterator[bytes]:
+        """What ends as a line does; of one that is too long only its beginning, which is no row."""
+        while line := self._file.readline(LINE_LIMIT):
+            length, rest = len(line), line
+            while len(rest) == LINE_LIMIT and not rest.endswith(b"\n"):
+                rest = self._file.readline(LINE_LIMIT)
+                length += len(rest)
+            if not rest.endswith(b"\n"):
+                return
+            self.whole_bytes += length
+            yield line
 
 
 def is_sweep(path: str) -> bool:
@@ -175,13 +212,16 @@ def is_sweep(path: str) -> bool:
 
 
 def read_sweep(path: str) -> tuple[Sweep, list[Row]]:
-    """A sweep and its rows by their number. Raises UsageError."""
+    """A sweep and its rows by their number; what is damaged is said on stderr. Raises UsageError."""
     try:
         with open(path, "rb") as file:
             reader = SweepReader(path, file)
             rows = {row.number: row for row in reader.rows()}
     except OSError as error:
         raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+    if reader.damage:
+        again = "; the same vgtui sweep computes again what is missing" if len(rows) < reader.sweep.size else ""
+        tell(f"{path}: {reader.damage}{again}")
     return reader.sweep, [rows[number] for number in sorted(rows)]
 
 

@@ -3,10 +3,8 @@
 The arrays are those of `Trainer.state()`; what else there is to know is one more array, `about`, of JSON.
 """
 
-import os
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
+from vgtui.atomic import write_whole
 from vgtui.recordings.frames import decode_other, encode_line
 from vgtui.training.differences import differences
 from vgtui.training.settings import RunSettings
@@ -48,18 +47,10 @@ _decoder: msgspec.json.Decoder[About] = msgspec.json.Decoder(About, dec_hook=dec
 
 def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]]) -> str | None:
     """Write the file whole or not at all; an older one stays until then. Returns why not, where it cannot be."""
-    target = Path(path)
-    written = target.with_name(f".{target.name}.{os.getpid()}")
-    arrays = {**state, "about": np.frombuffer(encode_line(about), np.uint8)}
+    arrays: dict[str, Any] = {**state, "about": np.frombuffer(encode_line(about), np.uint8)}
     try:
-        with written.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(written, target)
+        write_whole(Path(path), lambda file: np.savez(file, **arrays))
     except OSError as error:
-        with suppress(OSError):
-            written.unlink()
         return f"{path} cannot be written: {error.strerror or error}"
     return None
 

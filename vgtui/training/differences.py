@@ -30,7 +30,10 @@ def differences(before: Header | RunSettings, after: Header | RunSettings) -> li
         else:
             old, new = _value(before, field), _value(after, field)
         if old != new:
-            found.append(Difference(field, words(old), words(new)))
+            shown = words(old), words(new)
+            if shown[0] == shown[1]:  # their first digits are the same
+                shown = f"{field} {old}", f"{field} {new}"
+            found.append(Difference(field, *shown))
     return found
 
 
@@ -40,19 +43,20 @@ def switch_text(name: str, on: bool) -> str:
 
 
 def name_of_dataset(run: Header | RunSettings) -> str:
-    """The data set as the settings call it; one that a recording names is no name that could be mistyped."""
+    """The data set as the settings call it; a file that a recording names is always a path, wherever that is read."""
     if isinstance(run, RunSettings):
         return run.dataset
     assert run.dataset
-    if run.dataset.path:
-        return run.dataset.path
-    return run.dataset.name if run.dataset.name in DATASET_NAMES else f"./{run.dataset.name}"
+    if run.dataset.path is None and run.dataset.name in DATASET_NAMES:
+        return run.dataset.name
+    path = run.dataset.path or run.dataset.name
+    return path if "/" in path else f"./{path}"
 
 
 def settings_of(header: Header) -> RunSettings:
     """The settings that the header of vgtui's own network tells of."""
     assert header.own
-    return RunSettings(header.own.network, header.own.training, name_of_dataset(header))
+    return RunSettings(header.own.network, header.own.training, name_of_dataset(header), threads=header.backend.threads)
 
 
 def _value(run: Header | RunSettings, field: str) -> Any:

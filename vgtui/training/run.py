@@ -89,7 +89,11 @@ class Run:
     def header(self) -> Header:
         return Header(
             backend=BackendInfo(
-                self.backend.name, self.backend.device, self.settings.network.dtype, self.backend.fallback_reason
+                self.backend.name,
+                self.backend.device,
+                self.settings.network.dtype,
+                self.backend.fallback_reason,
+                self.settings.threads,
             ),
             network=self.settings.network,
             training=self.settings.training,
@@ -98,8 +102,8 @@ class Run:
                 self.dataset.samples,
                 self.dataset.features,
                 self.dataset.classes,
-                path=file_of(self.settings.dataset) or msgspec.UNSET,
-                mean_square=self.trainer.input_mean_square,
+                file_of(self.settings.dataset),
+                self.trainer.input_mean_square,
             ),
             layers=tuple(LayerInfo(s.name, s.fan_in, s.fan_out) for s in self.trainer.network.shapes),
             run=self.run_id,

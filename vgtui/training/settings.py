@@ -19,6 +19,11 @@ def file_of(dataset: str) -> str | None:
     return None if dataset in DATASET_NAMES else os.path.abspath(os.path.expanduser(dataset))
 
 
+def _is_utf8(text: str) -> bool:
+    """Whether a command line, a recording and a checkpoint can all hold it; bytes that are not are surrogates."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """A run: network, training, data set, backend, and BLAS threads (None: by the rule). Raises UsageError.
@@ -36,6 +41,8 @@ class RunSettings:
         check_together(self.network, self.training)
         if self.backend not in BACKEND_NAMES:
             raise unknown_name("backend", "backend", self.backend, BACKEND_NAMES)
+        if not _is_utf8(self.dataset):
+            raise UsageError("dataset", f"{self.dataset!r} is not the name of a file in UTF-8; rename the file")
         if self.dataset not in DATASET_NAMES and not looks_like_a_file(self.dataset):
             raise unknown_name("dataset", "data set", self.dataset, DATASET_NAMES)
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 from engine.errors import UsageError
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.state import RunState
-from vgtui.options import NONE, OPTIONS, Option, option_of, settings_from, values_of
+from vgtui.options import OPTIONS, Option, option_of, settings_from, values_of
 from vgtui.text import plain
 from vgtui.themes import Palette
 from vgtui.training.settings import RunSettings
@@ -60,9 +60,8 @@ class SettingsScreen(Overlay):
         if option.choices and not option.open_ended:
             names = [(name, name) for name in option.choices]
             return _Choice(names, value=value, allow_blank=False, id=option.field, compact=True)
-        words = NONE if value is None else f"{value:g}" if option.kind == "number" else str(value)
         suggester = SuggestFromList(option.choices) if option.choices else None
-        return Input(words, id=option.field, compact=True, suggester=suggester)
+        return Input(option.show(value), id=option.field, compact=True, suggester=suggester)
 
     def _read(self) -> RunSettings:
         """What the form says. Raises UsageError."""

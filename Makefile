@@ -7,6 +7,8 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 
 .PHONY: run test test-all check format coverage mutants bench soak lock dist man clean
 .DELETE_ON_ERROR:
+# the processes that tests start would compile every module again
+unexport PYTHONDONTWRITEBYTECODE
 
 run: $(INSTALLED)
 	@$(BIN)/vgtui $(ARGS)

@@ -22,7 +22,6 @@ from tests.terminal.test_attach import training
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 TEXTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-SECONDS = 90
 VGTUI = """\
 #!/bin/sh
 PYTHONPATH={root} exec {python} -m tests.release.stand_in "$@"
@@ -96,7 +95,7 @@ def run_shell(script: str, folder: Path, **environment: str) -> None:
         ) as shell,
     ):
         try:
-            code = shell.wait(SECONDS)
+            code = shell.wait()
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
@@ -110,6 +109,7 @@ def a_model_that_is_watched() -> Iterator[str]:
         yield str(socket)
 
 
+@pytest.mark.timeout(600)  # ten commands of a block, on a machine that does other things too
 @pytest.mark.parametrize("block", blocks, ids=[block.split("\n")[0][:40] for block in blocks])
 def test_every_block_of_commands_in_the_readme_runs(block: str, folder: Path) -> None:
     for words, others in STANDS_FOR.items():

@@ -5,14 +5,25 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check format coverage mutants bench soak lock dist man clean
+.PHONY: run test test-all check format coverage mutants bench soak lock dist man clean
 .DELETE_ON_ERROR:
+# the processes that tests start would compile every module again
+unexport PYTHONDONTWRITEBYTECODE
 
 run: $(INSTALLED)
 	@$(BIN)/vgtui $(ARGS)
 
+# what is about time runs last, with nothing beside it; of a part there may be none of the one or of the other (5)
+PYTEST = $(BIN)/python -m pytest
+IN_PARALLEL = -m "not timing" --numprocesses=logical --dist=worksteal
+NONE_MAY_BE = $(if $(ARGS),|| [ $$? -eq 5 ])
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+	$(PYTEST) $(IN_PARALLEL) $(ARGS) $(NONE_MAY_BE)
+	$(PYTEST) -m timing $(ARGS) $(NONE_MAY_BE)
+
+# the long forms too: every combination with PyTorch, wide networks for theory, many random examples
+test-all: override ARGS += --slow
+test-all: test
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
@@ -21,7 +32,8 @@ check: $(INSTALLED_DEV)
 	$(BIN)/lint-imports
 
 coverage: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report= $(ARGS)
+	$(PYTEST) $(IN_PARALLEL) --cov --cov-report= $(ARGS) $(NONE_MAY_BE)
+	$(PYTEST) -m timing --cov --cov-append --cov-report= $(ARGS) $(NONE_MAY_BE)
 	$(BIN)/python -m coverage report --include='engine/*' --fail-under=98 --skip-covered
 	$(BIN)/python -m coverage report --fail-under=90 --skip-covered
 

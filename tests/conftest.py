@@ -1,4 +1,4 @@
-"""For all tests: a home of their own, so that nothing depends on what the user has set, and nothing touches it."""
+"""For all tests: an environment and a home of their own, what is slow left out, and what is about time apart."""
 
 import gc
 import os
@@ -8,23 +8,62 @@ from pathlib import Path
 
 import pytest
 from _pytest.python_api import ApproxScalar
+from hypothesis import HealthCheck, settings
 
 from engine.threads import limit_threads
 
 ApproxScalar.DEFAULT_ABSOLUTE_TOLERANCE = 0.0  # norms of 1e-300 are compared: nothing is equal for being small
 gc.set_threshold(100_000, 20, 20)  # a screen is many small objects: a fifth of the dashboard tests' time otherwise
 
+FOREIGN = (
+    *("VGTUI_", "XDG_", "LC_", "LANG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "COLORTERM", "TERM", "TEXTUAL"),
+    *("TMPDIR", "TEMP", "TMP", "PYTHON", "MPL", "OMP_", "OPENBLAS_", "MKL_", "PAGER"),
+)
+"""How the variables begin that a developer may have set and that could change what a test sees."""
+KEPT = ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
+"""What starts with one of these all the same: without it there may be no Python to test."""
+
+settings.register_profile(
+    "short", max_examples=20, derandomize=True, database=None, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+settings.register_profile("slow", settings.get_profile("short"), max_examples=100, derandomize=False, print_blob=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="the tests marked slow too, and many more examples a property")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("slow" if config.getoption("--slow") else "short")
+    for name in [name for name in os.environ if name.startswith(FOREIGN) and name not in KEPT]:
+        del os.environ[name]
+    os.environ.update(LANG="C.UTF-8", TERM="xterm-256color")
+    tempfile.tempdir = None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+
 
 @pytest.fixture(autouse=True)
 def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     home: Path = tmp_path_factory.mktemp("home")
-    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home))
-    for name in [*(name for name in os.environ if name.startswith("VGTUI_")), "NO_COLOR"]:
-        monkeypatch.delenv(name, raising=False)
     with tempfile.TemporaryDirectory(prefix="v", dir="/tmp") as runtime:  # short, as the path of a socket must be
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_list_of_fonts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Matplotlib looks through all fonts where its folder has no list of them: once, not in every process."""
+    os.environ["MPLCONFIGDIR"] = str(tmp_path_factory.mktemp("matplotlib"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -215,14 +215,17 @@ def endless_run(before: Callable[[], object] | None = None) -> Iterator[subproce
         assert process.stdout
         for _ in range(5):
             process.stdout.readline()
-        yield process
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_with_its_code_and_whole_lines(number: signal.Signals) -> None:
     with endless_run() as process:
         process.send_signal(number)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate()
     assert (process.returncode, errors) == (128 + number, "")
     lines_of(rest)
 
@@ -234,7 +237,7 @@ def test_a_run_under_nohup_outlives_its_terminal() -> None:
         for _ in range(50):
             assert process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
 
 
@@ -242,7 +245,7 @@ def test_a_killed_worker_is_a_fault_with_exit_code_1() -> None:
     with endless_run() as process:
         for worker in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
             os.kill(int(worker), signal.SIGKILL)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate()
     assert process.returncode == 1
     assert errors.startswith("vgtui: the training process was killed by SIGKILL")
     assert len(errors.splitlines()) == 1

@@ -20,6 +20,9 @@ from vgtui.training.source import FrameSource
 MOMENT = 0.001
 """Seconds. Without a length, a pause of the pilot waits until the processor is idle, which here it seldom is."""
 
+SECONDS = 60
+"""Until a test gives up, with the screen, what never comes. No test is about it."""
+
 
 @dataclass
 class Sitting:
@@ -41,7 +44,7 @@ class Sitting:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let the app run until this holds; fail with the screen."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             try:
                 while not condition():
                     await self.pilot.pause(0.01)

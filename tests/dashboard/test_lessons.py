@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.dashboard.sitting import MOMENT, Sitting, make_dashboard, open_dashboard
+from tests.dashboard.sitting import MOMENT, SECONDS, Sitting, make_dashboard, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.state import VIEWS, Look
@@ -19,7 +19,6 @@ from vgtui.training.settings import RunSettings
 LESSONS = load_lessons()[0]
 WRONG_KEYS = ("next_activation", "skip", "batch_norm")
 """Of these, one that the step does not ask for."""
-SECONDS = 20
 
 
 @asynccontextmanager

@@ -165,8 +165,7 @@ async def test_two_real_runs_of_the_same_settings_see_the_same_batches_at_the_sa
                 frames[number][answer.step] = answer
                 pace.arrived(paced[number], answer.step, 7)
 
-    async with asyncio.timeout(20):
-        await asyncio.gather(follow(0), follow(1))
+    await asyncio.gather(follow(0), follow(1))
     assert list(frames[0]) == list(frames[1]) == list(range(0, 15 * 7, 7))
     for step, frame in frames[0].items():
         other = frames[1][step]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.backend import select_backend
@@ -57,6 +57,7 @@ def test_a_thousand_steps_allocate_no_large_block_and_keep_nothing(
     assert after - before < GROWTH
 
 
+@pytest.mark.timing
 def test_a_thousand_layers_start_within_three_seconds_and_run() -> None:
     begin = time.perf_counter()
     trainer = Trainer(NetworkConfig(1000, 64), TrainingConfig(), load_dataset("digits"), select_backend("numpy"))
@@ -92,7 +93,6 @@ def configurations() -> st.SearchStrategy[tuple[NetworkConfig, TrainingConfig]]:
     return st.tuples(networks, trainings)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(configurations())
 def test_any_configuration_trains_with_the_gradients_of_the_complex_step(
     small_data: Dataset, configuration: tuple[NetworkConfig, TrainingConfig]

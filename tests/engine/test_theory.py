@@ -94,14 +94,19 @@ def measured_profile(network: NetworkConfig, data: Dataset, seeds: int) -> np.nd
     return np.asarray(np.mean(logs, axis=0))
 
 
+@pytest.mark.parametrize(
+    ("width", "dtype", "seeds"), [(256, "float32", 6), pytest.param(512, "float64", 10, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("initialization", ["xavier_normal", "he_normal", "lecun_normal"])
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "selu"])
-def test_the_measured_profile_is_the_predicted_one(digits: Dataset, activation: str, initialization: str) -> None:
-    network = NetworkConfig(20, 512, activation=activation, initialization=initialization, dtype="float64")
+def test_the_measured_profile_is_the_predicted_one(
+    digits: Dataset, activation: str, initialization: str, width: int, dtype: str, seeds: int
+) -> None:
+    network = NetworkConfig(20, width, activation=activation, initialization=initialization, dtype=dtype)
     prediction = predict(network, digits.features, digits.classes, input_mean_square=61 / 64)
     assert isinstance(prediction, Prediction)
     expected = np.log10(prediction.gradient_profile)
-    measured = measured_profile(network, digits, seeds=10)
+    measured = measured_profile(network, digits, seeds)
     # 15 % of the decades between a layer and the output; where there are next to none, 15 % of one
     assert np.all(np.abs(measured - expected) <= 0.15 * np.maximum(np.abs(expected), 1))
 
@@ -179,6 +184,7 @@ def test_a_variance_without_a_fixed_point_has_no_depth_scale() -> None:
     assert math.isnan(correlation_depth_scale("relu", 2.5, 0.0))
 
 
+@pytest.mark.timing
 def test_a_variance_that_only_rounding_moves_is_at_its_fixed_point_at_once() -> None:
     begin = time.perf_counter()
     assert fixed_point("relu", 2.0, 0.0)[0] == pytest.approx(1.0)

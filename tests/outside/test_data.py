@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import NetworkConfig
@@ -24,7 +24,6 @@ RIGHT = {
     "a-images-idx3-ubyte": idx(IMAGES),
 }
 SMALL = RunSettings(NetworkConfig(2, 8))
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 chances = st.randoms(use_true_random=False)
 
 
@@ -46,7 +45,6 @@ def assert_read_or_refused(read: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("name", RIGHT)
 @given(chance=chances)
-@FUZZ
 def test_changed_data_are_read_or_refused(tmp_path: Path, name: str, chance: random.Random) -> None:
     (tmp_path / "a-labels-idx1-ubyte").write_bytes(idx(LABELS))
     (tmp_path / name).write_bytes(changed(RIGHT[name], chance))
@@ -54,7 +52,6 @@ def test_changed_data_are_read_or_refused(tmp_path: Path, name: str, chance: ran
 
 
 @given(chance=chances)
-@FUZZ
 def test_a_changed_checkpoint_is_gone_on_from_or_refused(tmp_path: Path, chance: random.Random) -> None:
     right = tmp_path / "right.npz"
     if not right.exists():

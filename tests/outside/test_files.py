@@ -4,14 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.outside.corpus import KINDS, Kind, corpus
 from tests.outside.harmless import look_at
 
 CORPUS = list(corpus())
-FUZZ = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def look_at_file(folder: Path, kind: Kind, data: bytes) -> list[int]:
@@ -41,7 +40,6 @@ def test_a_bad_file_does_no_harm(tmp_path: Path, kind: Kind, data: bytes) -> Non
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 @given(chance=st.randoms(use_true_random=False), times=st.integers(1, 5))
-@FUZZ
 def test_a_file_that_chance_has_changed_does_no_harm(
     tmp_path: Path, kind: Kind, chance: random.Random, times: int
 ) -> None:
@@ -55,7 +53,6 @@ def test_a_file_that_chance_has_changed_does_no_harm(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 @given(data=st.binary(max_size=300))
-@FUZZ
 def test_any_bytes_do_no_harm(tmp_path: Path, kind: Kind, data: bytes) -> None:
     look_at_file(tmp_path, kind, data)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.commands.shell import SMALL
 from tests.outside.corpus import HOSTILE
-from tests.terminal.terminal import Terminal, has_ended
+from tests.terminal.terminal import TIMEOUT, Terminal, has_ended
 
 TYPED = (
     b"\xff\xfe\x80",
@@ -64,5 +64,5 @@ def test_a_terminal_that_is_gone_ends_the_dashboard_without_a_signal() -> None:
         terminal.wait_for(lambda: terminal.step)
         workers = terminal.workers()
         terminal.hang_up()
-        assert terminal.process.wait(5) == 128 + signal.SIGHUP
+        assert terminal.process.wait(TIMEOUT) == 128 + signal.SIGHUP
         assert all(map(has_ended, workers))

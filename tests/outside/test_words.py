@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.outside.corpus import HOSTILE, MODEL
@@ -16,7 +16,6 @@ from vgtui.cli import COMMANDS
 from vgtui.options import OPTIONS
 from vgtui.watching.places import LONGEST_PATH, folder, new_path
 
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ENDLESS = ("sweep", "bench", "doctor", "completion")
 """Commands that do not begin by reading what their first word names."""
 words = st.one_of(
@@ -31,39 +30,33 @@ variables = words.filter(lambda word: "\0" not in word and not any(0xD800 <= ord
 
 
 @given(option=st.sampled_from(OPTIONS), word=words)
-@FUZZ
 def test_an_option_takes_any_word_or_says_what_it_takes(option: object, word: str) -> None:
     look_at("config", f"{option.flag}={word}")  # type: ignore[attr-defined]
 
 
 @given(option=st.sampled_from(OPTIONS), word=variables)
-@FUZZ
 def test_a_variable_takes_any_word_or_says_what_it_takes(option: object, word: str) -> None:
     look_at("config", env={option.variable: word})  # type: ignore[attr-defined]
 
 
 @given(name=words.filter(lambda name: not name.startswith("-") and name not in COMMANDS))
-@FUZZ
 def test_a_command_that_there_is_not_is_named(name: str) -> None:
     assert look_at(name).returncode == 2
 
 
 @pytest.mark.parametrize("command", ["replay", "attach", "plot", "lessons", "list"])
 @given(name=variables.filter(lambda name: not name.startswith("-") and name not in ("", " ", "0", "1")))
-@settings(FUZZ, max_examples=30)
 def test_a_name_that_there_is_not_is_told(command: str, name: str) -> None:
     assert look_at(command, name).returncode == 2
 
 
 @given(word=variables)
 @example("C.ISO-8859-1")
-@FUZZ
 def test_any_terminal_and_any_locale_will_do(word: str) -> None:
     assert look_at("list", "activations", env={"TERM": word, "LC_ALL": word, "LANG": word, "COLUMNS": word}).stdout
 
 
 @given(name=st.one_of(words, st.just("../../etc/passwd"), st.just("a" * 5000), st.just("/")))
-@FUZZ
 def test_a_models_name_is_a_file_in_our_folder_whatever_it_is(name: str) -> None:
     path = new_path(name)
     assert path.parent == folder()
@@ -73,7 +66,6 @@ def test_a_models_name_is_a_file_in_our_folder_whatever_it_is(name: str) -> None
 
 @given(said=st.one_of(st.binary(max_size=200), st.integers(0, len(MODEL.right)).map(lambda end: MODEL.right[:end])))
 @example(MODEL.right + b"\xff\n")
-@settings(FUZZ, max_examples=30)
 def test_whatever_answers_on_a_socket_does_no_harm(tmp_path_factory: pytest.TempPathFactory, said: bytes) -> None:
     path = Path(os.environ["XDG_RUNTIME_DIR"]) / "other.sock"
     path.unlink(missing_ok=True)

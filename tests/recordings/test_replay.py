@@ -34,7 +34,7 @@ async def take(source: Replay, frames: int) -> list[Answer]:
     """The next answers, as many frames among them."""
     answers: list[Answer] = []
     while sum(isinstance(answer, Frame) for answer in answers) < frames:
-        answers.append(await asyncio.wait_for(source.next_answer(), 5))
+        answers.append(await source.next_answer())
     return answers
 
 
@@ -45,6 +45,7 @@ async def nothing_comes(source: Replay) -> "asyncio.Task[Answer]":
     return question
 
 
+@pytest.mark.timing
 async def test_frames_come_in_the_time_that_their_steps_took_and_faster_at_a_higher_speed(tmp_path: Path) -> None:
     taken = []
     for faster in (0, 3):
@@ -74,6 +75,7 @@ async def test_a_pause_holds_and_single_frames_come_one_by_one(tmp_path: Path) -
     assert isinstance(await question, Frame)
 
 
+@pytest.mark.timing
 async def test_a_skip_takes_its_share_at_once_also_while_paused(tmp_path: Path) -> None:
     source = Replay(write(tmp_path / "run.jsonl", 200))
     source.pause()
@@ -116,7 +118,7 @@ async def test_standard_input_is_followed_as_it_comes(monkeypatch: pytest.Monkey
         os.write(into, frame_line(1))
         assert isinstance(await question, Frame)
         os.close(into)
-        end = await asyncio.wait_for(source.next_answer(), 5)
+        end = await source.next_answer()
         assert isinstance(end, Event) and end.message == "end of the stream: 2 frames"
         await source.close()
 
@@ -148,6 +150,7 @@ def test_it_is_a_player_and_no_experiment(tmp_path: Path) -> None:
     assert not isinstance(source, Experiment)
 
 
+@pytest.mark.timing
 async def test_a_large_recording_begins_at_once(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     write(path, 1)

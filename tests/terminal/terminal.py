@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pyte
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
+"""Seconds until a test gives up, with the screen, what never comes; where it is about time, it names its own bound."""
 RESTORING = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h")
 """What leaves the alternate screen and the mouse, and gives the cursor back."""
 

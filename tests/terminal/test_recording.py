@@ -25,6 +25,7 @@ def steps_in(path: Path) -> tuple[list[int], Reader]:
     return steps, reader
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
 def test_kill_9_loses_at_most_the_last_second(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -30,6 +30,7 @@ def assert_clean(terminal: Terminal) -> None:
     assert terminal.is_restored()
 
 
+@pytest.mark.timing
 def test_it_paints_trains_and_answers_keys(terminal: Terminal) -> None:
     first = terminal.step or 0
     terminal.wait_for(lambda: (terminal.step or 0) > first)
@@ -54,6 +55,7 @@ def test_ctrl_c_leaves_like_q(terminal: Terminal) -> None:
     assert_clean(terminal)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_leaves_the_terminal_clean_with_128_plus_its_number(
     terminal: Terminal, number: signal.Signals
@@ -67,6 +69,7 @@ def test_a_signal_leaves_the_terminal_clean_with_128_plus_its_number(
     terminal.wait_for(lambda: has_ended(worker), seconds=2)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_is_obeyed_while_nobody_reads_the_terminal(number: signal.Signals, tmp_path: Path) -> None:
     leaving = leave_while_stalled(number, tmp_path / "run.jsonl.gz")
@@ -84,6 +87,7 @@ def test_a_killed_worker_is_a_fault_and_r_starts_again(terminal: Terminal) -> No
     terminal.wait_for(lambda: "stopped" not in terminal.line and "vanishing" in terminal.text)
 
 
+@pytest.mark.timing
 def test_the_worker_ends_when_the_dashboard_is_killed(terminal: Terminal) -> None:
     worker = worker_of(terminal)
     terminal.process.kill()
@@ -157,6 +161,7 @@ def test_what_a_user_chose_is_remembered_and_a_wrong_settings_file_is_one_senten
         assert b"Traceback" not in terminal.received
 
 
+@pytest.mark.timing
 def test_a_stalled_terminal_gets_few_pictures_and_the_newest_when_it_is_read_again(terminal: Terminal) -> None:
     before = terminal.step or 0
     end = time.monotonic() + 2

@@ -43,8 +43,15 @@ async def start_run() -> AsyncIterator[StartRun]:
         await run.close()
 
 
+async def next_answer(run: LiveRun, at: int = 0) -> Answer:
+    """The next one, also where a busy machine lets the worker be silent for so long that it is told."""
+    while isinstance(answer := await run.next_answer(at), Silent | Pong):
+        pass
+    return answer
+
+
 async def next_frame(run: LiveRun, at: int = 0) -> Frame:
-    while not isinstance(answer := await asyncio.wait_for(run.next_answer(at), 10), Frame):
+    while not isinstance(answer := await next_answer(run, at), Frame):
         assert isinstance(answer, Header)
     return answer
 
@@ -56,9 +63,17 @@ def is_there(process: int) -> bool:
     return False
 
 
+async def assert_waits(run: LiveRun) -> None:
+    """The frame that is asked for does not come before what is asked for after it, twice as it could be on its way."""
+    run.ask()
+    for _ in range(2):
+        run.inspect(0)
+        assert isinstance(await next_answer(run), Inspected)
+
+
 async def test_a_run_begins_with_its_header_and_the_frame_at_initialization(start_run: StartRun) -> None:
     run = start_run(SMALL)
-    header = await run.next_answer()
+    header = await next_answer(run)
     assert isinstance(header, Header)
     assert header.network == SMALL.network
     assert [layer.name for layer in header.layers] == ["layers.0", "layers.1", "layers.2", "layers.3"]
@@ -94,15 +109,13 @@ async def test_a_paused_run_shows_its_step_once_and_single_steps_one_by_one(star
     run = start_run(SMALL)
     run.pause()
     assert (await next_frame(run)).step == 0
-    question = asyncio.create_task(next_frame(run))
-    done, _ = await asyncio.wait([question], timeout=0.2)
-    assert not done
     for expected in (1, 2):
+        await assert_waits(run)
         run.step_once()
-        assert (await question).step == expected
-        question = asyncio.create_task(next_frame(run))
+        assert (await next_frame(run)).step == expected
+    await assert_waits(run)
     run.train()
-    assert (await question).step >= 3
+    assert (await next_frame(run)).step >= 3
 
 
 async def test_a_restart_while_paused_waits_at_step_0(start_run: StartRun) -> None:
@@ -114,10 +127,7 @@ async def test_a_restart_while_paused_waits_at_step_0(start_run: StartRun) -> No
         assert (await next_frame(run)).step == expected
     run.restart(SMALL)
     assert (await next_frame(run)).step == 0
-    question = asyncio.create_task(next_frame(run))
-    done, _ = await asyncio.wait([question], timeout=0.2)
-    assert not done
-    question.cancel()
+    await assert_waits(run)
 
 
 async def test_a_single_step_pauses_also_beyond_the_death_of_the_worker(start_run: StartRun) -> None:
@@ -127,14 +137,11 @@ async def test_a_single_step_pauses_also_beyond_the_death_of_the_worker(start_ru
     await next_frame(run)
     assert run.process_id
     os.kill(run.process_id, signal.SIGKILL)
-    while not isinstance(await run.next_answer(), Event):
+    while not isinstance(await next_answer(run), Event):
         pass
     run.restart(SMALL)
     assert (await next_frame(run)).step == 0
-    question = asyncio.create_task(next_frame(run))
-    done, _ = await asyncio.wait([question], timeout=0.2)
-    assert not done
-    question.cancel()
+    await assert_waits(run)
 
 
 async def test_a_change_gives_a_new_header_and_no_frame_of_the_old_run_after_it(start_run: StartRun) -> None:
@@ -142,7 +149,7 @@ async def test_a_change_gives_a_new_header_and_no_frame_of_the_old_run_after_it(
     await next_frame(run, at=50)
     changed = RunSettings(NetworkConfig(hidden_layers=5, width=8), SMALL.training)
     run.restart(changed)
-    header = await run.next_answer()
+    header = await next_answer(run)
     assert isinstance(header, Header)
     assert header.network == changed.network
     frame = await next_frame(run)
@@ -170,7 +177,7 @@ async def test_a_refused_change_names_the_setting_and_the_old_run_goes_on(start_
     run = start_run(SMALL)
     await next_frame(run)
     run.restart(RunSettings(NetworkConfig(hidden_layers=10_000, width=65_536)))
-    refused = await run.next_answer()
+    refused = await next_answer(run)
     assert isinstance(refused, Refused)
     assert refused.setting == "hidden_layers"
     assert "GiB" in refused.problem
@@ -182,9 +189,9 @@ async def test_a_killed_worker_is_a_fault_and_restart_begins_anew(start_run: Sta
     await next_frame(run, at=20)
     assert run.process_id
     os.kill(run.process_id, signal.SIGKILL)
-    answer = await run.next_answer()
+    answer = await next_answer(run)
     while isinstance(answer, Frame):  # what the socket still held
-        answer = await run.next_answer()
+        answer = await next_answer(run)
     assert isinstance(answer, Event)
     assert answer.kind == "fault"
     assert "killed by SIGKILL" in answer.message
@@ -195,7 +202,7 @@ async def test_a_killed_worker_is_a_fault_and_restart_begins_anew(start_run: Sta
 async def test_the_last_words_of_a_worker_explain_its_end(start_run: StartRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/nonexistent")
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
-    answer = await start_run(SMALL).next_answer()
+    answer = await next_answer(start_run(SMALL))
     assert isinstance(answer, Event)
     assert "ended with code 1: " in answer.message
     assert "\n" not in answer.message
@@ -208,7 +215,7 @@ async def test_a_look_inside_is_the_engines_and_comes_also_while_paused(start_ru
     if paused:
         run.pause()
     run.inspect(2)
-    while not isinstance(answer := await asyncio.wait_for(run.next_answer(), 10), Inspected):
+    while not isinstance(answer := await next_answer(run), Inspected):
         assert isinstance(answer, Frame)
     trainer = Trainer(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy"))
     for _ in range(answer.step):
@@ -221,7 +228,7 @@ async def test_a_layer_that_is_not_there_any_more_is_not_looked_into(start_run: 
     await next_frame(run)
     run.inspect(99)
     run.inspect(0)
-    while not isinstance(answer := await asyncio.wait_for(run.next_answer(), 10), Inspected):
+    while not isinstance(answer := await next_answer(run), Inspected):
         assert isinstance(answer, Frame)
     assert answer.inspection.layer == 0
 
@@ -236,7 +243,7 @@ async def test_every_single_change_is_tried_between_steps(start_run: StartRun, p
     tried: list[Tried] = []
     last: Frame = first
     while not tried or len(tried) < tried[-1].total:
-        answer = await asyncio.wait_for(run.next_answer(), 10)
+        answer = await next_answer(run)
         if isinstance(answer, Tried):
             tried.append(answer)
         else:
@@ -254,10 +261,10 @@ async def test_a_restart_ends_the_trials(start_run: StartRun) -> None:
     await next_frame(run)
     run.try_changes()
     run.restart(replace(SMALL, network=replace(SMALL.network, activation="relu")))
-    while not isinstance(answer := await asyncio.wait_for(run.next_answer(), 10), Header):
+    while not isinstance(answer := await next_answer(run), Header):
         assert isinstance(answer, Tried)
     for _ in range(5):
-        assert isinstance(await asyncio.wait_for(run.next_answer(), 10), Frame)
+        assert isinstance(await next_answer(run), Frame)
 
 
 async def test_closing_ends_the_worker(start_run: StartRun) -> None:
@@ -284,52 +291,59 @@ def test_small_products_get_one_thread(width: int, batch: int, one: bool) -> Non
     assert threads == (1 if one else len(os.sched_getaffinity(0)))
 
 
-async def begun_run(
-    start_run: StartRun, monkeypatch: pytest.MonkeyPatch, *, silence: float, paused: bool = False
-) -> LiveRun:
-    """A run whose first frame has come; from then on it is silent after so many seconds."""
-    run = start_run(SMALL)
-    if paused:
-        run.pause()
-    assert (await next_frame(run)).step == 0
-    monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", silence)
-    return run
+SetSilence = Callable[[float], None]
+
+
+@pytest.fixture
+def set_silence(monkeypatch: pytest.MonkeyPatch) -> SetSilence:
+    """From now on, a worker is silent after so many seconds."""
+    return lambda seconds: monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", seconds)
 
 
 async def test_a_worker_that_hangs_is_silent_once_and_left_behind_by_a_restart(
-    start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+    start_run: StartRun, set_silence: SetSilence
 ) -> None:
-    run = await begun_run(start_run, monkeypatch, silence=2.0)
+    run = start_run(SMALL)
+    await next_frame(run)
     hung = run.process_id
     assert hung
     os.kill(hung, signal.SIGSTOP)
-    while not isinstance(answer := await asyncio.wait_for(run.next_answer(), 10), Silent):
+    set_silence(0.2)
+    while not isinstance(answer := await run.next_answer(), Silent):
         pass
-    assert answer.seconds == 2.0
+    assert answer.seconds == 0.2
     question = asyncio.create_task(run.next_answer())
     done, _ = await asyncio.wait([question], timeout=1)
     assert not done
+    set_silence(math.inf)  # the next one may begin as slowly as the machine lets it
     run.restart(SMALL)
     assert isinstance(await question, Header)
     assert (await next_frame(run)).step == 0
     assert run.process_id != hung
 
 
-async def test_a_worker_that_answers_again_goes_on(start_run: StartRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = await begun_run(start_run, monkeypatch, silence=2.0, paused=True)
+async def test_a_worker_that_answers_again_goes_on(start_run: StartRun, set_silence: SetSilence) -> None:
+    run = start_run(SMALL)
+    run.pause()
+    assert (await next_frame(run)).step == 0
     assert run.process_id
     os.kill(run.process_id, signal.SIGSTOP)
-    assert isinstance(await asyncio.wait_for(run.next_answer(), 10), Silent)
+    set_silence(0.2)
+    assert isinstance(await run.next_answer(), Silent)
     os.kill(run.process_id, signal.SIGCONT)
-    assert isinstance(await asyncio.wait_for(run.next_answer(), 10), Pong)
+    assert isinstance(await run.next_answer(), Pong)
+    set_silence(math.inf)
     run.step_once()
     assert (await next_frame(run)).step == 1
 
 
+@pytest.mark.timing
 async def test_a_run_that_waits_or_takes_long_for_its_frame_is_not_silent(
-    start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+    start_run: StartRun, set_silence: SetSilence
 ) -> None:
-    run = await begun_run(start_run, monkeypatch, silence=1.0)
+    run = start_run(SMALL)
+    assert (await next_frame(run)).step == 0
+    set_silence(1.0)
     far = asyncio.create_task(run.next_answer(at=10**9))
     done, _ = await asyncio.wait([far], timeout=3)
     assert not done

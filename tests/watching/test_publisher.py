@@ -127,6 +127,7 @@ def test_garbage_harms_nothing(publisher: Publisher, garbage: bytes) -> None:
     assert is_alive(publisher)
 
 
+@pytest.mark.timing
 def test_a_viewer_that_does_not_read_is_dropped_and_nobody_waits_for_it(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from engine.telemetry import LAYER_FIELDS
 from tests.watching.recorded import frames, header, lines
 from vgtui.recordings.frames import LayerInfo
 from vgtui.watching.cadence import Cadence
+from vgtui.watching.places import RUNTIME_VARIABLE
 
 NAMES = ["dense_1", "dense_2", "out"]
 
@@ -67,7 +68,7 @@ def test_a_recording_that_is_there_already_is_refused(tmp_path: Path) -> None:
 def test_where_no_socket_can_be_had_the_recording_is_made_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp/vgtui/nowhere")
+    monkeypatch.setenv(RUNTIME_VARIABLE, "/tmp/vgtui/nowhere")
     with vgtui.Emitter(NAMES, name="m", record=tmp_path / "r.jsonl") as emitter:
         assert emitter.path is None
         emitter.emit(0, [1.0, 1.0, 1.0])

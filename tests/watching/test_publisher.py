@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vgtui.watching import publisher as publishing
-from vgtui.watching.places import folder, places
+from vgtui.watching.places import RUNTIME_VARIABLE, folder, places
 from vgtui.watching.publisher import MOST_VIEWERS, Publisher
 
 ASK = b'{"type":"pull"}\n'
@@ -70,6 +70,7 @@ def test_a_folder_that_is_open_to_others_is_refused() -> None:
 
 
 def test_the_runtime_folder_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RUNTIME_VARIABLE)
     runtime = os.environ["XDG_RUNTIME_DIR"]
     assert folder() == Path(runtime) / "vgtui"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
@@ -181,6 +182,7 @@ def test_the_socket_of_a_killed_process_is_taken_away() -> None:
 
 
 def test_a_model_is_found_that_was_begun_without_the_runtime_folder_of_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RUNTIME_VARIABLE)
     runtime = os.environ["XDG_RUNTIME_DIR"]
     monkeypatch.setattr("tempfile.tempdir", runtime)
     monkeypatch.delenv("XDG_RUNTIME_DIR")

@@ -22,6 +22,8 @@ from vgtui.watching.places import is_our_own, new_path, unseen
 log = logging.getLogger("vgtui")
 
 MOST_VIEWERS = 8
+MAX_WAITING = 64
+"""Connections that wait to be accepted; the system refuses further ones."""
 LONGEST_QUESTION = 2**12
 """Bytes of a viewer's line; longer ones are no question."""
 PATIENCE_SECONDS = 10.0
@@ -95,7 +97,7 @@ class Publisher:
         undo.callback(prepared.unlink, missing_ok=True)
         self._listener.bind(str(prepared))
         prepared.chmod(0o600)
-        self._listener.listen(MOST_VIEWERS)
+        self._listener.listen(MAX_WAITING)
         undo.callback(self.path.unlink, missing_ok=True)
         prepared.rename(self.path)
 

@@ -11,6 +11,7 @@ from _pytest.python_api import ApproxScalar
 from hypothesis import HealthCheck, settings
 
 from engine.threads import limit_threads
+from vgtui.watching.places import RUNTIME_VARIABLE
 
 ApproxScalar.DEFAULT_ABSOLUTE_TOLERANCE = 0.0  # norms of 1e-300 are compared: nothing is equal for being small
 gc.set_threshold(100_000, 20, 20)  # a screen is many small objects: a fifth of the dashboard tests' time otherwise
@@ -57,6 +58,7 @@ def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
         monkeypatch.setenv(name, str(home))
     with tempfile.TemporaryDirectory(prefix="v", dir="/tmp") as runtime:  # short, as the path of a socket must be
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        monkeypatch.setenv(RUNTIME_VARIABLE, f"{runtime}/vgtui")  # the only one: models that others watch are not seen
         yield
 
 

@@ -27,8 +27,9 @@ def watch(
     a time such as "100ms" or a number of steps. record: a new file that keeps every frame, for `vgtui replay`.
 
     Call watcher.step(loss=loss) once a training step where the loss is to be seen. Watching raises nothing into the
-    training and changes no number of it. Raises ImportError without PyTorch, TypeError for what is no model, and
-    UsageError for a wrong `every` or a recording that cannot be made.
+    training and changes no number of it: what is not possible, a recording or a socket, is a warning of the logger
+    "vgtui". Raises ImportError without PyTorch, and TypeError for arguments that are plainly wrong: what is not a
+    model, and an `every` that is not a time or a number of steps.
     """
     try:
         import torch

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from engine.errors import UsageError, unknown_name
 from vgtui.options import ALL_OPTIONS, Option
 from vgtui.settings import FILE_VARIABLE, load_settings, settings_path
+from vgtui.watching.places import RUNTIME_VARIABLE
 
 Origin = Literal["built in", "settings file", "environment"]
 
@@ -45,7 +46,7 @@ def read_defaults() -> dict[str, Default]:
 
 def unknown_variables() -> list[str]:
     """Variables of the environment that look like options of vgtui, and are none."""
-    known = {FILE_VARIABLE, *(option.variable for option in ALL_OPTIONS)}
+    known = {FILE_VARIABLE, RUNTIME_VARIABLE, *(option.variable for option in ALL_OPTIONS)}
     return sorted(name for name in os.environ if name.startswith("VGTUI_") and name not in known)
 
 

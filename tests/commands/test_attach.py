@@ -1,17 +1,21 @@
 """`vgtui attach` without a terminal: what is there, and a report of the next frame."""
 
+import os
 import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 import vgtui
+from engine.errors import UsageError
 from tests.commands.shell import call
-from vgtui.recordings.frames import LayerInfo
+from vgtui.recordings.frames import BackendInfo, LayerInfo, ModelInfo
+from vgtui.watching.attached import find_place
+from vgtui.watching.places import RUNTIME_VARIABLE, places
 
 LAYERS = [LayerInfo("stem", 9, 8, "Conv2d", (8, 1, 3, 3)), LayerInfo("head", 8, 3, "Linear", (3, 8))]
 
@@ -48,6 +52,69 @@ def test_the_only_model_is_the_one_that_is_meant_and_its_next_frame_is_reported(
             last = done.stdout.splitlines()[-1]
             assert last.startswith("vanishing: stem (Conv2d) gets 1e-09 of what the output layer gets; try ")
             assert "nn.init.kaiming_normal_(model.stem.weight) or nn.BatchNorm2d(8) after stem" in last
+
+
+NAMES = ["my model: v2", "模型 α", "n" * 100, "a/b", "x\x1b[31m\nred", "-1", "4711"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_is_attached_by_the_name_that_it_was_given(name: str) -> None:
+    with trained(name) as model, trained("other"):
+        (place,) = find_place(name, places())
+        assert str(place.path) == model.path and place.name == name
+        if "/" not in name and not name.startswith("-"):
+            done = call("attach", name)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "layers" in done.stdout
+
+
+def test_of_two_names_with_the_same_file_name_each_is_found() -> None:
+    with trained("run 1") as one, trained("run_1") as two, trained("n" * 40) as three, trained("n" * 41) as four:
+        for name, model in (("run 1", one), ("run_1", two), ("n" * 40, three), ("n" * 41, four)):
+            assert [str(place.path) for place in find_place(name, places())] == [model.path]
+        with pytest.raises(UsageError, match="no model"):
+            find_place("run:1", places())
+
+
+def test_a_list_shows_the_names_as_they_are_and_none_commands_the_terminal() -> None:
+    with trained("my model: v2"), trained("x\x1b[31m\nred"):
+        done = call("attach")
+    assert done.returncode == 2
+    assert "my model: v2 (" in done.stderr and "x�[31m�red (" in done.stderr
+    assert "\x1b" not in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_model_that_has_made_no_step_yet_is_found_by_its_name_too() -> None:
+    with vgtui.Emitter(name="my model: v2") as early, trained("my_model"):
+        for word in ("my model: v2", "my_model_v2"):
+            assert [str(place.path) for place in find_place(word, places())] == [early.path]
+        with pytest.raises(UsageError, match="no model"):
+            find_place("模型", places())
+        early.begin(ModelInfo("my model: v2", ""), BackendInfo("", "", "", None), LAYERS)
+        assert [str(place.path) for place in find_place("my model: v2", places())] == [early.path]
+        assert [place.name for place in places()] == ["my model: v2", "my_model"]
+
+
+def test_what_has_as_many_viewers_as_it_takes_is_said() -> None:
+    with trained("conv") as model, ExitStack() as opened:
+        assert model.path
+        for _ in range(8):
+            viewer = opened.enter_context(socket.socket(socket.AF_UNIX))
+            viewer.connect(model.path)
+            viewer.sendall(b'{"type":"pull"}\n')
+            viewer.setblocking(True)
+            assert viewer.recv(10)
+        done = call("attach", model.path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "has as many viewers as it takes" in done.stderr
+
+
+def test_a_model_that_is_watched_in_another_folder_is_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = os.environ["XDG_RUNTIME_DIR"]
+    with trained("conv"):
+        assert call("attach", env={RUNTIME_VARIABLE: f"{runtime}/other"}).stderr.startswith("vgtui: NAME: no model is")
+        monkeypatch.delenv(RUNTIME_VARIABLE)
+        assert call("attach", "conv").returncode == 0
 
 
 def test_a_socket_by_its_path_as_it_is_forwarded_from_a_server() -> None:

@@ -12,6 +12,7 @@ from engine.telemetry import LAYER_FIELDS
 from tests.watching.recorded import frames, header, lines
 from vgtui.recordings.frames import LayerInfo
 from vgtui.watching.cadence import Cadence
+from vgtui.watching.places import RUNTIME_VARIABLE
 
 NAMES = ["dense_1", "dense_2", "out"]
 
@@ -57,17 +58,21 @@ def test_nothing_is_due_while_nobody_looks(tmp_path: Path) -> None:
     assert [frame.step for frame in frames(tmp_path / "r.jsonl")] == [0, 10, 20, 30]
 
 
-def test_a_recording_that_is_there_already_is_refused(tmp_path: Path) -> None:
+def test_a_recording_that_is_there_already_is_refused_in_words_and_the_training_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "r.jsonl").write_text("mine")
-    with pytest.raises(UsageError, match="is there already"):
-        vgtui.Emitter(NAMES, record=tmp_path / "r.jsonl")
+    with vgtui.Emitter(NAMES, record=tmp_path / "r.jsonl") as emitter:
+        emitter.emit(0, [1.0, 1.0, 1.0])
+        assert emitter.path
+    assert "is there already" in caplog.text
     assert (tmp_path / "r.jsonl").read_text() == "mine"
 
 
 def test_where_no_socket_can_be_had_the_recording_is_made_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp/vgtui/nowhere")
+    monkeypatch.setenv(RUNTIME_VARIABLE, "/dev/null/nowhere")
     with vgtui.Emitter(NAMES, name="m", record=tmp_path / "r.jsonl") as emitter:
         assert emitter.path is None
         emitter.emit(0, [1.0, 1.0, 1.0])

@@ -6,14 +6,16 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from vgtui.watching import publisher as publishing
-from vgtui.watching.places import folder, places
+from vgtui.watching.places import ASK_SECONDS, RUNTIME_VARIABLE, answers, folder, new_path, places
 from vgtui.watching.publisher import MOST_VIEWERS, Publisher
 
 ASK = b'{"type":"pull"}\n'
@@ -70,6 +72,7 @@ def test_a_folder_that_is_open_to_others_is_refused() -> None:
 
 
 def test_the_runtime_folder_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RUNTIME_VARIABLE)
     runtime = os.environ["XDG_RUNTIME_DIR"]
     assert folder() == Path(runtime) / "vgtui"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
@@ -182,6 +185,7 @@ def test_the_socket_of_a_killed_process_is_taken_away() -> None:
 
 
 def test_a_model_is_found_that_was_begun_without_the_runtime_folder_of_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RUNTIME_VARIABLE)
     runtime = os.environ["XDG_RUNTIME_DIR"]
     monkeypatch.setattr("tempfile.tempdir", runtime)
     monkeypatch.delenv("XDG_RUNTIME_DIR")
@@ -201,3 +205,253 @@ def test_names_become_file_names(publisher: Publisher) -> None:
         other = Publisher(name)
         assert other.path.parent == publisher.path.parent and other.path.name.startswith(start)
         other.close()
+
+
+def test_no_viewer_ever_takes_a_socket_that_is_being_made_for_one_that_was_left() -> None:
+    """Many are made, at once, while others look for what there is without a pause."""
+    ended = threading.Event()
+    faults: list[BaseException] = []
+
+    def look() -> None:
+        try:
+            while not ended.is_set():
+                places()
+        except BaseException as error:
+            faults.append(error)
+
+    def make(count: int) -> None:
+        try:
+            for _ in range(count):
+                made = Publisher("model")
+                assert made.path.exists()
+                with connect(made.path):
+                    pass
+                made.close()
+                assert not made.path.exists()
+        except BaseException as error:
+            faults.append(error)
+
+    looking = [threading.Thread(target=look) for _ in range(2)]
+    making = [threading.Thread(target=make, args=(60,)) for _ in range(3)]
+    for thread in (*looking, *making):
+        thread.start()
+    for thread in making:
+        thread.join()
+    ended.set()
+    for thread in looking:
+        thread.join()
+    assert not faults
+    assert list(folder().iterdir()) == []
+
+
+def test_a_look_between_any_two_steps_of_making_a_socket_removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[str] = []
+
+    class Stopping(socket.socket):
+        """A socket at whose every step somebody looks for models."""
+
+        def bind(self, address: object) -> None:
+            super().bind(address)  # type: ignore[arg-type]
+            assert places() == []
+            stopped.append("bound")
+
+        def listen(self, backlog: int = 0, /) -> None:
+            super().listen(backlog)
+            assert places() == []
+            stopped.append("listening")
+
+    monkeypatch.setattr(socket, "socket", Stopping)
+    with_looks = Publisher("model")
+    monkeypatch.undo()
+    try:
+        assert stopped == ["bound", "listening"]
+        with_looks.begin(HEADER)
+        assert with_looks.path.exists() and is_alive(with_looks)
+    finally:
+        with_looks.close()
+
+
+def test_a_socket_on_which_too_many_wait_is_not_taken_for_one_that_was_left() -> None:
+    path = new_path("busy")
+    with ExitStack() as opened:
+        busy = opened.enter_context(socket.socket(socket.AF_UNIX))
+        busy.bind(str(path))
+        busy.listen(1)
+        with suppress(BlockingIOError):
+            for _ in range(10):
+                waiting = opened.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                waiting.connect(str(path))
+        assert [(place.name, place.is_named) for place in places()] == [("busy", False)]
+        assert path.exists() and answers(path)
+    assert places() == [] and not path.exists()
+
+
+def test_models_that_say_nothing_cost_a_look_half_a_second_together() -> None:
+    silent = [new_path("silent") for _ in range(20)]
+    with ExitStack() as opened:
+        for path in silent:
+            listening = opened.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(str(path))
+            listening.listen()
+        began = time.monotonic()
+        assert [place.path for place in places()] == sorted(silent)
+        assert ASK_SECONDS <= time.monotonic() - began < 10 * ASK_SECONDS  # twenty by turns would take twenty times it
+
+
+def test_a_socket_that_says_one_character_after_another_is_not_waited_for() -> None:
+    path = new_path("slow")
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.bind(str(path))
+        slow.listen()
+
+        def drip() -> None:
+            connection, _ = slow.accept()
+            with connection, suppress(OSError):
+                while True:
+                    connection.sendall(b" ")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        assert [place.is_named for place in places()] == [False]
+        dripping.join()
+
+
+def hostile(path: Path, kind: str, opened: ExitStack) -> None:
+    """A viewer that takes a place and gives it back by itself never."""
+    viewer = opened.enter_context(connect(path))
+    with suppress(OSError):  # it may be turned away at once
+        if kind == "half a line":
+            viewer.sendall(b'{"type":"pu')
+        elif kind == "never reads":
+            viewer.sendall(ASK * 50)
+        elif kind == "asked once":
+            viewer.sendall(ASK)
+        elif kind == "shut its reading side":
+            viewer.shutdown(socket.SHUT_RD)
+        elif kind == "shut its writing side":
+            viewer.shutdown(socket.SHUT_WR)
+
+
+HOSTILE = ["silent", "half a line", "never reads", "asked once", "shut its reading side", "shut its writing side"]
+
+
+def test_none_of_five_hundred_crowds_of_odd_viewers_keeps_another_out(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr(publishing, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(publishing, "REST_SECONDS", 0.0)
+    large = b'{"type":"frame"' + b" " * 300_000 + b"}\n"
+    assert is_alive(publisher)
+    before = len(os.listdir("/proc/self/fd"))
+    for crowd in range(500):
+        with ExitStack() as opened:
+            for number in range(MOST_VIEWERS + 2):
+                hostile(publisher.path, HOSTILE[(crowd + number) % len(HOSTILE)], opened)
+            publisher.publish(large)
+            with connect(publisher.path) as viewer:
+                assert viewer.recv(len(HEADER)) == HEADER
+    deadline = time.monotonic() + 20
+    while publisher._viewers:
+        assert time.monotonic() < deadline
+    assert is_alive(publisher)
+    deadline = time.monotonic() + 20
+    while len(os.listdir("/proc/self/fd")) > before:
+        assert time.monotonic() < deadline
+    assert len(publisher._selector.get_map()) == 2
+
+
+def test_after_two_seconds_of_silence_a_place_goes_to_a_new_viewer_and_not_before() -> None:
+    with ExitStack() as opened:
+        publisher = Publisher("model")
+        opened.callback(publisher.close)
+        publisher.begin(HEADER)
+        for kind in (HOSTILE * 2)[: MOST_VIEWERS - 1]:
+            hostile(publisher.path, "silent" if kind.startswith(("shut", "asked")) else kind, opened)
+        waits = opened.enter_context(connect(publisher.path))
+        waits.sendall(ASK)
+        stream = waits.makefile("rb")
+        opened.enter_context(stream)
+        assert stream.readline() == HEADER
+        began = time.monotonic()
+        while True:
+            with connect(publisher.path) as new:
+                if new.recv(len(HEADER)) == HEADER:
+                    break
+        assert 0.5 < time.monotonic() - began < 20
+        wait_until_wanted(publisher)
+        publisher.publish(FRAME)
+        assert stream.readline() == FRAME  # who waits for a frame is never idle
+
+
+def test_a_viewer_that_asks_without_end_and_never_reads_holds_one_frame_in_memory(publisher: Publisher) -> None:
+    large = b'{"type":"frame"' + b" " * 1_000_000 + b"}\n"
+    with connect(publisher.path) as sleeper:
+        for _ in range(10):
+            sleeper.sendall(ASK)
+            wait_until_wanted(publisher)
+            publisher.publish(large)
+        (viewer,) = publisher._viewers.values()
+        assert len(viewer.sending) <= len(large)
+        stream = sleeper.makefile("rb")
+        assert (stream.readline(), stream.readline()) == (HEADER, large)
+        wait_until_wanted(publisher)  # what it asked for in between is still wanted
+        publisher.publish(FRAME)
+        assert stream.readline() == FRAME
+
+
+def test_where_no_connection_can_be_accepted_the_thread_does_not_spin(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    class Full:
+        """A listener of a process with as many open files as it may have."""
+
+        def accept(self) -> None:
+            nonlocal tries
+            tries += 1
+            raise OSError(24, "Too many open files")
+
+    assert is_alive(publisher)
+    listener = publisher._listener
+    monkeypatch.setattr(publishing, "REST_SECONDS", 0.2)
+    monkeypatch.setattr(publisher, "_let_in", lambda: Publisher._let_in(publisher))
+    real_accept = socket.socket.accept
+    monkeypatch.setattr(
+        socket.socket, "accept", lambda self: Full().accept() if self is listener else real_accept(self)
+    )
+    with connect(publisher.path) as waiting:
+        began = time.monotonic()
+        while tries < 3:
+            assert time.monotonic() - began < 20
+        assert time.monotonic() - began > 0.3
+        monkeypatch.setattr(socket.socket, "accept", real_accept)
+        assert waiting.recv(len(HEADER)) == HEADER
+
+
+def test_a_variable_names_the_only_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = os.environ["XDG_RUNTIME_DIR"]
+    monkeypatch.setenv(RUNTIME_VARIABLE, f"{runtime}/a")
+    made = Publisher("model")
+    try:
+        assert made.path.parent == Path(runtime) / "a"
+        monkeypatch.setenv(RUNTIME_VARIABLE, f"{runtime}/b")
+        assert places() == []
+        monkeypatch.delenv(RUNTIME_VARIABLE)
+        assert made.path not in [place.path for place in places()]
+        monkeypatch.setattr("tempfile.tempdir", runtime)
+        login = Publisher("login")
+        monkeypatch.setenv("XDG_RUNTIME_DIR", f"{runtime}/a")
+        assert login.path not in [place.path for place in places()]
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        assert login.path in [place.path for place in places()]
+        monkeypatch.setenv(RUNTIME_VARIABLE, f"{runtime}/a")
+        assert [place.path for place in places()] == [made.path]
+        login.close()
+    finally:
+        made.close()
+    monkeypatch.setenv(RUNTIME_VARIABLE, f"{runtime}/{'a' * 200}")
+    with pytest.raises(OSError, match="takes a path of at most"):
+        folder()

@@ -3,16 +3,18 @@
 import asyncio
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 
 from engine.errors import UsageError
-from vgtui.recordings.frames import Event, Frame, Line, encode_line
+from vgtui.recordings.frames import Event, Frame, Header, Line, encode_line
 from vgtui.recordings.reader import CHUNK_BYTES, Reader
 from vgtui.training.protocol import Answer, Pull
-from vgtui.watching.places import Place, places
+from vgtui.watching.places import Place, called, places
 
 LOOK_SECONDS = 0.5
 """How often it is looked for once the training has ended."""
 ENDED = "the training has ended; what it showed stays, and it goes on here when it begins again"
+SILENT = "the training has ended, or has as many viewers as it takes; it goes on here when it lets one in"
 
 
 class Attached:
@@ -36,18 +38,24 @@ class Attached:
             if self._waiting:
                 return self._take(self._waiting.popleft())
             await self._may_ask.wait()
+            if self.ended and not self._streams:
+                await asyncio.sleep(LOOK_SECONDS)
             streams = self._streams or await self._connect()
             if streams is None:
                 if not self.ended:
-                    return self._end()
-                await asyncio.sleep(LOOK_SECONDS)
+                    return self._end(ENDED)
                 continue
             data = b""
             with suppress(OSError):
                 data = await self._ask_and_read(*streams)
             if not data:
                 await self._hang_up()
-                return self._end()
+                if self._reader.header:
+                    return self._end(ENDED)
+                if not self.ended:
+                    return self._end(SILENT)
+                continue
+            self.ended = False
             try:
                 self._waiting.extend(self._reader.feed(data))
             except UsageError as error:
@@ -77,14 +85,20 @@ class Attached:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         """To the same socket, or to a later one of the same name."""
-        for place in [self._place, *(place for place in _places() if place.name == self._place.name)]:
-            with suppress(OSError):
-                self._streams = await asyncio.open_unix_connection(place.path)
-                self._place = place
-                self._reader = Reader(place.name)
-                self._asked = self.ended = False
-                return self._streams
-        return None
+        if not await self._connect_to(self._place):
+            for place in called(self._place.name, await asyncio.to_thread(_places)):
+                if await self._connect_to(place):
+                    break
+        return self._streams
+
+    async def _connect_to(self, place: Place) -> bool:
+        with suppress(OSError):
+            self._streams = await asyncio.open_unix_connection(place.path)
+            self._place = place
+            self._reader = Reader(place.name)
+            self._asked = False
+            return True
+        return False
 
     async def _ask_and_read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         if not self._asked:
@@ -93,6 +107,8 @@ class Attached:
         return await reader.read(CHUNK_BYTES)
 
     def _take(self, line: Line) -> Line:
+        if isinstance(line, Header) and line.model and self._place.pid:  # of a path that was given, nothing is known
+            self._place = replace(self._place, name=line.model.name, is_named=True)
         if isinstance(line, Frame):
             self._asked = False
             self._step = line.step
@@ -100,9 +116,9 @@ class Attached:
                 self.pause()
         return line
 
-    def _end(self) -> Event:
+    def _end(self, message: str) -> Event:
         self.ended = True
-        return Event(step=self._step, kind="note", message=ENDED)
+        return Event(step=self._step, kind="note", message=message)
 
 
 def _places() -> list[Place]:
@@ -123,7 +139,7 @@ def find_place(wanted: str | None, found: list[Place]) -> list[Place]:
             "no model is watched on this machine now; in the training script: "
             "watcher = vgtui.watch(model, optimizer), and watcher.step(loss=loss) once a step",
         )
-    matching = [place for place in found if wanted in (None, place.name, str(place.pid))]
+    matching = found if wanted is None else called(wanted, found) or [p for p in found if str(p.pid) == wanted]
     if not matching:
         there = ", ".join(f"{place.name} ({place.pid})" for place in found)
         raise UsageError("NAME", f'no model "{wanted}" is watched now; there is {there}')

@@ -3,7 +3,7 @@
 import re
 import time
 
-from engine.errors import UsageError
+from vgtui.watching.errors import ArgumentError
 
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s)")
 _SECONDS = {"ms": 1e-3, "s": 1.0}
@@ -12,7 +12,7 @@ SHARE = 0.02
 
 
 class Cadence:
-    """Each so many seconds at most ("100ms", "2s"), or each so many steps (10). Raises UsageError for what is neither.
+    """Each so many seconds at most ("100ms", "2s"), or each so many steps (10). Raises ArgumentError for anything else.
 
     A time is kept to only as far as it costs no more than SHARE; a number of steps is the user's own decision.
     """
@@ -24,7 +24,7 @@ class Cadence:
         elif isinstance(every, int) and not isinstance(every, bool) and every > 0:
             self._steps = every
         else:
-            raise UsageError(
+            raise ArgumentError(
                 "every", f'{every!r} is no pace; it takes a time such as "100ms" or "2s", or steps such as 10'
             )
         self._at = -float("inf")

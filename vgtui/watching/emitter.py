@@ -5,20 +5,25 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Self
+from operator import index
+from typing import Any, Self, SupportsFloat
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.diagnosis import PERSISTENCE
+from engine.errors import UsageError
 from engine.model_diagnosis import ModelLayer, diagnose_model
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
 from vgtui.recordings.frames import BackendInfo, Event, Frame, Header, LayerInfo, ModelInfo, Number, encode_line
+from vgtui.recordings.reader import Reader
 from vgtui.recordings.writer import Recorder
 from vgtui.watching.cadence import Cadence
+from vgtui.watching.errors import ArgumentError
 from vgtui.watching.publisher import Publisher
 
 log = logging.getLogger("vgtui")
@@ -31,43 +36,51 @@ class Emitter:
 
     layers: the names of the layers with weights, from the input to the output, or what there is to say of each; without
     them, begin() says it later. every: how often there is to be a frame, "100ms", or a number of steps.
-    Raises UsageError for a recording that cannot be made, or a wrong `every`.
+    Whatever goes wrong is logged, and the training goes on: also where there can be no recording, or no socket. Only
+    arguments that are plainly wrong raise, here and in every method, at the call: ArgumentError, a TypeError.
     """
 
     def __init__(
         self,
-        layers: Sequence[str | LayerInfo] = (),
+        layers: Iterable[str | LayerInfo] = (),
         *,
         name: str = "model",
         framework: str = "",
-        device: str = "",
-        dtype: str = "",
-        optimizer: str | None = None,
+        device: object = "",
+        dtype: object = "",
+        optimizer: object = None,
         parameters: int | None = None,
         every: str | int = "100ms",
         record: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.name = name
         self._cadence = Cadence(every)
-        self._recorder = Recorder(os.fspath(record)) if record is not None else None
+        infos = _layers(layers)
+        if not isinstance(name, str):
+            raise ArgumentError("name", f"{name!r} is not a word")
+        self.name = _encodable(name)
+        model = ModelInfo(
+            self.name, str(framework), _count(parameters), optimizer if optimizer is None else str(optimizer)
+        )
         self._header: Header | None = None
-        self._framework = framework
+        self._framework = model.framework
         self._layers: list[ModelLayer] = []
         self._recent: deque[LayerMeasurements] = deque(maxlen=PERSISTENCE)
         self._at: tuple[int, float] | None = None
         self._rate = 0.0
         self._step = 0
+        self._owner: int | None = os.getpid()
+        """The process that gives frames; None in a copy."""
         self._publisher: Publisher | None = None
-        try:
-            self._publisher = Publisher(name)
-        except OSError as error:
-            log.warning("vgtui: nobody can attach to %s: %s", name, error)
-        atexit.register(self.close)
-        if layers:
-            infos = tuple(LayerInfo(entry, 0, 0) if isinstance(entry, str) else entry for entry in layers)
-            self.begin(
-                ModelInfo(name, framework, parameters, optimizer), BackendInfo(framework, device, dtype, None), infos
-            )
+        header = self._make_header(model, BackendInfo(model.framework, str(device), str(dtype), None), infos)
+        self._recorder = self._make_recorder(record)
+        with self._guarded():
+            try:
+                self._publisher = Publisher(self.name)
+            except (OSError, RuntimeError) as error:
+                log.warning("vgtui: nobody can attach to %s: %s", self.name, error)
+            atexit.register(self.close)
+            if header:
+                self._begin(header)
 
     @property
     def path(self) -> str | None:
@@ -76,87 +89,91 @@ class Emitter:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody looks: a viewer that waits for a frame, or a recording."""
-        return self._recorder is not None or (self._publisher is not None and self._publisher.wanted)
+        """Whether a frame is wanted: by a viewer that waits for one, or by a recording."""
+        if self._recorder is None and not (self._publisher is not None and self._publisher.wanted):
+            return False
+        return self._is_ours()
 
     def is_due(self, step: int) -> bool:
         """Whether a frame is wanted, and it is time for one. Ask it before you compute what a frame takes."""
-        return self.wanted and self._cadence.is_due(step)
+        return self.wanted and self._cadence.is_due(_step(step))
 
     def took(self, seconds: float) -> None:
         """So long the last frame has held the training up: the next comes late enough that this is hardly felt."""
-        self._cadence.took(seconds)
+        if (held_up := _number("seconds", seconds)) is not None and np.isfinite(held_up):
+            self._cadence.took(float(held_up))
 
-    def begin(self, model: ModelInfo, backend: BackendInfo, layers: tuple[LayerInfo, ...]) -> None:
+    def begin(self, model: ModelInfo, backend: BackendInfo, layers: Iterable[LayerInfo]) -> None:
         """A run begins: what is trained, and where."""
-        self._header = Header(backend=backend, model=model, layers=layers)
-        self._framework = model.framework
-        self._layers = [ModelLayer(info.name, info.kind, info.activation, units=_units(info)) for info in layers]
-        self._recent.clear()
-        if self._recorder:
-            self._record(self._header)
-        if self._publisher:
-            self._publisher.begin(encode_line(self._header))
+        header = self._make_header(model, backend, _layers(layers))
+        if header is None:
+            raise ArgumentError("layers", "there are none; it takes one for each layer with weights")
+        if self._is_ours():
+            with self._guarded():
+                self._begin(header)
 
     def emit(
         self,
         step: int,
         grad_norm: ArrayLike,
         *,
-        loss: float | None = None,
-        accuracy: float | None = None,
-        validation_accuracy: float | None = None,
-        clip_factor: float | None = None,
+        loss: SupportsFloat | None = None,
+        accuracy: SupportsFloat | None = None,
+        validation_accuracy: SupportsFloat | None = None,
+        clip_factor: SupportsFloat | None = None,
         **fields: ArrayLike,
     ) -> None:
         """Give a frame: after `step` updates, a gradient norm for every layer.
 
         fields: further ones of LayerMeasurements, such as weight_norm. Everywhere, NaN is a NaN that was measured, and
-        a masked entry is unknown. Raises ValueError for numbers that do not fit the layers.
+        a masked entry is unknown. Raises ArgumentError for what is not a number or does not fit the layers.
         """
+        if not self._is_ours():
+            return
         if self._header is None:
-            raise ValueError("no layers are known yet: give them to Emitter(layers), or call begin()")
-        self._cadence.begin(step)
-        measured = self._measurements({"grad_norm": grad_norm, **fields})
-        # what an update takes is what explodes or not, so a verdict is on what clipping leaves
-        left = 1.0 if clip_factor is None else clip_factor
-        self._recent.append(replace(measured, **{name: getattr(measured, name) * left for name in GRADIENTS}))
-        self._step = step
-        frame = Frame(
-            step=step,
-            loss=None if loss is None else Number(loss),
-            accuracy=None if accuracy is None else Number(accuracy),
-            validation_accuracy=None if validation_accuracy is None else Number(validation_accuracy),
-            steps_per_second=self._steps_per_second(step),
-            layers=measured,
-            verdict=diagnose_model(self._layers, self._framework, self._recent),
-            clip_factor=msgspec.UNSET if clip_factor is None else Number(clip_factor),
-        )
-        if self._recorder:
+            raise ArgumentError("layers", "no layers are known yet: give them to Emitter(layers), or call begin()")
+        step = _step(step)
+        numbers = [loss, accuracy, validation_accuracy, clip_factor]
+        names = ["loss", "accuracy", "validation_accuracy", "clip_factor"]
+        loss, accuracy, validation_accuracy, clipped = map(_number, names, numbers)
+        with np.errstate(all="ignore"):
+            measured = self._measurements({"grad_norm": grad_norm, **fields})
+        with self._guarded(), np.errstate(all="ignore"):
+            self._cadence.begin(step)
+            # what an update takes is what explodes or not, so a verdict is on what clipping leaves
+            left = 1.0 if clipped is None else clipped
+            self._recent.append(replace(measured, **{name: getattr(measured, name) * left for name in GRADIENTS}))
+            self._step = step
+            frame = Frame(
+                step=step,
+                loss=loss,
+                accuracy=accuracy,
+                validation_accuracy=validation_accuracy,
+                steps_per_second=self._steps_per_second(step),
+                layers=measured,
+                verdict=diagnose_model(self._layers, self._framework, self._recent),
+                clip_factor=msgspec.UNSET if clipped is None else clipped,
+            )
             self._record(frame)
-        if self._publisher and self._publisher.wanted:
-            self._publisher.publish(encode_line(frame))
+            if self._publisher and self._publisher.wanted:
+                self._publisher.publish(encode_line(frame))
 
     def note(self, message: str) -> None:
-        """Something that who looks should know."""
-        event = Event(step=self._step, kind="note", message=message)
-        if self._recorder:
-            self._record(event)
-        if self._publisher:
-            self._publisher.tell(encode_line(event))
+        """Something that a viewer should know."""
+        if not self._is_ours():
+            return
+        with self._guarded():
+            event = Event(step=self._step, kind="note", message=_encodable(str(message)))
+            if self._header:  # a recording begins with a header
+                self._record(event)
+            if self._publisher:
+                self._publisher.tell(encode_line(event))
 
     def close(self) -> None:
         """The training has ended: viewers are told so, the recording is complete."""
-        atexit.unregister(self.close)
-        publisher, self._publisher = self._publisher, None
-        if publisher:
-            publisher.close()
-        recorder, self._recorder = self._recorder, None
-        if recorder:
-            try:
-                recorder.close()
-            except OSError as error:
-                self._lost(recorder, error)
+        if self._is_ours():
+            with self._guarded():
+                self._close()
 
     def __enter__(self) -> Self:
         return self
@@ -164,8 +181,81 @@ class Emitter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, deep or pickled, gives frames to nobody."""
+        return {**self.__dict__, "_publisher": None, "_recorder": None, "_owner": None}
+
+    def _is_ours(self) -> bool:
+        """Whether frames are given here: a forked child has no thread to send them, and no recording."""
+        return os.getpid() == self._owner
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A fault of ours is not the training's: it is said once, and there is nothing more to see."""
+        try:
+            yield
+        except Exception:
+            log.warning(
+                "vgtui gives no more frames of %s, the training goes on; please report this", self.name, exc_info=True
+            )
+            try:
+                self._close()
+            except Exception:
+                log.debug("while giving up", exc_info=True)
+
+    def _make_header(self, model: ModelInfo, backend: BackendInfo, layers: tuple[LayerInfo, ...]) -> Header | None:
+        """None without layers. Raises ArgumentError for what no recording can hold."""
+        if not layers:
+            return None
+        header = Header(backend=backend, model=model, layers=layers)
+        try:
+            list(Reader(self.name).feed(encode_line(header)))
+        except Exception as error:
+            raise ArgumentError("layers", f"they cannot be told to a viewer: {error}") from error
+        return header
+
+    def _make_recorder(self, record: str | os.PathLike[str] | None) -> Recorder | None:
+        """None where none is wanted, or it is not possible, which is said."""
+        if record is None:
+            return None
+        if not isinstance(record, str | os.PathLike):
+            raise ArgumentError("record", f"{record!r} is not a path")
+        try:
+            return Recorder(os.fspath(record))
+        except UsageError as error:
+            problem = error.problem
+        except Exception as error:  # a path that no system takes
+            problem = f"{record!r}: {error}"
+        log.warning("vgtui: %s is not recorded: %s", self.name, problem)
+        return None
+
+    def _begin(self, header: Header) -> None:
+        assert header.model
+        self._header = header
+        self._framework = header.model.framework
+        self._layers = [ModelLayer(info.name, info.kind, info.activation, units=_units(info)) for info in header.layers]
+        self._recent.clear()
+        self._record(header)
+        if self._publisher:
+            self._publisher.begin(encode_line(header))
+
+    def _close(self) -> None:
+        atexit.unregister(self.close)
+        publisher, self._publisher = self._publisher, None
+        recorder, self._recorder = self._recorder, None
+        try:
+            if recorder:
+                recorder.close()
+        except OSError as error:
+            assert recorder
+            self._lost(recorder, error)
+        finally:
+            if publisher:
+                publisher.close()
+
     def _record(self, line: Header | Frame | Event) -> None:
-        assert self._recorder
+        if self._recorder is None:
+            return
         try:
             self._recorder.write(line)
         except OSError as error:
@@ -178,7 +268,9 @@ class Emitter:
 
     def _measurements(self, given: dict[str, ArrayLike]) -> LayerMeasurements:
         if unknown := given.keys() - set(LAYER_FIELDS):
-            raise ValueError(f"{min(unknown)!r} is no field of a layer; there are {', '.join(LAYER_FIELDS)}")
+            raise ArgumentError(
+                "fields", f"{min(unknown)!r} is no field of a layer; there are {', '.join(LAYER_FIELDS)}"
+            )
         count = len(self._layers)
         values = {name: _vector(name, numbers, count) for name, numbers in given.items()}
         for extreme in GRADIENTS[1:]:  # nothing was measured in between
@@ -197,11 +289,58 @@ class Emitter:
 
 
 def _vector(name: str, numbers: ArrayLike, count: int) -> NDArray[np.float64]:
-    values = np.ma.asarray(numbers, dtype=np.float64) if isinstance(numbers, np.ma.MaskedArray) else numbers
-    values = values if isinstance(values, np.ma.MaskedArray) else np.asarray(numbers, dtype=np.float64)
+    try:
+        if np.iscomplexobj(numbers):
+            raise TypeError("they are complex")
+        as_array = np.ma.asarray if isinstance(numbers, np.ma.MaskedArray) else np.asarray
+        values: NDArray[np.float64] = as_array(numbers, dtype=np.float64)
+    except Exception as error:  # of whatever framework it is from
+        raise ArgumentError(name, f"takes numbers: {error}") from error
     if values.shape != (count,):
-        raise ValueError(f"{name} has the shape {values.shape}; it takes a number for each of the {count} layers")
+        problem = f"{name} has the shape {values.shape}; it takes a number for each of the {count} layers"
+        raise ArgumentError("fields", problem)
+    if name != "activation_mean" and (np.ma.filled(values, 0) < 0).any():
+        raise ArgumentError(name, "takes no negative number")
     return np.ma.MaskedArray(values) if name in ("saturated", "dead", "update_ratio") else values
+
+
+def _number(name: str, value: SupportsFloat | None) -> Number | None:
+    """One number, of whatever framework it is; None stays None."""
+    if value is None or value is np.ma.masked:
+        return None
+    try:
+        return Number(float(value.detach() if hasattr(value, "detach") else value))
+    except Exception as error:
+        raise ArgumentError(name, f"{type(value).__name__} is not a number: {error}") from error
+
+
+def _step(step: int) -> int:
+    try:
+        number = int(step)
+    except Exception as error:
+        raise ArgumentError("step", f"{step!r} is not a number of updates") from error
+    if number < 0:
+        raise ArgumentError("step", f"{step!r} is negative")
+    return number
+
+
+def _count(parameters: int | None) -> int | None:
+    try:
+        return None if parameters is None else index(parameters)
+    except TypeError as error:
+        raise ArgumentError("parameters", f"{parameters!r} is not a number of parameters") from error
+
+
+def _layers(layers: Iterable[str | LayerInfo]) -> tuple[LayerInfo, ...]:
+    given = None if isinstance(layers, str) or not isinstance(layers, Iterable) else tuple(layers)
+    if given is None or not all(isinstance(entry, str | LayerInfo) for entry in given):
+        raise ArgumentError("layers", f"{layers!r} is not a list of names")
+    return tuple(LayerInfo(_encodable(entry), 0, 0) if isinstance(entry, str) else entry for entry in given)
+
+
+def _encodable(text: str) -> str:
+    """Without half characters, as a name of a file can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _units(info: LayerInfo) -> int:

@@ -1,23 +1,38 @@
 """For PyTorch Lightning: Trainer(callbacks=[vgtui.watching.lightning.Watch()])."""
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback
 
-from vgtui import watch
+from vgtui.watching.callback import Watching
 
 
 class Watch(Callback):  # type: ignore[misc]
-    """Watches what a Trainer trains. options: name, every and record, as `vgtui.watch` has them."""
+    """Watches what a Trainer trains. name, every and record are as `vgtui.watch` has them.
 
-    def __init__(self, **options: Any) -> None:
-        self._options = options
+    Of several optimizers the first one's updates are the steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        every: str | int = "100ms",
+        record: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._watching = Watching(name, every, record)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._watcher = watch(pl_module, next(iter(trainer.optimizers), None), **self._options)
+        self._watching.begin(pl_module, next(iter(trainer.optimizers), None))
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self._watcher.step(loss=outputs["loss"] if isinstance(outputs, dict) else outputs)
+        # in manual optimization, outputs is whatever the user's training_step returns
+        self._watching.step(outputs.get("loss") if isinstance(outputs, Mapping) else outputs)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        self._watcher.close()
+        self._watching.end()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._watching.end()

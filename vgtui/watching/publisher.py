@@ -10,62 +10,96 @@ import selectors
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
 
 from vgtui.recordings.frames import LINE_LIMIT
 from vgtui.training.protocol import Pull
-from vgtui.watching.places import is_our_own, new_path
+from vgtui.watching.places import is_our_own, new_path, unseen
 
 log = logging.getLogger("vgtui")
 
 MOST_VIEWERS = 8
+MAX_WAITING = 64
+"""Connections that wait to be accepted; the system refuses further ones."""
 LONGEST_QUESTION = 2**12
 """Bytes of a viewer's line; longer ones are no question."""
 PATIENCE_SECONDS = 10.0
 """So long a viewer may leave what it asked for unread, before it is taken for dead."""
+SILENCE_SECONDS = 2.0
+"""So long a viewer that waits for nothing may say nothing valid, before its place goes to a new one that needs it."""
+REST_SECONDS = 0.05
+"""So long no connection is accepted after one that could not be: trying without end costs the training little."""
+NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+"""A viewer that has gone is an error of its own connection, also where the script lets SIGPIPE end it."""
 
 
 class _Viewer:
-    """A connection. asks: whether it waits for a frame. sending: what it has not taken yet, since when."""
+    """A connection. asks: whether it waits for a frame. spoke: when it last said, or was given, something valid.
+
+    sending: what it has not taken yet, since when.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
+        self.has_asked = False
         self.asks = False
+        self.spoke = time.monotonic()
         self.heard = b""
         self.sending = bytearray()
         self.since = 0.0
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it does not read what it was given."""
+        return bool(self.sending) and time.monotonic() - self.since > PATIENCE_SECONDS
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its place may go to another."""
+        return self.is_stuck or (not self.asks and time.monotonic() - self.spoke > SILENCE_SECONDS)
+
 
 class Publisher:
-    """Listens as long as the process does. Raises OSError where there is no place for the socket."""
+    """Listens as long as the process does. Raises OSError or RuntimeError where no socket or thread is available."""
 
     def __init__(self, name: str) -> None:
         self.path: Path = new_path(name)
         self.wanted = False
         """Whether a viewer waits for a frame."""
         self._owner = os.getpid()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self.path.chmod(0o600)
-        self._listener.listen(MOST_VIEWERS)
-        self._listener.setblocking(False)
-        self._bell, self._rung = socket.socketpair()
-        for end in (self._bell, self._rung):
-            end.setblocking(False)
         self._lock = threading.Lock()
-        self._opening = b""
+        self._opening = self._told = b""
         self._frame = b""
         self._news: list[bytes] = []
         self._ends = False
+        self._accepts_at = 0.0
+        """When the next connection is accepted; 0 while that is at any time."""
         self._viewers: dict[socket.socket, _Viewer] = {}
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._rung, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._serve, name="vgtui", daemon=True)
-        self._thread.start()
+        with ExitStack() as undo:
+            self._listener = undo.enter_context(socket.socket(socket.AF_UNIX))
+            self._bell, self._rung = (undo.enter_context(end) for end in socket.socketpair())
+            for end in (self._listener, self._bell, self._rung):
+                end.setblocking(False)
+            self._selector = undo.enter_context(selectors.DefaultSelector())
+            self._selector.register(self._listener, selectors.EVENT_READ)
+            self._selector.register(self._rung, selectors.EVENT_READ)
+            self._listen(undo)
+            self._thread = threading.Thread(target=self._serve, name="vgtui", daemon=True)
+            self._thread.start()
+            undo.pop_all()
+
+    def _listen(self, undo: ExitStack) -> None:
+        """The socket gets its name when somebody listens on it: until then it would be taken for one that was left."""
+        prepared = unseen(self.path)
+        undo.callback(prepared.unlink, missing_ok=True)
+        self._listener.bind(str(prepared))
+        prepared.chmod(0o600)
+        self._listener.listen(MAX_WAITING)
+        undo.callback(self.path.unlink, missing_ok=True)
+        prepared.rename(self.path)
 
     def begin(self, header: bytes) -> None:
         """What every viewer is told first, from now on."""
@@ -94,27 +128,37 @@ class Publisher:
         self._ends = True
         self._ring()
         self._thread.join(timeout=1.0)
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
     def _ring(self) -> None:
         with suppress(OSError):  # a full pipe rings too
-            self._bell.send(b"!")
+            self._bell.send(b"!", NO_SIGNAL)
 
     def _serve(self) -> None:
         try:
             while not self._ends:
-                timeout = 1.0 if any(viewer.sending for viewer in self._viewers.values()) else None
-                for key, events in self._selector.select(timeout):
+                for key, events in self._selector.select(self._timeout()):
                     self._attend(key.fileobj, events)  # type: ignore[arg-type]
                 self._drop_the_dead()
+                if self._accepts_at and time.monotonic() >= self._accepts_at:
+                    self._accepts_at = 0.0
+                    self._selector.register(self._listener, selectors.EVENT_READ)
             self._hand_out()
         except Exception:
             log.warning("vgtui: nobody can attach any more", exc_info=True)
         finally:
             self.wanted = False
-            for end in (self._listener, self._bell, self._rung, *self._viewers):
+            for end in (self._listener, *self._viewers):
+                _hang_up(end)
+            for end in (self._bell, self._rung):
                 end.close()
             self._selector.close()
+
+    def _timeout(self) -> float | None:
+        if self._accepts_at:
+            return max(0.0, self._accepts_at - time.monotonic())
+        return 1.0 if any(viewer.sending for viewer in self._viewers.values()) else None
 
     def _attend(self, end: socket.socket, events: int) -> None:
         if end is self._listener:
@@ -126,23 +170,39 @@ class Publisher:
         elif viewer := self._viewers.get(end):
             if events & selectors.EVENT_WRITE:
                 self._send(viewer)
+                if viewer.asks and not viewer.sending:  # it has taken the last one at last
+                    self.wanted = True
             if events & selectors.EVENT_READ and end in self._viewers:
                 self._hear(viewer)
 
     def _let_in(self) -> None:
         try:
             connection, _ = self._listener.accept()
-        except OSError:
+        except BlockingIOError:
             return
-        if len(self._viewers) >= MOST_VIEWERS or not is_our_own(connection):
+        except OSError:  # there are too many open files, say
+            self._rest()
+            return
+        if not is_our_own(connection) or not self._has_room():
             connection.close()
+            self._rest()
             return
         connection.setblocking(False)
+        self._hand_out()  # to those before it: what is in its opening is no news to it
         viewer = self._viewers[connection] = _Viewer(connection)
         self._selector.register(connection, selectors.EVENT_READ)
-        with self._lock:
-            opening = self._opening
-        self._give(viewer, opening)
+        self._give(viewer, self._told)
+
+    def _rest(self) -> None:
+        self._selector.unregister(self._listener)
+        self._accepts_at = time.monotonic() + REST_SECONDS
+
+    def _has_room(self) -> bool:
+        """Whether there is a place, if need be that of an idle viewer: one that never asked, or the longest idle."""
+        idle = [viewer for viewer in self._viewers.values() if viewer.is_idle]
+        if len(self._viewers) >= MOST_VIEWERS and idle:
+            self._drop(min(idle, key=lambda viewer: (viewer.has_asked, viewer.spoke)))
+        return len(self._viewers) < MOST_VIEWERS
 
     def _hear(self, viewer: _Viewer) -> None:
         """A question, or what is none; then the viewer is let go, as nobody can tell what else it takes us for."""
@@ -165,17 +225,20 @@ class Publisher:
         if len(viewer.heard) > LONGEST_QUESTION:
             self._drop(viewer)
         elif lines:
-            viewer.asks = True
+            viewer.asks = viewer.has_asked = True
+            viewer.spoke = time.monotonic()
             self.wanted = True
 
     def _hand_out(self) -> None:
         with self._lock:
             news, self._news = self._news, []
             frame, self._frame = self._frame, b""
+            self._told = self._opening
         for viewer in list(self._viewers.values()):
             answer = b"".join(news)
-            if frame and viewer.asks:
+            if frame and viewer.asks and not viewer.sending:  # one at a time, however often a viewer asks
                 viewer.asks = False
+                viewer.spoke = time.monotonic()
                 answer += frame
             self._give(viewer, answer)
 
@@ -188,7 +251,8 @@ class Publisher:
     def _send(self, viewer: _Viewer) -> None:
         try:
             while viewer.sending:
-                del viewer.sending[: viewer.connection.send(viewer.sending)]
+                del viewer.sending[: viewer.connection.send(viewer.sending, NO_SIGNAL)]
+                viewer.since = time.monotonic()
         except BlockingIOError:
             pass
         except OSError:
@@ -198,17 +262,23 @@ class Publisher:
         self._selector.modify(viewer.connection, wants)
 
     def _drop_the_dead(self) -> None:
-        now = time.monotonic()
         for viewer in list(self._viewers.values()):
-            if len(viewer.sending) > LINE_LIMIT or (viewer.sending and now - viewer.since > PATIENCE_SECONDS):
+            if len(viewer.sending) > LINE_LIMIT or viewer.is_stuck:
                 self._drop(viewer)
 
     def _drop(self, viewer: _Viewer) -> None:
         self._selector.unregister(viewer.connection)
         del self._viewers[viewer.connection]
-        viewer.connection.close()
+        _hang_up(viewer.connection)
         if not any(other.asks for other in self._viewers.values()):
             self.wanted = False
+
+
+def _hang_up(end: socket.socket) -> None:
+    """Close it for the other end too, which a forked child's copy would keep open."""
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
 
 
 _decoder: msgspec.json.Decoder[Pull] = msgspec.json.Decoder(Pull)

@@ -95,7 +95,9 @@ class Sample:
         """On the way to the host, with two numbers of the whole step, plain ones or tensors."""
         for name, value in (("loss", loss), ("accuracy", accuracy)):
             if value is not None:
-                self._keep(name, 0, torch.as_tensor(value).detach().mean())
+                number = torch.as_tensor(value).detach()
+                if not (number.is_meta or number.is_complex()):  # which are no loss, and no reason to stop
+                    self._keep(name, 0, (number if number.is_floating_point() else number.float()).mean())
         return Arrival(self.step, len(self._layers), self._values)
 
     def _keep(self, name: str, place: int, value: Tensor) -> None:
@@ -198,7 +200,8 @@ def _grouped(tensors: dict[Any, Tensor]) -> dict[tuple[torch.device, torch.dtype
 
 def _norm(values: Tensor) -> Tensor:
     """The Euclidean norm; squares are summed in float64, as in float32 those of starving layers are 0."""
-    return torch.linalg.vector_norm(values.detach(), dtype=_wide(values.device))
+    values = torch.view_as_real(values.detach().resolve_conj()) if values.is_complex() else values.detach()
+    return torch.linalg.vector_norm(values, dtype=_wide(values.device))
 
 
 def _wide(device: torch.device) -> torch.dtype:

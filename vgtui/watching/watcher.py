@@ -19,7 +19,9 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from engine.model_diagnosis import PYTORCH
 from vgtui.recordings.frames import BackendInfo, ModelInfo
+from vgtui.watching.cadence import Cadence
 from vgtui.watching.emitter import Emitter
+from vgtui.watching.errors import ArgumentError
 from vgtui.watching.layers import Layer, activations, find_layers, in_order_of_use, is_activation, traceable
 from vgtui.watching.sample import BEFORE, Arrival, Handle, Sample
 
@@ -34,6 +36,8 @@ CLIPPED = 1e-3
 """Norms before and after that differ by less of themselves were not clipped."""
 SCALER_FRAMES = 8
 """How far up the stack a GradScaler is looked for that calls the optimizer."""
+MAX_WRAPPERS = 8
+"""Optimizers around an optimizer, as Accelerate and Lightning have one each."""
 
 
 class Watcher:
@@ -47,9 +51,21 @@ class Watcher:
         every: str | int,
         record: str | os.PathLike[str] | None,
     ) -> None:
-        self._inner = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
-        self._distributed = isinstance(model, DistributedDataParallel)
-        self._optimizer = optimizer if hasattr(optimizer, "register_step_pre_hook") else None
+        Cadence(every)  # a wrong one is told in every rank
+        self._reset()
+        try:
+            self._begin_watching(model, optimizer, name, every, record)
+        except ArgumentError:
+            raise
+        except Exception:
+            log.warning("vgtui watches nothing, the training goes on; please report this", exc_info=True)
+            self.close()
+
+    def _reset(self) -> None:
+        """As it is where nothing is watched."""
+        self._inner: nn.Module = nn.Identity()
+        self._distributed = False
+        self._optimizer: torch.optim.Optimizer | None = None
         self._emitter: Emitter | None = None
         self._layers: list[Layer] = []
         self._activations: list[nn.Module] = []
@@ -68,13 +84,24 @@ class Watcher:
         self._warned_of_gradients = False
         self._spent = 0.0
         """Seconds that our hooks have taken since the last frame."""
-        if not _is_first_rank():
+
+    def _begin_watching(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        name: str | None,
+        every: str | int,
+        record: str | os.PathLike[str] | None,
+    ) -> None:
+        self._inner = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
+        ranks = torch.distributed.get_world_size() if _is_distributed() else 1
+        # the callbacks' trainers give the model itself, without what gathers its gradients
+        self._distributed = isinstance(model, DistributedDataParallel) or ranks > 1
+        if _is_distributed() and torch.distributed.get_rank() != 0:
             return
-        called = name or type(getattr(self._inner, "_orig_mod", self._inner)).__name__
+        called = type(getattr(self._inner, "_orig_mod", self._inner)).__name__ if name in (None, "") else name
         self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
-        if optimizer is not self._optimizer:
-            log.warning("vgtui: %s %s", type(optimizer).__name__, NO_HOOKS)
-        self._install()
+        self._install(optimizer)
 
     @property
     def path(self) -> str | None:
@@ -90,11 +117,7 @@ class Watcher:
 
     def close(self) -> None:
         """Leave the model as it was. Viewers are told that the training has ended."""
-        self._guarded(self._deliver)(True)
-        self._remove_hooks()
-        emitter, self._emitter = self._emitter, None
-        if emitter:
-            emitter.close()
+        self._guarded(self._close)()
 
     def __enter__(self) -> Self:
         return self
@@ -102,14 +125,39 @@ class Watcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _install(self) -> None:
+    def __reduce__(self) -> tuple[Callable[[], "Watcher"], tuple[()]]:
+        """A copy, deep or pickled, as of a model that has its watcher in it, watches nothing."""
+        return _watch_nothing, ()
+
+    def _close(self) -> None:
+        try:
+            self._deliver(True)
+        finally:
+            self._remove_hooks()
+        emitter, self._emitter = self._emitter, None
+        if emitter:
+            emitter.close()
+
+    def _install(self, optimizer: torch.optim.Optimizer | None) -> None:
         note_use = self._guarded(self._note_use)
         # ahead of its call: a module with parts in it is used before they are
-        self._tracing = [module.register_forward_pre_hook(note_use) for module in traceable(self._inner)]
-        if self._optimizer is not None:
-            before, after = self._guarded(self._before_update), self._guarded(self._after_update)
-            self._handles.append(self._optimizer.register_step_pre_hook(before))
-            self._handles.append(self._optimizer.register_step_post_hook(after))
+        for module in traceable(self._inner):
+            self._tracing.append(module.register_forward_pre_hook(note_use))
+        before, after = self._guarded(self._before_update), self._guarded(self._after_update)
+        for candidate in _innermost_first(optimizer):
+            handles: list[Handle] = []
+            try:
+                handles.append(candidate.register_step_pre_hook(before))
+                handles.append(candidate.register_step_post_hook(after))
+            except Exception:  # something around an optimizer, or of another library
+                for handle in handles:
+                    handle.remove()
+                continue
+            self._handles += handles
+            self._optimizer = candidate
+            return
+        if optimizer is not None:
+            log.warning("vgtui: %s %s", type(optimizer).__name__, NO_HOOKS)
 
     def _note_use(self, module: nn.Module, inputs: Any) -> None:
         if len(self._used) < MOST_USES:
@@ -233,7 +281,7 @@ class Watcher:
             if "update" in fields:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
-            self._emitter.emit(arrival.step, clip_factor=clip_factor, **single, **fields)  # type: ignore[arg-type]
+            self._emitter.emit(arrival.step, clip_factor=clip_factor, **single, **fields)
             self._emitter.took(self._spent)
             self._spent = 0.0
 
@@ -318,9 +366,26 @@ def _get_nothing() -> Callable[..., None]:
     return _nothing
 
 
-def _is_first_rank() -> bool:
-    distributed = torch.distributed
-    return not (distributed.is_available() and distributed.is_initialized() and distributed.get_rank() != 0)
+def _watch_nothing() -> Watcher:
+    watcher = Watcher.__new__(Watcher)
+    watcher._reset()
+    return watcher
+
+
+def _is_distributed() -> bool:
+    return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
+
+
+def _innermost_first(optimizer: Any) -> list[Any]:
+    """An optimizer, and behind it what is wrapped around it: only the innermost one's step is sure to be an update."""
+    found: list[Any] = []
+    while optimizer is not None and len(found) < MAX_WRAPPERS and all(optimizer is not other for other in found):
+        found.insert(0, optimizer)
+        try:
+            optimizer = getattr(optimizer, "optimizer", None)
+        except Exception:
+            break
+    return found
 
 
 def _activations_after(layers: list[Layer], used: list[nn.Module]) -> dict[int, str]:

@@ -47,8 +47,13 @@ _decoder: msgspec.json.Decoder[About] = msgspec.json.Decoder(About, dec_hook=dec
 
 
 def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]]) -> str | None:
-    """Write the file whole or not at all; an older one stays until then. Returns why not, where it cannot be."""
-    target = Path(path)
+    """Write the file whole or not at all; an older one stays until then. Returns why not, where it cannot be.
+
+    Only a file is replaced: in the place of a device, the device would be gone for everyone.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        return f"{path} is not a file"
     written = target.with_name(f".{target.name}.{os.getpid()}")
     arrays = {**state, "about": np.frombuffer(encode_line(about), np.uint8)}
     try:

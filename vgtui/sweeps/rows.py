@@ -5,6 +5,7 @@ It can be cut off anywhere, and is gone on with: what is whole counts, and only 
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +69,8 @@ class SweepFile:
         except OSError as error:
             raise unwritable("output", path, error) from error
         try:
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise UsageError("output", f"{path} is not a file; - prints the rows")
             self._lock()
             self.done = self._go_on(sweep)
         except BaseException:

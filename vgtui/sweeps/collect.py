@@ -27,13 +27,17 @@ def rows_of(points: Iterable[Point], crew: Crew, job: Callable[[Point], Row] = m
 
 
 class _Office:
-    """running: what is being computed. suspects: what was, when a pool broke. again: numbers of all that ever were."""
+    """running: what is being computed. suspects: what was, when a pool broke. again: numbers of all that ever were.
+
+    is_new: the executor has taken nothing yet.
+    """
 
     def __init__(self, points: Iterable[Point], crew: Crew, job: Callable[[Point], Row]) -> None:
         self._waiting = iter(points)
         self._crew = crew
         self._job = job
         self._executor = crew.open()
+        self._is_new = True
         self._running: dict[Future[Row], Point] = {}
         self._suspects: deque[Point] = deque()
         self._again: set[int] = set()
@@ -47,10 +51,13 @@ class _Office:
                 break
             try:
                 self._running[self._executor.submit(self._job, point)] = point
-            except self._crew.breaks:
+                self._is_new = False
+            except self._crew.breaks as error:
                 self._suspects.appendleft(point)
                 if self._running:
                     break  # they are broken too, and will say so
+                if self._is_new:
+                    raise CrewLostError(f"no process can be started: {error}") from error
                 self._open_another()
             except Exception as error:  # each way of losing a cluster has a class of its own
                 raise CrewLostError(f"it takes no more runs: {error}") from error
@@ -86,3 +93,4 @@ class _Office:
     def _open_another(self) -> None:
         self._executor.shutdown(wait=False)
         self._executor = self._crew.open()
+        self._is_new = True

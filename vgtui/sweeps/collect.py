@@ -11,6 +11,9 @@ from vgtui.sweeps.rows import Row
 
 KILLED = "the process that trained it was killed, twice; it may take more memory than there is"
 
+MAX_REFUSALS = 5
+"""Executors that take nothing, one after the other, before it is believed that no process can be started."""
+
 
 def rows_of(points: Iterable[Point], crew: Crew, job: Callable[[Point], Row] = measure) -> Generator[Row, None, None]:
     """The rows as they come, one a point. Raises CrewLostError.
@@ -29,7 +32,7 @@ def rows_of(points: Iterable[Point], crew: Crew, job: Callable[[Point], Row] = m
 class _Office:
     """running: what is being computed. suspects: what was, when a pool broke. again: numbers of all that ever were.
 
-    is_new: the executor has taken nothing yet.
+    refusals: how many executors in a row have taken nothing.
     """
 
     def __init__(self, points: Iterable[Point], crew: Crew, job: Callable[[Point], Row]) -> None:
@@ -37,7 +40,7 @@ class _Office:
         self._crew = crew
         self._job = job
         self._executor = crew.open()
-        self._is_new = True
+        self._refusals = 0
         self._running: dict[Future[Row], Point] = {}
         self._suspects: deque[Point] = deque()
         self._again: set[int] = set()
@@ -51,12 +54,13 @@ class _Office:
                 break
             try:
                 self._running[self._executor.submit(self._job, point)] = point
-                self._is_new = False
+                self._refusals = 0
             except self._crew.breaks as error:
                 self._suspects.appendleft(point)
                 if self._running:
                     break  # they are broken too, and will say so
-                if self._is_new:
+                self._refusals += 1
+                if self._refusals > MAX_REFUSALS:
                     raise CrewLostError(f"no process can be started: {error}") from error
                 self._open_another()
             except Exception as error:  # each way of losing a cluster has a class of its own
@@ -93,4 +97,3 @@ class _Office:
     def _open_another(self) -> None:
         self._executor.shutdown(wait=False)
         self._executor = self._crew.open()
-        self._is_new = True

@@ -29,7 +29,7 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
     """
 
     number: int
-    values: dict[str, Any]
+    values: dict[str, bool | int | float | str | None]
     steps: int
     gradient_ratio_start: Number | None = None
     gradient_ratio_end: Number | None = None

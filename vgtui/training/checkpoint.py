@@ -100,7 +100,7 @@ def _opened(path: str) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except OSError as error:
         raise UsageError("checkpoint", f"{path} cannot be read: {error.strerror or error}") from error
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise _damaged(path, "it is no .npz archive") from error
 
 

@@ -145,7 +145,11 @@ class ShowingScreen(Screen[None]):
         while lane in self.lanes.all:
             while not lane.player and not self.terminal_takes_bytes():
                 await asyncio.sleep(self._governor.interval)
-            answer = await lane.source.next_answer(self.lanes.next_step(lane))
+            try:
+                answer = await lane.source.next_answer(self.lanes.next_step(lane))
+            except UsageError as error:  # what it is attached to is not what it said
+                self.app.exit(error, return_code=2)
+                return
             if lane not in self.lanes.all:
                 return
             if isinstance(answer, Frame) and lane.state.begins_run:

@@ -133,6 +133,10 @@ def _cupy_backend() -> Backend:
         raise _NoDeviceError(
             f"CuPy is not installed ({error}); for CUDA 12 or 13: pip install 'vgtui[cuda12]' or 'vgtui[cuda13]'"
         ) from error
+    except OSError as error:  # it makes a folder for its kernels as soon as it is imported
+        raise _NoDeviceError(
+            f"CuPy cannot keep its kernels ({error}); CUPY_CACHE_DIR names a folder that can be written"
+        ) from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # no driver, or one too old: each raises its own class

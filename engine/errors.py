@@ -1,7 +1,11 @@
 """The one exception for what a user can cause and mend."""
 
+import errno
 from collections.abc import Collection
 from difflib import get_close_matches
+
+DISK_FAULTS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
+"""What a write says that the disk does not take."""
 
 
 class UsageError(ValueError):

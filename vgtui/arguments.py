@@ -1,6 +1,7 @@
 """What the parsers of all commands share: their errors, the options of a run, and the settings that these make."""
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,6 +30,10 @@ class Parser(argparse.ArgumentParser):
             if equals and value == "--" and option.startswith("-"):
                 self.error(f'{option}: "--" is no value')
         return self.parse_args(words)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse does, which hides that it could not be written."""
+        (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE_EXIT, f"{self.prog}: {plain(message.removeprefix('argument '))} (see {self.prog} --help)\n")

@@ -4,6 +4,7 @@ Nothing heavy is imported here: the command that is asked for is imported when i
 """
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -12,11 +13,11 @@ from collections.abc import Sequence
 from types import ModuleType
 
 import vgtui
-from engine.errors import UsageError, unknown_name
+from engine.errors import DISK_FAULTS, UsageError, unknown_name
 from vgtui.arguments import USAGE_EXIT, Parser, add_run_options, settings_of
 from vgtui.options import flag_of
 from vgtui.screen_options import add_screen_options, no_screen, screen_of
-from vgtui.terminal import replace_unencodable, tell
+from vgtui.terminal import have_home, open_streams, replace_unencodable, tell
 
 COMMANDS = {
     "run": "train without a screen and write frames",
@@ -46,35 +47,56 @@ examples:
 
 commands (`vgtui COMMAND --help` explains each):
 """ + "\n".join(f"  {name:<11} {words}" for name, words in COMMANDS.items())
+FAULT_EXIT = 1
+SCARCE = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+"""What the system says that has no more files, processes or memory for us."""
 COMPLETION_VARIABLE = "_ARGCOMPLETE"
 """What a shell sets that wants words completed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0, 1 for a fault, 2 for wrong usage, 128 + n for a signal n."""
+    have_home()
     if COMPLETION_VARIABLE in os.environ:
         from vgtui.commands.completion import complete
 
         complete()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if not open_streams():
+        tell("standard output is closed; > /dev/null takes what is not wanted")
+        return USAGE_EXIT
     replace_unencodable()
     try:
-        if words and not words[0].startswith("-"):
-            return _command(words[0], words[1:])
-        return _dashboard(words)
+        try:
+            if words and not words[0].startswith("-"):
+                return _command(words[0], words[1:])
+            return _dashboard(words)
+        finally:
+            sys.stdout.flush()  # here, as at the interpreter's own exit it is too late for a sentence
     except UsageError as error:
         tell(f"{flag_of(error.setting)}: {error.problem}")
         return USAGE_EXIT
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # who read our output has enough; what is still buffered for them goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # its reader has enough
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            _discard_output()
+            tell(f"{error.filename or 'the output'} cannot be written: {error.strerror}")
+            return FAULT_EXIT
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in SCARCE):
+            tell(f"the system gives no more: {getattr(error, 'strerror', None) or 'out of memory'}; see ulimit -a")
+            return FAULT_EXIT
         from vgtui.crash import report_crash
 
         return report_crash(error)
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere, rather than fail once more as the interpreter exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def find_command(name: str) -> ModuleType:

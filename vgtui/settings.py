@@ -54,7 +54,7 @@ def load_settings() -> UserSettings:
 
 def recall() -> Remembered:
     """What was remembered; nothing where that cannot be read."""
-    with suppress(OSError, msgspec.DecodeError, RecursionError):
+    with suppress(OSError, msgspec.DecodeError, ValueError, RecursionError):
         return msgspec.json.decode(_remembered_path().read_bytes(), type=Remembered)
     return Remembered()
 

@@ -8,6 +8,7 @@ from engine.telemetry import LAYER_FIELDS
 from vgtui.options import OPTIONS
 from vgtui.recordings.frames import Frame, Header, number_text
 from vgtui.sweeps.rows import RESULTS, Row
+from vgtui.text import plain
 
 Cell = int | float | str | bool | None
 
@@ -21,6 +22,8 @@ WHOLE_COLUMNS = frozenset(
 TEXT_COLUMNS = frozenset(["verdict", "layer", "computed_on", "error", *(o.field for o in OPTIONS if o.kind == "name")])
 SWITCH_COLUMNS = frozenset(option.field for option in OPTIONS if option.kind == "switch")
 """Whatever is in none of these is a number."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a text begins with that a spreadsheet would compute, or pass over to what follows."""
 
 
 def frame_rows(header: Header, frame: Frame) -> Iterator[list[Cell]]:
@@ -38,12 +41,24 @@ def sweep_row(row: Row) -> list[Cell]:
 
 
 def write_csv(file: IO[str], rows: Iterable[Iterable[Cell]]) -> None:
-    """Rows, and the names of columns, as CSV: unknown is empty, non-finite is NaN, Infinity or -Infinity."""
+    """Rows, and the names of columns, as CSV: unknown is empty, non-finite is NaN, Infinity or -Infinity.
+
+    Text has no control characters, so that a row is a line; where a spreadsheet would take it for a formula, it has an
+    apostrophe in front, as OWASP has it (CSV injection).
+    """
     csv.writer(file, lineterminator="\n").writerows(map(_as_text, rows))
 
 
 def _as_text(cells: Iterable[Cell]) -> list[Any]:
-    return ["" if cell is None else number_text(cell) if isinstance(cell, float) else cell for cell in cells]
+    return ["" if cell is None else _cell_text(cell) for cell in cells]
+
+
+def _cell_text(cell: int | float | str | bool) -> int | float | str | bool:
+    if isinstance(cell, float):
+        return number_text(cell)
+    if isinstance(cell, str):
+        return ("'" if cell.startswith(FORMULA_STARTS) else "") + plain(cell)
+    return cell
 
 
 def _plain(value: Any) -> Cell:

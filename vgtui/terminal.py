@@ -6,6 +6,7 @@ import locale
 import os
 import sys
 import unicodedata
+from contextlib import suppress
 
 from vgtui.text import plain
 
@@ -16,6 +17,8 @@ _NAMES = {
        "━": "=", "╸": "-", "╎": ":", "┊": ":", "┄": "-", "ⁿ": "n", "²": "2", "±": "~", "▀": "#", "█": "#", "�": "?",
     "⭘": "o", "●": "*", "▲": "^", "▼": "v", "▶": ">", "▔": "-", "▁": "_", "▎": "|", "▊": "|", "▌": "|", "▐": "|",
 }  # fmt: skip
+NO_HOME = "/nonexistent"
+"""As systems have it for users without one."""
 _HANDLER = "vgtui.ascii"
 _BRAILLE, _BRAILLE_END = 0x2800, 0x28FF
 _DOT_ROWS = (0, 1, 2, 0, 1, 2, 3, 3)
@@ -24,7 +27,23 @@ _DOT_ROWS = (0, 1, 2, 0, 1, 2, 3, 3)
 
 def tell(words: str) -> None:
     """Say something beside the output: a sentence on standard error, where nothing in it commands the terminal."""
-    sys.stderr.write(f"vgtui: {plain(words)}\n")
+    with suppress(OSError):  # where nobody can be told, nothing else fails for it
+        sys.stderr.write(f"vgtui: {plain(words)}\n")
+
+
+def open_streams() -> bool:
+    """Whether there is a standard output. The other two lead nowhere if they were closed, in place of Python's None."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    return sys.stdout is not None
+
+
+def have_home() -> None:
+    """A home that is not there, in place of none: where neither HOME nor the system says one, folders have no names."""
+    if not os.path.isabs(os.path.expanduser("~")):
+        os.environ["HOME"] = NO_HOME
 
 
 def has_utf8() -> bool:

@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from vgtui.recordings.frames import Header
 
 UNKNOWN = "–"
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff]"
+)
 
 
 def plain(text: str) -> str:
-    """Words from outside (a file, an exception), without what could command the terminal or reorder the line."""
+    """Words from outside (a file, an exception), without what could command the terminal, reorder it, or is no text."""
     return _UNPRINTABLE.sub("�", text)
 
 

@@ -58,5 +58,5 @@ def _member(path: Path, archive: zipfile.ZipFile, role: str) -> NDArray[Any]:
             return np.asarray(npy.read_array(member, allow_pickle=False))
     except UsageError:
         raise
-    except (ValueError, EOFError, OSError, MemoryError) as error:
+    except (KeyError, ValueError, EOFError, OSError, MemoryError) as error:
         raise bad_file(path, f"{name} cannot be read: {str(error).splitlines()[0]}") from error

@@ -26,7 +26,7 @@ def collect(job: Callable[[Point], Row], processes: int = 2) -> dict[int, Row]:
     with local_crew(processes) as crew:
         rows = list(rows_of(SWEEP.points(), crew, job))
     assert len({row.number for row in rows}) == len(rows)
-    return {row.values["width"]: row for row in rows}
+    return {int(str(row.values["width"])): row for row in rows}
 
 
 def test_all_rows_come_and_no_process_stays() -> None:

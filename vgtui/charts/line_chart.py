@@ -60,7 +60,8 @@ def _place(value: float, span: tuple[float, float], dots: int) -> float:
 
 def logarithms(norms: NDArray[np.float64]) -> list[float]:
     """log10 of every norm; a gap, NaN, where there is none that is finite."""
-    return [math.log10(norm) if 0 < norm < math.inf else math.nan for norm in norms.tolist()]
+    known = np.ma.filled(norms, math.nan).tolist()
+    return [math.log10(norm) if 0 < norm < math.inf else math.nan for norm in known]
 
 
 def tick_rows(span: tuple[float, float], rows: int, most: int) -> dict[int, str]:

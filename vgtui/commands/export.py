@@ -182,6 +182,7 @@ def _write(output: str, data: bytes) -> None:
     try:
         if output == STDOUT:
             sys.stdout.buffer.write(data)
+            sys.stdout.flush()
         else:
             Path(output).write_bytes(data)
     except OSError as error:

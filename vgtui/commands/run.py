@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import errno
 import io
 import os
 import signal
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
-from engine.errors import UsageError, unknown_name, unwritable
+from engine.errors import DISK_FAULTS, UsageError, unknown_name, unwritable
 from vgtui.arguments import add_run_options, check_least, settings_of, whole
 from vgtui.commands.progress import Advance, showing_progress
 from vgtui.commands.text_report import ReportWriter, TableWriter
@@ -43,7 +42,6 @@ REPORT_STEPS = 200
 FAULT_EXIT = 1
 UNMET_EXIT = 3
 STDOUT = "-"
-DISK_FAULTS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 
 _WRITERS: dict[str, type[FrameWriter]] = {
     "table": TableWriter,
@@ -125,6 +123,8 @@ def call(chosen: argparse.Namespace) -> int:
     for name in ("resume", "checkpoint_every"):
         if getattr(chosen, name) and chosen.checkpoint is None:
             raise UsageError(name, "needs --checkpoint FILE, which says where")
+    if chosen.checkpoint is not None and os.path.exists(chosen.checkpoint) and not os.path.isfile(chosen.checkpoint):
+        raise UsageError("checkpoint", f"{chosen.checkpoint} is not a file; it takes the name of one, or a new one")
     if chosen.checkpoint is not None and not os.access(Path(chosen.checkpoint).parent, os.W_OK):
         raise UsageError(
             "checkpoint", f"{chosen.checkpoint} cannot be written: its folder is not there, or takes no file"
@@ -160,7 +160,7 @@ def run(settings: RunSettings, plan: Plan, output: str, format_name: str) -> int
             writer = _WRITERS[format_name](sink.file)
             return asyncio.run(_run(source, plan, begun is not None, writer, sink, advance))
     except OSError as error:
-        if error.errno not in DISK_FAULTS:
+        if error.errno not in DISK_FAULTS or output == STDOUT:
             raise
         tell(f"--output: {output} cannot be written: {error.strerror}")
         return FAULT_EXIT

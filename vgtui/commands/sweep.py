@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engine.errors import DISK_FAULTS
 from vgtui.arguments import add_option, add_run_options, check_least, settings_of, value_of, whole
 from vgtui.commands.plot import add_chart_options, names_of, print_table
 from vgtui.commands.progress import showing_progress
-from vgtui.commands.run import DISK_FAULTS, FAULT_EXIT, STDOUT, ending_signals
+from vgtui.commands.run import FAULT_EXIT, STDOUT, ending_signals
 from vgtui.options import option_of
 from vgtui.recordings.frames import encode_line
 from vgtui.sweeps.collect import rows_of
@@ -95,6 +96,7 @@ def _opened(output: str | None, sweep: Sweep, retry: bool) -> Iterator[_Store]:
     if output in (None, STDOUT):
         if output:
             sys.stdout.write(encode_line(sweep).decode())
+            sys.stdout.flush()
         yield _Store(None, prints=bool(output))
         return
     assert output
@@ -132,9 +134,9 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
     except _Stopped as stopped:
         code = 128 + stopped.number
     except CrewLostError as error:
-        code, problem = FAULT_EXIT, f"--scheduler: {error}"
+        code, problem = FAULT_EXIT, f"--{'scheduler' if scheduler else 'jobs'}: {error}"
     except OSError as error:
-        if error.errno not in DISK_FAULTS:
+        if error.errno not in DISK_FAULTS or store.prints:
             raise
         code, problem = FAULT_EXIT, f"--output: {store.name} cannot be written: {error.strerror}"
     if code:

@@ -1,7 +1,9 @@
 """Figures of a run and of a sweep, by matplotlib: for a page, a paper, or a file of their own."""
 
 import io
+import logging
 import math
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -22,6 +24,7 @@ from vgtui.training.quantities import GRADIENT
 COLOURS = {"measured": "#1b6ca8", "start": "#8f9bb0", "theory": "#c77700", "validation": "#3d8a4e", "zero": "#c0392b"}
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text, in the reader's own font
+    "text.parse_math": False,  # a name with $ in it is a name
     "svg.hashsalt": "vgtui",  # the same figure is the same file
     "font.size": 10,
     "axes.spines.top": False,
@@ -49,7 +52,8 @@ def save(figure: Any, kind: str) -> bytes:
 
     out = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else None
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name may have characters that the font lacks, or be too long for an axis
         figure.savefig(out, format=kind, dpi=PIXELS_PER_INCH, metadata=metadata)
     return out.getvalue()
 
@@ -63,6 +67,7 @@ def check_installed() -> None:
 def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
     """A figure with one part below the other. Raises UsageError where matplotlib is not installed."""
     check_installed()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of a home that cannot be written
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -1,11 +1,11 @@
 """One HTML file of a run or a sweep: everything is inside of it, so that it opens anywhere, without a network."""
 
+import html
 import math
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import vgtui
@@ -19,7 +19,7 @@ from vgtui.reports.story import Story
 from vgtui.sweeps.grid import Sweep
 from vgtui.sweeps.rows import RESULTS, Row
 from vgtui.sweeps.table import METRICS, Table, make_table
-from vgtui.text import model_words, short_number
+from vgtui.text import model_words, plain, short_number
 from vgtui.training.differences import settings_of, switch_text
 from vgtui.training.quantities import entry
 
@@ -62,13 +62,13 @@ def run_page(story: Story) -> str:
     header, last = story.header, story.last
     verdict = last.verdict
     cures = _items(
-        f"{escape(cure.text)}: <code>{escape(shlex.join(words_for(cure.setting, cure.value)))}</code>"
+        f"{_escape(cure.text)}: <code>{_escape(shlex.join(words_for(cure.setting, cure.value)))}</code>"
         if cure.setting
-        else escape(cure.text)
+        else _escape(cure.text)
         for cure in verdict.cures
     )
     evidence = _items(
-        escape(
+        _escape(
             f"{entry.field}: {float(entry.value):.3g}"
             + (f" against the bound {entry.bound:g}" if entry.bound is not None else "")
             + f", in {len(entry.layers)} of {len(header.layers)} layers"
@@ -76,15 +76,15 @@ def run_page(story: Story) -> str:
         for entry in verdict.evidence
     )
     parts = [
-        f"<h1>{escape(_title(story))}</h1>",
-        f"<p class=quiet>{escape(_subtitle(story))}</p>",
-        f'<div class="verdict {escape(verdict.kind)}"><strong>{escape(verdict.message)}</strong></div>',
+        f"<h1>{_escape(_title(story))}</h1>",
+        f"<p class=quiet>{_escape(_subtitle(story))}</p>",
+        f'<div class="verdict {_escape(verdict.kind)}"><strong>{_escape(verdict.message)}</strong></div>',
         f"<p>What it rests on:</p>{evidence}" if evidence else "",
         f"<p>What would help:</p>{cures}" if cures else "",
         f"<p>Loss {short_number(last.loss)}, accuracy of the batch {short_number(last.accuracy)}, "
         f"validation accuracy {short_number(last.validation_accuracy)}.</p>",
         "<h2>Gradient by layer</h2>",
-        f"<p>{escape(_theory_words(story))}</p>",
+        f"<p>{_escape(_theory_words(story))}</p>",
         _figure(as_svg(draw([gradient_by_layer(story)])), "The gradient norm of every layer, input on the left"),
         "<h2>The whole run</h2>",
         _figure(as_svg(draw([heat_map(story)])), "Layers by time, the gradient norm as colour"),
@@ -92,7 +92,7 @@ def run_page(story: Story) -> str:
         "<h2>Every layer</h2>",
         _layers(story),
         *_again(story),
-        f"<p class=quiet>{escape(story.summary)}</p>" if story.summary else "",
+        f"<p class=quiet>{_escape(story.summary)}</p>" if story.summary else "",
     ]
     return _page(_title(story), parts)
 
@@ -113,16 +113,16 @@ def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
     if sweep.seeds > 1:
         base["seed"] = f"{sweep.settings.training.seed} and {sweep.seeds - 1} more"
     parts = [
-        f"<h1>{escape(title)}</h1>",
+        f"<h1>{_escape(title)}</h1>",
         f"<p class=quiet>{len(rows)} of {sweep.size} runs, {sweep.steps} steps each</p>",
-        f"<p>Verdicts at the end: {escape(', '.join(f'{count} {kind}' for kind, count in kinds.most_common()))}.</p>"
+        f"<p>Verdicts at the end: {_escape(', '.join(f'{count} {kind}' for kind, count in kinds.most_common()))}.</p>"
         if kinds
         else "",
-        f"<p>Without a result:</p>{_items(escape(f'{count} runs: {why}') for why, count in reasons.most_common())}"
+        f"<p>Without a result:</p>{_items(_escape(f'{count} runs: {why}') for why, count in reasons.most_common())}"
         if reasons
         else "",
         *(
-            f"<h2>{escape(entry.metric.title)}</h2>"
+            f"<h2>{_escape(entry.metric.title)}</h2>"
             + _figure(as_svg(draw([sweep_chart(entry)], height=4.2)), entry.metric.title)
             for entry in shown
         ),
@@ -134,14 +134,19 @@ def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
     return _page(title, parts)
 
 
+def _escape(words: str) -> str:
+    """Outside words as text of a page: no element, no attribute, nothing that turns the line around."""
+    return html.escape(plain(words))
+
+
 def _page(title: str, parts: Iterable[str]) -> str:
     body = "\n".join(part for part in parts if part)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n"
-        f"<p class=quiet>vgtui {escape(vgtui.__version__)}</p>\n</body>\n</html>\n"
+        f"<title>{_escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n"
+        f"<p class=quiet>vgtui {_escape(vgtui.__version__)}</p>\n</body>\n</html>\n"
     )
 
 
@@ -156,7 +161,7 @@ def _again(story: Story) -> Iterator[str]:
         yield "<h2>Configuration</h2>"
         yield _configuration(values_of(settings).items())
         if story.first:  # otherwise it went on with the weights of another
-            yield f"<p>Again, with the same numbers: <code>{escape(command)}</code></p>"
+            yield f"<p>Again, with the same numbers: <code>{_escape(command)}</code></p>"
 
 
 def _title(story: Story) -> str:
@@ -250,8 +255,8 @@ def _number(value: Any) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(word)}</th>" for word in heads)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{_escape(word)}</th>" for word in heads)
+    body = "\n".join("<tr>" + "".join(f"<td>{_escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
 
 
@@ -262,4 +267,4 @@ def _items(words: Iterable[str]) -> str:
 
 
 def _figure(svg: str, words: str) -> str:
-    return f'<figure role="img" aria-label="{escape(words)}">{svg}</figure>'
+    return f'<figure role="img" aria-label="{_escape(words)}">{svg}</figure>'

@@ -11,6 +11,9 @@ from vgtui.sweeps.rows import Row
 
 KILLED = "the process that trained it was killed, twice; it may take more memory than there is"
 
+MAX_REFUSALS = 5
+"""Executors that take nothing, one after the other, before it is believed that no process can be started."""
+
 
 def rows_of(points: Iterable[Point], crew: Crew, job: Callable[[Point], Row] = measure) -> Generator[Row, None, None]:
     """The rows as they come, one a point. Raises CrewLostError.
@@ -27,13 +30,17 @@ def rows_of(points: Iterable[Point], crew: Crew, job: Callable[[Point], Row] = m
 
 
 class _Office:
-    """running: what is being computed. suspects: what was, when a pool broke. again: numbers of all that ever were."""
+    """running: what is being computed. suspects: what was, when a pool broke. again: numbers of all that ever were.
+
+    refusals: how many executors in a row have taken nothing.
+    """
 
     def __init__(self, points: Iterable[Point], crew: Crew, job: Callable[[Point], Row]) -> None:
         self._waiting = iter(points)
         self._crew = crew
         self._job = job
         self._executor = crew.open()
+        self._refusals = 0
         self._running: dict[Future[Row], Point] = {}
         self._suspects: deque[Point] = deque()
         self._again: set[int] = set()
@@ -47,10 +54,14 @@ class _Office:
                 break
             try:
                 self._running[self._executor.submit(self._job, point)] = point
-            except self._crew.breaks:
+                self._refusals = 0
+            except self._crew.breaks as error:
                 self._suspects.appendleft(point)
                 if self._running:
                     break  # they are broken too, and will say so
+                self._refusals += 1
+                if self._refusals > MAX_REFUSALS:
+                    raise CrewLostError(f"no process can be started: {error}") from error
                 self._open_another()
             except Exception as error:  # each way of losing a cluster has a class of its own
                 raise CrewLostError(f"it takes no more runs: {error}") from error

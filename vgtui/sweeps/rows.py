@@ -5,6 +5,7 @@ It can be cut off anywhere, and is gone on with: what is whole counts, and only 
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
     """
 
     number: int
-    values: dict[str, Any]
+    values: dict[str, bool | int | float | str | None]
     steps: int
     gradient_ratio_start: Number | None = None
     gradient_ratio_end: Number | None = None
@@ -75,6 +76,8 @@ class SweepFile:
         except OSError as error:
             raise unwritable("output", path, error) from error
         try:
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise UsageError("output", f"{path} is not a file; - prints the rows")
             self._lock()
             self.done = self._go_on(sweep)
         except BaseException:

@@ -3,6 +3,7 @@
 The arrays are those of `Trainer.state()`; what else there is to know is one more array, `about`, of JSON.
 """
 
+import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,10 +47,16 @@ _decoder: msgspec.json.Decoder[About] = msgspec.json.Decoder(About, dec_hook=dec
 
 
 def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]]) -> str | None:
-    """Write the file whole or not at all; an older one stays until then. Returns why not, where it cannot be."""
+    """Write the file whole or not at all; an older one stays until then. Returns why not, where it cannot be.
+
+    Only a file is replaced: in the place of a device, the device would be gone for everyone.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        return f"{path} is not a file"
     arrays: dict[str, Any] = {**state, "about": np.frombuffer(encode_line(about), np.uint8)}
     try:
-        write_whole(Path(path), lambda file: np.savez(file, **arrays))
+        write_whole(target, lambda file: np.savez(file, **arrays))
     except OSError as error:
         return f"{path} cannot be written: {error.strerror or error}"
     return None
@@ -86,7 +93,7 @@ def _opened(path: str) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except OSError as error:
         raise UsageError("checkpoint", f"{path} cannot be read: {error.strerror or error}") from error
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise _damaged(path, "it is no .npz archive") from error
 
 

@@ -43,6 +43,10 @@ SILENCE_SECONDS = 10.0
 """From when on a worker that says nothing, not even when it is asked, is called silent."""
 
 
+class _NotStartedError(Exception):
+    """No process, file or thread is left to be had."""
+
+
 class LiveRun:
     """Trains in a process of its own. `threads`, the backend and everything else follow from the settings.
 
@@ -77,6 +81,13 @@ class LiveRun:
         return self._worker.process.pid if self._worker else None
 
     async def next_answer(self, at: int = 0) -> Answer:
+        try:
+            return await self._next_answer(at)
+        except _NotStartedError as error:
+            self._wanted.clear()
+            return Event(step=self._step, kind="fault", message=f"the training process cannot be started: {error}")
+
+    async def _next_answer(self, at: int) -> Answer:
         if not self._asked:
             self._at = at
         try:
@@ -180,7 +191,10 @@ class LiveRun:
     async def _start_worker(self) -> "_Worker":
         """A new process; none for a run that is closed, also where that happens meanwhile."""
         if not self._closed:
-            worker = await _Worker.start()
+            try:
+                worker = await _Worker.start()
+            except (OSError, RuntimeError) as error:
+                raise _NotStartedError(str(error)) from error
             if not self._closed:
                 return worker
             await worker.end()

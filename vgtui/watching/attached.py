@@ -1,6 +1,7 @@
 """Somebody's own model as a frame source: the socket of `vgtui.watch` or `vgtui.Emitter`, and the next one after it."""
 
 import asyncio
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,9 @@ from vgtui.watching.places import Place, called, places
 
 LOOK_SECONDS = 0.5
 """How often it is looked for once the training has ended."""
+NOTES, NOTE_SECONDS = 20, 5.0
+"""As many notes are shown in such a time; a training that says more would leave no room for anything else."""
+TOO_MANY = "more notes come than can be shown, and are left out"
 ENDED = "the training has ended; what it showed stays, and it goes on here when it begins again"
 SILENT = "the training has ended, or has as many viewers as it takes; it goes on here when it lets one in"
 
@@ -30,13 +34,17 @@ class Attached:
         self._may_ask.set()
         self._single = False
         self._step = 0
+        self._notes = 0
+        self._noted_since = 0.0
         self.ended = False
         """Whether nobody trains it now."""
 
     async def next_answer(self, at: int = 0) -> Answer:
         while True:
             if self._waiting:
-                return self._take(self._waiting.popleft())
+                if (line := self._bounded(self._waiting.popleft())) is not None:
+                    return self._take(line)
+                continue
             await self._may_ask.wait()
             if self.ended and not self._streams:
                 await asyncio.sleep(LOOK_SECONDS)
@@ -115,6 +123,18 @@ class Attached:
             if self._single:
                 self.pause()
         return line
+
+    def _bounded(self, line: Line) -> Line | None:
+        """What is shown of a line: notes beyond what there is room for are left out, and the first says so."""
+        if not isinstance(line, Event):
+            return line
+        now = time.monotonic()
+        if now - self._noted_since > NOTE_SECONDS:
+            self._notes, self._noted_since = 0, now
+        self._notes += 1
+        if self._notes > NOTES + 1:
+            return None
+        return line if self._notes <= NOTES else Event(step=line.step, kind="note", message=TOO_MANY)
 
     def _end(self, message: str) -> Event:
         self.ended = True

@@ -147,8 +147,8 @@ class ShowingScreen(Screen[None]):
                 await asyncio.sleep(self._governor.interval)
             try:
                 answer = await lane.source.next_answer(self.lanes.next_step(lane))
-            except UsageError as error:  # what answers is not a source of frames
-                self._take_refusal(lane, Refused(error.setting, error.problem))
+            except UsageError as error:  # what it is attached to is not what it said
+                self.app.exit(error, return_code=2)
                 return
             if lane not in self.lanes.all:
                 return

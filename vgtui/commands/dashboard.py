@@ -1,5 +1,8 @@
 """Opening the dashboard, and leaving it with the terminal as it was, whatever ends it."""
 
+import shlex
+from contextlib import suppress
+
 from vgtui.lessons.lesson import Lesson
 from vgtui.recordings.writer import Recorder
 from vgtui.settings import load_settings, recall, remember
@@ -56,7 +59,7 @@ def open_dashboard(
         look=look,
         keymap=keymap,
         shows=Shows(has_colour(), has_utf8()),
-        on_look=lambda look, theme: remember(view=look.view, hints=look.hints, theme=theme),
+        on_look=lambda look, theme: remember(view=look.view_to_remember, hints=look.hints, theme=theme),
         on_lesson=lambda done: remember(lessons=done),
         lesson=lesson,
         lessons_done=last.lessons,
@@ -76,8 +79,15 @@ def open_dashboard(
 
 
 def _end_recording(recorder: Recorder | None) -> None:
-    if recorder:
-        try:
-            recorder.close()
-        except OSError as error:
-            tell(f"{recorder.path} lacks its last second: {error.strerror}")
+    """Write all that waits, and say where it is and how to see it again."""
+    if not recorder:
+        return
+    path = recorder.path.absolute()
+    words = f"the recording is {path}; see it again with: vgtui replay {shlex.quote(str(path))}"
+    try:
+        recorder.close()
+    except OSError as error:
+        words = f"{path} lacks its last second: {error.strerror}"
+    if recorder.lines:
+        with suppress(OSError):  # a terminal that has hung up
+            tell(words)

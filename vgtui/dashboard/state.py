@@ -295,7 +295,8 @@ class RunState:
             self.wanted = settings_of(header)
 
     def take_frame(self, frame: Frame) -> None:
-        """Show a frame. The first of a new run marks the history."""
+        """Take a frame, which is the present now. The first of a new run marks the history."""
+        per_point = self.history.frames_per_point
         before = self.newest.verdict.kind if self.newest and not self.begins_run else None
         if self.begins_run:
             assert self.header
@@ -308,7 +309,8 @@ class RunState:
         if frame.verdict.kind == "non-finite" != before:
             self.history.note("fault", frame.verdict.message)
         self.newest = frame
-        self.go_to(self.history.length)
+        merged = self.history.frames_per_point // per_point
+        self.go_to(self.history.length if self.moment is None else self.moment // merged)
 
     def change_words(self, header: Header) -> str:
         """What a header changes of the run on the screen."""

@@ -78,7 +78,7 @@ class MainScreen(ShowingScreen):
         if (experiment := self._experiment) is None:
             return
         if not self.state.shows_newest_run:
-            self.notify("a change is one of the present run, which is on the screen again", markup=False)
+            self.notify("changes apply to the present run, which is on the screen again", markup=False)
         self._show_present()
         self.state.want(changed)
         if self._paused_by_fault:

@@ -58,7 +58,7 @@ class Timeline(Lines):
         if state.fault:
             return "stopped here", f"{shown('restart')} starts again"
         if state.ended and state.seekable:
-            return "end of the recording", f"{shown('restart')} plays it again"
+            return "end of the recording", f"{shown('restart')} plays again"
         where = ("the end" if state.ended else "played so far") if state.pace else "ended" if state.ended else "now"
         back = shown("back")
         return where, f"{back} goes back" if state.paused else f"pause, then {back} {shown('forth')} goes back"

@@ -47,7 +47,8 @@ async def record(path: Path, *keys_between: str) -> None:
         await sitting.until(lambda: sitting.app.main.state.history.length == FRAMES)
         for number, key in enumerate(keys_between, start=2):
             await sitting.press(key)
-            await sitting.until(lambda number=number: sitting.app.main.state.history.length == number * FRAMES)
+            wanted = number * FRAMES
+            await sitting.until(lambda wanted=wanted: sitting.app.main.state.history.length == wanted)  # type: ignore[misc]
     recorder.close()
 
 

@@ -1,6 +1,5 @@
 """Opening the dashboard, and leaving it with the terminal as it was, whatever ends it."""
 
-import shlex
 from contextlib import suppress
 
 from vgtui.lessons.lesson import Lesson
@@ -82,12 +81,11 @@ def _end_recording(recorder: Recorder | None) -> None:
     """Write all that waits, and say where it is and how to see it again."""
     if not recorder:
         return
-    path = recorder.path.absolute()
-    words = f"the recording is {path}; see it again with: vgtui replay {shlex.quote(str(path))}"
+    words = recorder.where
     try:
         recorder.close()
     except OSError as error:
-        words = f"{path} lacks its last second: {error.strerror}"
+        words = f"{recorder.path} lacks its last second: {error.strerror}"
     if recorder.lines:
         with suppress(OSError):  # a terminal that has hung up
             tell(words)

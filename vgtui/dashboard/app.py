@@ -10,7 +10,7 @@ from textual.filter import LineFilter, NoColor
 from textual.notifications import Notification, Notify
 from textual.screen import Screen
 from textual.theme import Theme
-from textual.widgets._toast import Toast
+from textual.widgets._toast import ToastRack
 
 from engine.errors import UsageError
 from vgtui.dashboard.driver import TerminalDriver
@@ -103,9 +103,8 @@ class Dashboard(App[UsageError]):
         kind = _kind_of(event.notification)
         for notice in [notice for notice in self._notifications if _kind_of(notice) == kind]:
             self._unnotify(notice, refresh=False)
-            for toast in self.screen.query(Toast):
-                if toast._notification is notice:
-                    toast._expire()  # Textual 8.2 would leave the holder of a toast on the screen
+            # Textual 8.2 would leave the holder, and the toast too where that is only being made
+            self.screen.query(f"#{ToastRack._toast_id(notice)}").remove()
 
     def _handle_exception(self, error: Exception) -> None:
         """Leave, and let the command line say what happened; Textual would print a traceback."""

@@ -60,10 +60,10 @@ async def test_every_action_is_in_the_palette_with_its_key_and_can_be_run_from_t
     monkeypatch.chdir(tmp_path)  # one of them records
     async with open_dashboard() as sitting:
         commands = {command.title: command for command in sitting.app.get_system_commands(sitting.app.screen)}
-        titles = [f"{key.label} ({key.shown})" for key in KEYS if key.needs in (None, "experiment")]
+        titles = [f"{key.label} ({key.shown})" for key in KEYS if key.fits("experiment")]
         assert list(commands) == [*titles, *(f"preset {name}" for name in PRESETS)]
         for key in KEYS:
-            if key.name in LEAVING or key.needs not in (None, "experiment"):
+            if key.name in LEAVING or not key.fits("experiment"):
                 continue
             await commands[f"{key.label} ({key.shown})"].callback()
             await sitting.pilot.pause(MOMENT)

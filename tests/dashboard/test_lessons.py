@@ -12,7 +12,7 @@ from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.state import VIEWS, Look
 from vgtui.dashboard.widgets.layer_rows import LayerRows
 from vgtui.lessons.course import Course
-from vgtui.lessons.lesson import Lesson, load_lessons
+from vgtui.lessons.lesson import Lesson, Step, load_lessons
 from vgtui.training.client import LiveRun
 from vgtui.training.settings import RunSettings
 
@@ -91,6 +91,38 @@ async def test_the_list_begins_a_lesson_where_it_was_left_and_leaves_it() -> Non
         await sitting.until(lambda: "Ten layers more" not in sitting.text)
         await sitting.press("G")
         await sitting.until(lambda: "there is no lesson; g lists them" in sitting.text)
+
+
+async def test_the_view_of_a_lesson_is_not_remembered_as_the_users_which_comes_back() -> None:
+    remembered: list[str] = []
+    options = {"look": Look(view="chain rule"), "on_look": lambda look, theme: remembered.append(look.view_to_remember)}
+    async with open_dashboard(lessons_done={"quarter": 1}, **options) as sitting:  # type: ignore[arg-type]
+        view = sitting.app.main.state.look
+        await sitting.press("g", "enter")
+        await sitting.until(lambda: "Press v 2 times." in sitting.text)
+        assert view.view == "sparklines"
+        await sitting.press("v", "T")
+        assert view.view == "heat map" and remembered == ["chain rule"] * 2
+        await sitting.press("g", "home", "enter")
+        await sitting.until(lambda: "Chain rule: ‖δ_l‖" in sitting.text)
+        await sitting.press("v")
+        assert remembered[-1] == "sparklines"
+
+
+async def test_a_view_that_is_chosen_when_a_lesson_is_done_is_the_users() -> None:
+    remembered: list[str] = []
+    lesson = Lesson("short", "Short", [Step("Look.", view="heat map")])
+    options = {"lesson": lesson, "on_look": lambda look, theme: remembered.append(look.view_to_remember)}
+    async with open_dashboard(look=Look(view="chain rule"), **options) as sitting:  # type: ignore[arg-type]
+        await sitting.until(lambda: "Look." in sitting.text)
+        await sitting.press("v")
+        await sitting.until(lambda: "Well done." in sitting.text)
+        assert remembered == ["chain rule"]
+        await sitting.press("v", "v")
+        assert remembered == ["chain rule", "chain rule", "sparklines"]
+        sitting.app.main.begin_lesson(None)
+        await sitting.settle()
+        assert sitting.app.main.state.look.view == "sparklines"
 
 
 async def test_a_lesson_speaks_of_the_users_own_keys() -> None:

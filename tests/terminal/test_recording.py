@@ -62,6 +62,23 @@ def test_every_other_way_of_leaving_ends_the_file_properly(tmp_path: Path, way: 
     assert reader.summary() == f"{len(steps)} frames"
 
 
+@pytest.mark.parametrize("way", ["q", "\x03", signal.SIGTERM])
+def test_leaving_says_where_the_recording_is_and_the_command_that_shows_it(
+    tmp_path: Path, way: str | signal.Signals
+) -> None:
+    path = tmp_path / "my run.jsonl"
+    with Terminal([*SMALL, "--record", str(path)]) as terminal:
+        terminal.wait_for(lambda: (terminal.step or 0) > 5)
+        if isinstance(way, str):
+            terminal.press(way)
+        else:
+            terminal.process.send_signal(way)
+        terminal.wait_for_exit()
+        terminal.wait_for(lambda: b"vgtui replay" in terminal.received)
+    sentence = f"vgtui: the recording is {path}; see it again with: vgtui replay '{path}'\r\n"
+    assert bytes(terminal.received).partition(b"\x1b[?1049l")[2].endswith(sentence.encode())
+
+
 def assert_training_goes_on(terminal: Terminal) -> None:
     before = terminal.step or 0
     terminal.wait_for(lambda: (terminal.step or 0) > before + 50)

@@ -1,5 +1,7 @@
 """Opening the dashboard, and leaving it with the terminal as it was, whatever ends it."""
 
+from contextlib import suppress
+
 from vgtui.lessons.lesson import Lesson
 from vgtui.recordings.writer import Recorder
 from vgtui.settings import load_settings, recall, remember
@@ -56,7 +58,7 @@ def open_dashboard(
         look=look,
         keymap=keymap,
         shows=Shows(has_colour(), has_utf8()),
-        on_look=lambda look, theme: remember(view=look.view, hints=look.hints, theme=theme),
+        on_look=lambda look, theme: remember(view=look.view_to_remember, hints=look.hints, theme=theme),
         on_lesson=lambda done: remember(lessons=done),
         lesson=lesson,
         lessons_done=last.lessons,
@@ -76,8 +78,14 @@ def open_dashboard(
 
 
 def _end_recording(recorder: Recorder | None) -> None:
-    if recorder:
-        try:
-            recorder.close()
-        except OSError as error:
-            tell(f"{recorder.path} lacks its last second: {error.strerror}")
+    """Write all that waits, and say where it is and how to see it again."""
+    if not recorder:
+        return
+    words = recorder.where
+    try:
+        recorder.close()
+    except OSError as error:
+        words = f"{recorder.path} lacks its last second: {error.strerror}"
+    if recorder.lines:
+        with suppress(OSError):  # a terminal that has hung up
+            tell(words)

@@ -1,18 +1,21 @@
 """The Textual app: themes, the palette, the way out. The screens do the rest."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter, NoColor
+from textual.notifications import Notification, Notify
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widgets._toast import ToastRack
 from textual.worker import WorkerFailed
 
 from engine.errors import UsageError
 from vgtui.dashboard.driver import TerminalDriver
-from vgtui.dashboard.keymap import WATCHED, Keymap
+from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
 from vgtui.dashboard.screens.main import MainScreen, screen_for
 from vgtui.dashboard.screens.palette import ActionPalette
@@ -96,6 +99,14 @@ class Dashboard(App[UsageError]):
         if self._first_lesson:
             self.main.call_after_refresh(self.main.begin_lesson, self._first_lesson)
 
+    def on_notify(self, event: Notify) -> None:
+        """Let a notice take the place of the one that it repeats."""
+        kind = _kind_of(event.notification)
+        for notice in [notice for notice in self._notifications if _kind_of(notice) == kind]:
+            self._unnotify(notice, refresh=False)
+            # Textual 8.2 would leave the holder, and the toast too where that is only being made
+            self.screen.query(f"#{ToastRack._toast_id(notice)}").remove()
+
     def _handle_exception(self, error: Exception) -> None:
         """Leave, and let the command line say what happened; Textual would print a traceback."""
         if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
@@ -134,11 +145,11 @@ class Dashboard(App[UsageError]):
         self.on_look_changed()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        kinds = {None, self.main.kind, WATCHED if self.main.state.outline else None}
         for key in self._keymap_of_user:
-            if key.needs not in kinds:
+            if not key.fits(*self.main.kinds):
                 continue
-            yield SystemCommand(f"{key.label} ({key.shown})", key.help, lambda action=key.action: self._run(action))
+            label = self.main.state.key_label(key)
+            yield SystemCommand(f"{label} ({key.shown})", key.help, lambda action=key.action: self._run(action))
         if not self.main.state.follows:
             for name, preset in PRESETS.items():
                 yield SystemCommand(
@@ -147,6 +158,11 @@ class Dashboard(App[UsageError]):
 
     async def _run(self, action: str) -> None:
         await self.run_action(action, default_namespace=self.main)
+
+
+def _kind_of(notice: Notification) -> str:
+    """What a notice is about: its title, or its words whatever the numbers in them."""
+    return notice.title or re.sub(r"\d+", "", notice.message)
 
 
 def _as_theme(palette: Palette) -> Theme:

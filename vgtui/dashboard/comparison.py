@@ -28,9 +28,9 @@ def _at_the_same_step(one: RunState, other: RunState) -> tuple[Frame, Frame] | N
         return None
     mine, theirs = one.frame, other.frame
     if mine.step < theirs.step:
-        theirs = other.history.frame_of(other.history.point_of(mine.step))
+        theirs = other.history.frame_of(other.history.point_of(mine.step, other.moment))
     elif theirs.step < mine.step:
-        mine = one.history.frame_of(one.history.point_of(theirs.step))
+        mine = one.history.frame_of(one.history.point_of(theirs.step, one.moment))
     return mine, theirs
 
 

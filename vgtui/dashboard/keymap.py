@@ -25,8 +25,8 @@ class Key:
     """name: what the settings file calls it; key: in Textual's words; shown: as people read it.
 
     action: of the main screen; group: a heading of the help; label: for the footer and the palette; help: a sentence;
-    footer: its place there, 0 for none. The footer of a narrow terminal is cut at the right. only: the kind of source
-    that it does something with, where it is not every one and the group does not say so.
+    footer: its place there, 0 for none. The footer of a narrow terminal is cut at the right. only: the kinds of source
+    that it does something with, where that is not every one and the group does not say so.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Key:
     label: str
     help: str
     footer: int = 0
-    only: Kind | None = None
+    only: tuple[Kind, ...] = ()
 
-    @property
-    def needs(self) -> Kind | None:
-        """The kind of source that it does something with; None for every one."""
-        return self.only or NEEDS.get(self.group)
+    def fits(self, *kinds: Kind) -> bool:
+        """Whether it does something with a source of one of these kinds."""
+        needed = self.only or NEEDS.get(self.group)
+        return not needed or not set(kinds).isdisjoint(needed)
 
 
 NETWORK, TRAINING, TIME, LAYERS, PICTURE, RUNS, PROGRAM = (
@@ -55,8 +55,8 @@ NETWORK, TRAINING, TIME, LAYERS, PICTURE, RUNS, PROGRAM = (
     "The program",
 )
 
-NEEDS = {NETWORK: EXPERIMENT, TRAINING: EXPERIMENT}
-"""The kind of source that all keys of a group need."""
+NEEDS = {NETWORK: (EXPERIMENT,), TRAINING: (EXPERIMENT,)}
+"""The kinds of source that all keys of a group need."""
 
 KEYS = (
     Key("next_activation", "a", "a", "next_activation(1)", NETWORK, "activation", "The next activation.", 3),
@@ -82,7 +82,16 @@ KEYS = (
     Key("rate_up", "l", "l", "scale_rate(1)", TRAINING, "rate up", "A larger learning rate."),
     Key("rate_down", "L", "L", "scale_rate(-1)", TRAINING, "rate down", "A smaller learning rate."),
     Key("settings", "comma", ",", "settings", TRAINING, "settings", "Every setting in one form.", 12),
-    Key("pause", "space", "space", "pause", TIME, "pause", "Pause or go on.", 9),
+    Key(
+        "pause",
+        "space",
+        "space",
+        "pause",
+        TIME,
+        "pause",
+        "Pause or resume: training from the present, a recording from the moment shown.",
+        9,
+    ),
     Key("step", "full_stop", ".", "step", TIME, "one step", "Train one step, then wait."),
     Key(
         "restart",
@@ -91,9 +100,9 @@ KEYS = (
         "restart",
         TIME,
         "restart",
-        "Restart from the same seed, also after a fault.",
+        "Restart from the same seed, also after a fault; a recording plays again.",
         0,
-        EXPERIMENT,
+        (EXPERIMENT, PLAYER),
     ),
     Key(
         "use_numpy",
@@ -104,18 +113,28 @@ KEYS = (
         "NumPy",
         "Restart with NumPy, on the CPU, when the GPU fails.",
         0,
-        EXPERIMENT,
+        (EXPERIMENT,),
     ),
-    Key("new_seed", "R", "R", "reseed", TIME, "new seed", "Restart from a new seed.", 0, EXPERIMENT),
+    Key("new_seed", "R", "R", "reseed", TIME, "new seed", "Restart from a new seed.", 0, (EXPERIMENT,)),
     Key("back", "left", "←", "travel(-1)", TIME, "back", "While paused: back in time; in the last frames one by one."),
     Key("forth", "right", "→", "travel(1)", TIME, "forth", "While paused: forth in time; a recording plays a frame."),
     Key("far_back", "shift+left", "shift ←", "travel(-0.05)", TIME, "far back", "A twentieth of the time back."),
     Key("far_forth", "shift+right", "shift →", "travel(0.05)", TIME, "far forth", "A twentieth of the time forth."),
     Key("start", "home", "home", "travel_to(0)", TIME, "start", "While paused: to the first frame."),
     Key("present", "end", "end", "travel_to(1)", TIME, "present", "To the newest frame; a recording: to its end."),
-    Key("slower", "less_than_sign", "<", "change_speed(-1)", TIME, "slower", "A recording: half as fast.", 5, PLAYER),
     Key(
-        "faster", "greater_than_sign", ">", "change_speed(1)", TIME, "faster", "A recording: twice as fast.", 6, PLAYER
+        "slower", "less_than_sign", "<", "change_speed(-1)", TIME, "slower", "A recording: half as fast.", 5, (PLAYER,)
+    ),
+    Key(
+        "faster",
+        "greater_than_sign",
+        ">",
+        "change_speed(1)",
+        TIME,
+        "faster",
+        "A recording: twice as fast.",
+        6,
+        (PLAYER,),
     ),
     Key("layer_up", "up", "↑", "select(1)", LAYERS, "layer above", "Choose the layer above."),
     Key("layer_down", "down", "↓", "select(-1)", LAYERS, "layer below", "Choose the layer below."),
@@ -130,10 +149,12 @@ KEYS = (
         "look inside",
         "Histograms of the chosen layer; of a model with names, fold or unfold its group.",
     ),
-    Key("find", "slash", "/", "find", LAYERS, "find", "A layer by a part of its name.", 13, WATCHED),
-    Key("fold_all", "z", "z", "fold_all", LAYERS, "fold", "Fold all groups of layers, or unfold them.", 14, WATCHED),
-    Key("fold_around", "Z", "Z", "fold_around", LAYERS, "fold around", "Fold the group around.", 0, WATCHED),
-    Key("what_if", "w", "w", "what_if", LAYERS, "what if", "Measure every single change, best first.", 7, EXPERIMENT),
+    Key("find", "slash", "/", "find", LAYERS, "find", "A layer by a part of its name.", 13, (WATCHED,)),
+    Key("fold_all", "z", "z", "fold_all", LAYERS, "fold", "Fold all groups of layers, or unfold them.", 14, (WATCHED,)),
+    Key("fold_around", "Z", "Z", "fold_around", LAYERS, "fold around", "Fold the group around.", 0, (WATCHED,)),
+    Key(
+        "what_if", "w", "w", "what_if", LAYERS, "what if", "Measure every single change, best first.", 7, (EXPERIMENT,)
+    ),
     Key("view", "v", "v", "next_view", PICTURE, "view", "Sparklines, heat map, chain rule.", 8),
     Key("next_quantity", "n", "n", "next_quantity(1)", PICTURE, "norm", "Gradient, error signal, activations, update."),
     Key("previous_quantity", "N", "N", "next_quantity(-1)", PICTURE, "previous norm", "The one before."),
@@ -151,7 +172,7 @@ KEYS = (
         "compare",
         "This run beside the next, in step; again ends it.",
         10,
-        EXPERIMENT,
+        (EXPERIMENT,),
     ),
     Key(
         "lane",
@@ -162,10 +183,12 @@ KEYS = (
         "other lane",
         "Of two that are compared, keys act on the other.",
         0,
-        EXPERIMENT,
+        (EXPERIMENT,),
     ),
-    Key("lessons", "g", "g", "lessons", RUNS, "lessons", "Guided lessons.", 11, EXPERIMENT),
-    Key("back_to_lesson", "G", "G", "back_to_lesson", RUNS, "lesson's run", "The lesson's run again.", 0, EXPERIMENT),
+    Key("lessons", "g", "g", "lessons", RUNS, "lessons", "Guided lessons.", 11, (EXPERIMENT,)),
+    Key(
+        "back_to_lesson", "G", "G", "back_to_lesson", RUNS, "lesson's run", "The lesson's run again.", 0, (EXPERIMENT,)
+    ),
     Key("record", "x", "x", "record", RUNS, "record", "Begin or end a recording."),
     Key("export", "e", "e", "export", RUNS, "export", "This moment as a picture, .svg, and a table, .csv."),
     Key("theme", "T", "T", "app.next_theme", PROGRAM, "theme", "The next theme."),

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from vgtui.dashboard.app import Dashboard
+from vgtui.text import plain
 
 PATIENCE_SECONDS = 0.7
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -43,12 +44,14 @@ def restoring_terminal(app: Dashboard) -> Iterator[None]:
             app.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(app.action_exit_cleanly(code)))
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
+        words = ""
         with suppress(Exception):  # whatever the loop is stuck in, the recording is ended properly if it can be
-            if app.main.recording.recorder:
-                app.main.recording.recorder.close()
+            if recorder := app.main.recording.recorder:
+                recorder.close()
+                words = f"vgtui: {plain(recorder.where)}\n"
         termios.tcsetattr(terminal, termios.TCSANOW, before)
         with suppress(OSError):
-            _reset_screen(terminal)
+            _reset_screen(terminal, words)
         os._exit(128 + received[0])
 
     old = {number: signal.signal(number, end) for number in ENDING}
@@ -61,8 +64,11 @@ def restoring_terminal(app: Dashboard) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _reset_screen(terminal: int) -> None:
-    """Write the reset, though a thread of Textual's waits in the middle of a picture. Raises OSError."""
+def _reset_screen(terminal: int, words: str) -> None:
+    """Write the reset and then these words, though a thread of Textual's waits in the middle of a picture.
+
+    Raises OSError.
+    """
     outputs = [stream.fileno() for stream in (sys.__stdout__, sys.__stderr__) if stream and stream.isatty()]
     ours = os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -75,7 +81,7 @@ def _reset_screen(terminal: int) -> None:
             with suppress(ProcessLookupError):  # it has ended just now
                 signal.pthread_kill(thread.ident, signal.SIGALRM)
     end = time.monotonic() + RESET_SECONDS
-    left = TERMINAL_RESET
+    left = TERMINAL_RESET + words.encode(errors="replace")
     while left and time.monotonic() < end:
         termios.tcflush(ours, termios.TCOFLUSH)  # what nobody has read makes room
         try:

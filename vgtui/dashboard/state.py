@@ -1,7 +1,7 @@
 """What the dashboard knows of a run: everything that the widgets draw, and nothing that draws."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.diagnosis import Health, layer_health
 from engine.telemetry import LayerMeasurements
 from engine.theory import Prediction, predict
-from vgtui.dashboard.keymap import Keymap
+from vgtui.dashboard.keymap import Key, Keymap
 from vgtui.dashboard.outline import Outline
 from vgtui.recordings.frames import Frame, Header
 from vgtui.text import layer_name, plain
@@ -50,6 +50,18 @@ class Look:
     rate: bool = False
     keep: bool = False
     """Whether a change keeps the weights, rather than to restart."""
+    own_view: str | None = None
+    """The user's view, kept here while a lesson has one of its own."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a change keeps the weights now: a lesson's never does, as it measures initializations."""
+        return self.keep and self.own_view is None
+
+    @property
+    def view_to_remember(self) -> str:
+        """The view that the user chose."""
+        return self.own_view or self.view
 
 
 class RunState:
@@ -83,7 +95,9 @@ class RunState:
         self.pins: list[Ghost] = []
         self.pictures_per_second = 0.0
         self.pace = ""
-        """What a source that has a pace of its own says of it."""
+        """What a source that has a pace of its own, a recording, says of it."""
+        self.seekable = False
+        """Whether that can be played again."""
         self.recording = False
         self.inspected: Inspected | None = None
         self.tried: list[Tried] = []
@@ -94,14 +108,16 @@ class RunState:
         self.silent_seconds: float | None = None
         """For how long the training process has given no answer, where that is long."""
         self.ended = False
-        """Whether nobody trains it any more, of a model that is watched."""
+        """Whether nothing more comes for now: of a model that is watched, or a recording."""
         self.outline: Outline | None = None
         """Of somebody's own model, its layers by name."""
         self.selected = 0
         self.moment: int | None = None
         """The point of the history that is shown instead of the newest frame."""
+        self.newest_first: Frame | None = None
+        """The newest run at its initialization, where that was seen."""
         self._present: Header | None = None
-        self._first: Frame | None = None
+        self._restarting = False
         self._health: tuple[Frame | None, list[Health]] = None, []
         self._past: tuple[int, Frame] | None = None
 
@@ -120,6 +136,39 @@ class RunState:
         return self._present if self.moment is None else self.history.header_of(self.moment)
 
     @property
+    def shows_newest_run(self) -> bool:
+        """Whether the frame on the screen belongs to the newest run, in the present or in its past."""
+        return self.shown is self._present
+
+    @property
+    def header_shown(self) -> Header | None:
+        """That of the run to describe: in the present also of one whose first frame is still to come."""
+        return self.header if self.moment is None else self.shown
+
+    @property
+    def ghost_shown(self) -> Ghost | None:
+        """The run before that of the frame on the screen, where that is the newest."""
+        return self.ghost if self.shows_newest_run else None
+
+    @property
+    def not_examined(self) -> str:
+        """Why one cannot look inside of the network on the screen; "" where one can."""
+        if self.moment is not None:
+            return "available for the present only"
+        return "not available: the training has stopped" if self.fault else ""
+
+    def key_label(self, key: Key) -> str:
+        """What a key does now, in a word or two."""
+        now = {
+            "pause": self.paused and "resume",
+            "compare": self.other and "stop comparing",
+            "record": self.recording and "stop recording",
+            "restart": self.pace and "play again",
+            "fold_all": self.outline and self.outline.folded and "unfold",
+        }
+        return now.get(key.name) or key.label
+
+    @property
     def on_screen(self) -> RunSettings:
         """The settings to name: those that were asked for, or in the past those of the run that is shown."""
         shown = self.shown
@@ -128,8 +177,8 @@ class RunState:
     @property
     def first(self) -> Frame | None:
         """The run on the screen at its initialization, where that was seen."""
-        if self.moment is None or self.shown is self._present:
-            return self._first
+        if self.moment is None or self.shows_newest_run:
+            return self.newest_first
         begin = self.history.begin_of(self.moment)
         return self.history.frame_of(begin) if self.history.scalars[begin, STEP] == 0 else None
 
@@ -210,23 +259,30 @@ class RunState:
         """The user asked for another run: the one on the screen becomes the ghost."""
         if self.newest and self._present:
             words = [entry.before for entry in differences(self._present, settings)]
-            self.ghost = self._as_ghost(plain(", ".join(words)) or "same settings")
+            self.ghost = self._as_ghost(plain(", ".join(words)) or "same settings", None)
         self.wanted = settings
+        self._examine_anew(restarting=True)
+
+    def keep_run(self, settings: RunSettings) -> None:
+        """The run that was asked for was refused: the one that there is, with these settings, goes on."""
+        self.wanted = settings
+        self._examine_anew(restarting=False)
 
     def pin(self) -> None:
-        """Keep the run on the screen in the charts."""
-        if self.newest and self._present:
-            self.pins = [*self.pins, self._as_ghost(_summary(self._present, self.newest))][-MOST_PINS:]
+        """Keep the run on the screen in the charts, its layers as they are there."""
+        if self.frame and self.shown:
+            label = _summary(self.shown, self.frame, with_step=self.moment is not None)
+            self.pins = [*self.pins, self._as_ghost(label, self.moment)][-MOST_PINS:]
 
     def as_ghost(self) -> Ghost:
         """This run as its neighbour shows it."""
-        return self._as_ghost(self.name, self.frame)
+        return self._as_ghost(self.name, self.moment)
 
     def leave_neighbour(self) -> None:
         """The other lane ends; as it last was, it is the ghost."""
         if self.other and self.other.newest:
-            words = plain(", ".join(entry.after for entry in self.differences()))
-            self.ghost = replace(self.other.as_ghost(), label=words or "same settings")
+            words = plain(", ".join(entry.after for entry in differences(self.wanted, self.other.wanted)))
+            self.ghost = self.other._as_ghost(words or "same settings", None)
         self.other, self.name = None, ""
 
     def take_header(self, header: Header) -> None:
@@ -234,11 +290,13 @@ class RunState:
         self.header = header
         self.fault = None
         self.ended = False
+        self._examine_anew(restarting=False)
         if self.follows and header.own:
             self.wanted = settings_of(header)
 
     def take_frame(self, frame: Frame) -> None:
-        """Show a frame. The first of a new run marks the history."""
+        """Take a frame, which is the present now. The first of a new run marks the history."""
+        per_point = self.history.frames_per_point
         before = self.newest.verdict.kind if self.newest and not self.begins_run else None
         if self.begins_run:
             assert self.header
@@ -246,12 +304,13 @@ class RunState:
             self._present = self.header
             if self.header.model:
                 self.outline = Outline(self.header.layers, sorted(self.outline.folded) if self.outline else ())
-            self._first = frame if frame.step == 0 else None
+            self.newest_first = frame if frame.step == 0 else None
         self.history.append(frame)
         if frame.verdict.kind == "non-finite" != before:
             self.history.note("fault", frame.verdict.message)
         self.newest = frame
-        self.go_to(self.history.length)
+        merged = self.history.frames_per_point // per_point
+        self.go_to(self.history.length if self.moment is None else self.moment // merged)
 
     def change_words(self, header: Header) -> str:
         """What a header changes of the run on the screen."""
@@ -271,10 +330,33 @@ class RunState:
 
     def take_tried(self, tried: Tried) -> None:
         """Take one single change; what is left of a round that was broken off is not mixed with the next."""
+        if self._restarting:
+            return
         if tried.number == 1:
             self.tried = [tried]
         elif self.tried and tried.number == len(self.tried) + 1:
             self.tried.append(tried)
+
+    def take_inspected(self, inspected: Inspected) -> None:
+        """Take the inside of the chosen layer; what comes of another layer, or of a run that was left, is too late."""
+        if not self._restarting and inspected.inspection.layer == self.selected:
+            self.inspected = inspected
+
+    def rewind(self, point: int) -> int:
+        """Forget a point of the history and all after it. Returns how many frames came before it."""
+        frames = self.history.frames_before(point)
+        self.moment = point - 1 if point else None
+        header, frame, first = (self.shown, self.frame, self.first) if point else (None, None, None)
+        self.history.cut(point)
+        if header is not self._present and header and header.model:
+            self.outline = Outline(header.layers, sorted(self.outline.folded) if self.outline else ())
+        self.header = self._present = header
+        self.newest, self.newest_first = frame, first
+        if header and header.own:
+            self.wanted = settings_of(header)
+        self.ended = False
+        self.go_to(point)
+        return frames
 
     def go_to(self, point: int) -> None:
         """Show a point of the history; the last one is the present."""
@@ -303,10 +385,18 @@ class RunState:
         """What one must change of this lane to get the other."""
         return differences(self.on_screen, self.other.on_screen) if self.other else []
 
-    def _as_ghost(self, label: str, frame: Frame | None = None) -> Ghost:
-        shown = frame or self.newest
+    def _examine_anew(self, restarting: bool) -> None:
+        """Forget what was found in a run that is left. Until the next one begins, what comes is still of that run."""
+        self._restarting = restarting
+        self.inspected, self.tried = None, []
+
+    def _as_ghost(self, label: str, moment: int | None) -> Ghost:
+        """The run of a moment, None for the present, with its layers as they were then."""
+        history = self.history
+        shown = self.newest if moment is None else history.frame_of(moment)
         assert shown
-        run = self.history.scalars[self.history.begin_of(self.history.length - 1) : self.history.length]
+        point = history.length - 1 if moment is None else moment
+        run = history.scalars[history.begin_of(point) : history.end_of(point) + 1]
         steps, loss, accuracy = (run[:, column].copy() for column in (STEP, LOSS, ACCURACY))
         return Ghost(shown.layers, steps, loss, accuracy, label)
 
@@ -314,10 +404,11 @@ class RunState:
 predict_once = lru_cache(maxsize=4)(predict)
 
 
-def _summary(shown: Header, frame: Frame) -> str:
-    """A run in as few words as tell it from its neighbours."""
+def _summary(shown: Header, frame: Frame, with_step: bool) -> str:
+    """A run in as few words as tell it from its neighbours, in the past with the step."""
     if shown.own is None:
         return f"step {frame.step}"
     network = shown.own.network
     switches = [name for name, on in (("BatchNorm", network.batch_norm), ("skip", network.skip_connections)) if on]
-    return " ".join([network.activation, f"{network.hidden_layers}×{network.width}", *switches])
+    words = [network.activation, f"{network.hidden_layers}×{network.width}", *switches]
+    return " ".join([*words, f"at step {frame.step}"] if with_step else words)

@@ -50,6 +50,8 @@ class Replay:
         self._due = 0.0
         self._breathed_at = 0.0
         self._shown: Frame | None = None
+        self._passing = 0
+        self._plays = 0
         self._poked = asyncio.Event()
         self.header = self._begin()
 
@@ -57,6 +59,11 @@ class Replay:
     def ended(self) -> bool:
         """Whether all that there is, for now, has been given."""
         return self._ended
+
+    @property
+    def seekable(self) -> bool:
+        """Whether it is a file, which can be played again."""
+        return self._is_file
 
     @property
     def pace(self) -> str:
@@ -70,8 +77,12 @@ class Replay:
     async def next_answer(self, at: int = 0) -> Answer:
         while True:
             message = await self._next_message()
+            if self._passing:
+                await self._pass(message)
+                continue
             if isinstance(message, Frame):
-                await self._until_due(message)
+                if not await self._until_due(message):
+                    continue
                 self._shown = message
                 if message.step < at:
                     continue
@@ -102,6 +113,25 @@ class Replay:
     def skip(self, share: float) -> None:
         self._skip_to = self._place + max(1, round(share * self._size()))
         self._poked.set()
+
+    def play_from(self, frame: int) -> None:
+        os.lseek(self._file, 0, os.SEEK_SET)
+        self._reader = Reader(self._reader.name)
+        self._messages = iter(())
+        self._waiting.clear()
+        self._ended = False
+        self._position = self._skip_to = 0
+        self._single = 1
+        self._shown = None
+        self._passing = frame
+        self._plays += 1
+        self._poked.set()
+
+    async def _pass(self, message: Line) -> None:
+        """Leave out what was given before; keys have their turn."""
+        if isinstance(message, Frame):
+            self._passing -= 1
+        await self._breathe()
 
     async def close(self) -> None:
         file, self._file = self._file, -1
@@ -148,7 +178,9 @@ class Replay:
                 what = "stream" if self._follows else "recording"
                 return Event(step=0, kind="note", message=f"end of the {what}: {self._reader.summary()}")
             else:
-                await asyncio.sleep(GROWTH_SECONDS)
+                self._poked.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._poked.wait(), GROWTH_SECONDS)
 
     async def _read(self) -> bytes:
         """What there is; nothing at the end, for now."""
@@ -176,22 +208,31 @@ class Replay:
         finally:
             loop.remove_reader(self._file)
 
-    async def _until_due(self, frame: Frame) -> None:
-        """Wait as long as the run took, at the present speed; while paused, until a single frame is wanted."""
+    async def _until_due(self, frame: Frame) -> bool:
+        """Wait as long as the run took, at the present speed; while paused, until a single frame is wanted.
+
+        Returns whether the frame is still wanted: it is not where another is played from meanwhile.
+        """
+        plays = self._plays
         self._due += self._gap(frame) / SPEEDS[self._speed]
         while self._place > self._skip_to:
             if self._single:
                 self._single -= 1
-                return
+                break
             wait = None if self._paused else self._due - time.monotonic()
             if wait is not None and wait <= 0:
                 break
             self._poked.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._poked.wait(), wait)
-        now = time.monotonic()
-        self._due = max(self._due, now)
-        if now - self._breathed_at > BREATH_SECONDS:
+            if plays != self._plays:
+                return False
+        self._due = max(self._due, time.monotonic())
+        await self._breathe()
+        return plays == self._plays
+
+    async def _breathe(self) -> None:
+        if time.monotonic() - self._breathed_at > BREATH_SECONDS:
             await asyncio.sleep(0)
             self._breathed_at = time.monotonic()
 

@@ -1,6 +1,7 @@
 """Writing a recording: the lines of the frame format as they come, on the disk at most a second later."""
 
 import os
+import shlex
 import stat
 import time
 import zlib
@@ -33,6 +34,12 @@ class Recorder:
         if stat.S_ISREG(found.st_mode) and found.st_size:
             os.close(self._file)
             raise UsageError("record", f"{path} is there already; it takes the name of a new file")
+
+    @property
+    def where(self) -> str:
+        """Where the file is, and the command that shows it, for whoever has left the dashboard."""
+        path = str(self.path.absolute())
+        return f"the recording is {path}; see it again with: vgtui replay {shlex.quote(path)}"
 
     def write(self, message: Line) -> None:
         """Take a line; it waits for the next flush. Raises OSError where a flush is due and the disk takes no more."""

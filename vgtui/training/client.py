@@ -90,12 +90,7 @@ class LiveRun:
     async def _next_answer(self, at: int) -> Answer:
         if not self._asked:
             self._at = at
-        try:
-            worker = await self._running_worker()
-        except OSError as error:  # no more processes, files or memory
-            self._wanted.clear()
-            problem = f"the training process cannot be started: {error.strerror or error}"
-            return Event(step=self._step, kind="fault", message=problem)
+        worker = await self._running_worker()
         while True:
             if not self._asked:
                 self.ask(self._at)
@@ -193,8 +188,8 @@ class LiveRun:
         if not self._closed:
             try:
                 worker = await _Worker.start()
-            except (OSError, RuntimeError) as error:
-                raise _NotStartedError(str(error)) from error
+            except (OSError, RuntimeError) as error:  # no more processes, files or memory
+                raise _NotStartedError(getattr(error, "strerror", None) or str(error)) from error
             if not self._closed:
                 return worker
             await worker.end()

@@ -81,6 +81,8 @@ class History:
         self.layers = self._newest_layers = layers
         self.scalars = np.empty((MOST_POINTS, 6))
         self._counts = np.zeros(MOST_POINTS, np.int64)
+        self._before = np.zeros(MOST_POINTS, np.int64)
+        self._frames = 0
         self._verdicts: list[Verdict] = []
         self._runs: list[_Run] = []
         # sums, not means: NaN and ∞ stay what they are, and pairs of points are merged by adding
@@ -114,6 +116,10 @@ class History:
         """How many frames a point stands for."""
         return int(self._counts[point])
 
+    def frames_before(self, point: int) -> int:
+        """How many frames came before those of a point."""
+        return int(self._before[point])
+
     def header_of(self, point: int) -> Header | None:
         """The run that a point belongs to; of a point in which one ended and another began, the later one."""
         return self._run_of(point).header
@@ -122,14 +128,19 @@ class History:
         """The first point of the run that a point belongs to."""
         return self._run_of(point).begin
 
+    def end_of(self, point: int) -> int:
+        """The last point of the run that a point belongs to."""
+        return min((run.begin for run in self._runs if run.begin > point), default=self.length) - 1
+
     def look_at(self, point: int | None) -> None:
         """Give rows of as many layers as the run at this point has; None: the newest run."""
         self._see(self._newest_layers if point is None else self._run_of(point).layers)
 
-    def point_of(self, step: int) -> int:
-        """The point of the newest run that is nearest to a step."""
-        begin = self.begin_of(self.length - 1)
-        return begin + int(np.argmin(np.abs(self.scalars[begin : self.length, STEP] - step)))
+    def point_of(self, step: int, beside: int | None = None) -> int:
+        """The point nearest to a step, of the run that the point `beside` belongs to; None: of the newest run."""
+        run = self.length - 1 if beside is None else beside
+        begin, end = self.begin_of(run), self.end_of(run)
+        return begin + int(np.argmin(np.abs(self.scalars[begin : end + 1, STEP] - step)))
 
     def frame_of(self, point: int) -> Frame:
         """A point as a frame: the means of its frames, with the extremes of the gradient, and the last verdict."""
@@ -179,6 +190,7 @@ class History:
         gaps = np.packbits([np.ma.getmaskarray(getattr(frame.layers, field)) for field in _WHOLE], axis=0)[0]
         if not self._runs:
             self._runs.append(_Run(0, None, self._newest_layers))
+        self._frames += 1
         last = self.length - 1
         if self.length and self._counts[last] < self.frames_per_point and self._runs[-1].begin <= last:
             least, greatest = self._extremes[:, 0, last], self._extremes[:, 1, last]
@@ -199,7 +211,7 @@ class History:
         self._extremes[:, :, new, places] = extremes
         self._sums[:, new, places], self._known[:, new, places], self._gaps[new, places] = sums, known, gaps
         self._scored[new] = scored
-        self.scalars[new], self._counts[new] = scalars, 1
+        self.scalars[new], self._counts[new], self._before[new] = scalars, 1, self._frames - 1
         self._verdicts.append(frame.verdict)
         self.length += 1
 
@@ -220,6 +232,17 @@ class History:
     def note(self, kind: Literal["fault", "note"], message: str) -> None:
         """Something happened at the newest point."""
         self._remember(Occasion(max(self.length - 1, 0), kind, message))
+
+    def cut(self, point: int) -> None:
+        """Forget a point and all that came after it."""
+        self._frames = self.frames_before(point)
+        self.frames_per_point = self.frames_per_point if point else 1
+        self.length = point
+        del self._verdicts[point:]
+        self.occasions = [entry for entry in self.occasions if entry.point < point]
+        self._runs = [run for run in self._runs if run.begin < point]
+        self._newest_layers = self.layers = self._runs[-1].layers if self._runs else self.layers
+        self.revision += 1
 
     @property
     def _room(self) -> int:
@@ -267,6 +290,7 @@ class History:
                 self._gaps[begin - 1] = 0
                 self._scored[begin - 1] = self._scored[begin]
                 self.scalars[begin - 1] = self.scalars[begin]
+                self._before[begin - 1] = self._before[begin]
         self._extremes[:, 0, :half] = np.minimum.reduceat(self._extremes[:, 0, :length], starts, axis=1)
         self._extremes[:, 1, :half] = np.maximum.reduceat(self._extremes[:, 1, :length], starts, axis=1)
         self.scalars[:half] = means(self.scalars[:length], 2)
@@ -275,6 +299,7 @@ class History:
         self._gaps[:half] = np.bitwise_or.reduceat(self._gaps[:length], starts)
         self._scored[:half] = np.logical_and.reduceat(self._scored[:length], starts)
         self._counts[:half] = np.add.reduceat(self._counts[:length], starts)
+        self._before[:half] = self._before[starts]
         self._verdicts = [*self._verdicts[1::2], *self._verdicts[-1:][: length % 2]]
         halved = [replace(entry, point=entry.point // 2) for entry in self.occasions]
         self.occasions = []

@@ -73,6 +73,17 @@ class Player(FrameSource, Protocol):
     def pace(self) -> str:
         """How fast it goes and how far it is, for the screen; "" where there is nothing to say."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether all that there is, for now, has been given."""
+
+    @property
+    def seekable(self) -> bool:
+        """Whether it can be played again."""
+
+    def play_from(self, frame: int) -> None:
+        """Give the frames from this one on again, 0 for the first with its header; the next one comes at once."""
+
     def change_speed(self, step: int) -> None:
         """Faster for 1, slower for −1."""
 

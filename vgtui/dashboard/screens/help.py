@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from vgtui.dashboard.keymap import Kind
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.state import RunState
 from vgtui.themes import Palette
@@ -34,9 +35,9 @@ the most that n sigmoids let through.""",
 }
 SIGNS = """\
 0 is exactly 0, ! is NaN, ∞ is infinite, – is unknown, ╎ marks a change, ┃ the moment shown, ≠ what two lanes differ \
-in. Every change restarts the training from the \
-same seed on the same batches, and the run before stays as dots in "by layer". A pinned run stays until it is \
-unpinned. Theory is that of wide layers at initialization, of one sample at a time."""
+in. Every change restarts the training from the same seed on the same batches, unless the weights are kept, and the \
+run before stays as dots in "by layer". A pinned run stays until it is unpinned. Theory is that of wide layers at \
+initialization, of one sample at a time."""
 
 
 class HelpScreen(Overlay):
@@ -44,9 +45,9 @@ class HelpScreen(Overlay):
 
     BINDINGS = [("question_mark,q", "close", "Close")]
 
-    def __init__(self, state: RunState, palette: Palette, notes: Sequence[str]) -> None:
+    def __init__(self, state: RunState, palette: Palette, kinds: Sequence[Kind], notes: Sequence[str]) -> None:
         super().__init__(state, palette)
-        self._notes = notes
+        self._kinds, self._notes = kinds, notes
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help", classes="dialog") as box:
@@ -66,6 +67,8 @@ class HelpScreen(Overlay):
         table = Table.grid(padding=(0, 2))
         group = ""
         for key in self.state.keymap:
+            if not key.fits(*self._kinds):
+                continue
             if key.group != group:
                 group = key.group
                 table.add_row("", Text(group, f"bold {self.palette.accent}"))

@@ -64,7 +64,8 @@ class LayerScreen(Overlay):
             self.state_changed()
 
     def _ask(self) -> None:
-        self._inspect(self.state.selected)
+        if not self.state.not_examined:
+            self._inspect(self.state.selected)
 
     def state_changed(self) -> None:
         label = layer_label(self.state.selected, self.state.layers)
@@ -82,9 +83,8 @@ class LayerScreen(Overlay):
         state, palette, text = self.state, self.palette, Text()
         if state.frame is None or state.shown is None or state.shown.network is None:
             return Text("no frame yet", palette.muted)
-        layer, layers, info = state.selected, state.frame.layers, None
-        if state.header and layer < len(state.header.layers):
-            info = state.header.layers[layer]
+        layer, layers = state.selected, state.frame.layers
+        info = state.shown.layers[layer] if layer < len(state.shown.layers) else None
         chain = chain_rule(state.shown.network, layers)
         shares = {"saturated": entry(layers.saturated, layer), "dead units": entry(layers.dead, layer)}
         facts = {

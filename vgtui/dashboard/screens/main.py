@@ -70,7 +70,7 @@ class MainScreen(ShowingScreen):
 
     def _go_on(self, changed: RunSettings) -> None:
         """Restart with these settings, or where the user wants that and no lesson counts on it, keep the weights."""
-        self._run(changed, self.state.look.keep and self._lesson.course is None)
+        self._run(changed, self.state.look.keeps)
 
     def _run(self, changed: RunSettings, keep: bool = False) -> None:
         """Restart with these settings; the screen shows them at once, marked until their first frame.
@@ -79,6 +79,9 @@ class MainScreen(ShowingScreen):
         """
         if (experiment := self._experiment) is None:
             return
+        if not self.state.shows_newest_run:
+            self.notify("changes apply to the present run, which is on the screen again", markup=False)
+        self._show_present()
         self.state.want(changed)
         if self._paused_by_fault:
             self._paused_by_fault = False
@@ -101,10 +104,13 @@ class MainScreen(ShowingScreen):
 
     def action_keep_weights(self) -> None:
         """What a change does from now on."""
-        if self._experiment:
+        if self._lesson.course:
+            self.notify("a lesson's changes restart, as it measures initializations", title="Changes")
+        elif self._experiment:
             self.state.look.keep = not self.state.look.keep
             does = "keeps the weights that fit, and goes on" if self.state.look.keep else "restarts from the same seed"
-            self._say(f"a change {does}", "information")
+            self.notify(f"a change {does}", title="Changes")
+            self._refresh_lines()
 
     def action_deepen(self, step: int) -> None:
         depth = self.state.wanted.network.hidden_layers
@@ -128,7 +134,15 @@ class MainScreen(ShowingScreen):
         self._change(dataset=neighbour(names, present, 1))
 
     def action_restart(self) -> None:
-        self._run(self.state.wanted)
+        """Begin the run again, or a recording."""
+        player = self.lanes.chosen.player
+        if player is None:
+            self._run(self.state.wanted)
+        elif not player.seekable:
+            self.notify("a stream cannot be played again", severity="warning")
+        elif self.state.history.length:
+            self._play_from(player, 0)
+            self._set_paused(False)
 
     def action_use_numpy(self) -> None:
         """Restart on the CPU."""
@@ -145,11 +159,37 @@ class MainScreen(ShowingScreen):
 
     def action_pause(self) -> None:
         self._paused_by_fault = False
+        if self.state.paused and self.state.moment is not None:
+            self._leave_the_past(self.state.moment)
         self._set_paused(not self.state.paused)
-        if not self.state.paused and self.state.moment is not None:
+
+    def _leave_the_past(self, moment: int) -> None:
+        """Go on from a moment where that can be: a recording plays from there, all else goes on from the present."""
+        player = self.lanes.chosen.player
+        if player and player.seekable:
+            self._play_from(player, moment)
+            return
+        self._show_present()
+        self.notify("resumed from the present: the past can be looked at, not continued", markup=False)
+
+    def _play_from(self, player: Player, point: int) -> None:
+        lane = self.lanes.chosen
+        player.play_from(lane.state.rewind(point))
+        if point:
+            assert lane.state.header
+            self.recording.take(lane, lane.state.header)
+            self._draw_all()
+        self._say_pace(lane)
+
+    def _show_present(self) -> None:
+        if self.state.moment is not None:
             self._go_to(self.state.history.length)
 
     def action_step(self) -> None:
+        if self.lanes.chosen.player and self.state.moment is not None:
+            self.action_travel(1)
+            return
+        self._show_present()
         self.lanes.step_once()
         self._hurry.set()
         self._refresh_lines()
@@ -199,6 +239,7 @@ class MainScreen(ShowingScreen):
 
     def action_compare(self) -> None:
         """Keep the present run beside the next one; or go on with the chosen one alone."""
+        self._show_present()
         if self.lanes.comparing:
             self._end_comparison()
         elif experiment := self._experiment:
@@ -255,6 +296,7 @@ class MainScreen(ShowingScreen):
 
     def begin_lesson(self, lesson: Lesson | None) -> None:
         """Begin a lesson where it was left, or again when it was done; None leaves the present one."""
+        look = self.state.look
         if lesson:
             try:
                 self.state.keymap.check(lesson)
@@ -263,10 +305,12 @@ class MainScreen(ShowingScreen):
                 return
             done = self.lessons_done.get(lesson.name, 0)
             self._lesson.course = Course(lesson, done if done < len(lesson.steps) else 0)
-            self.state.look.view = VIEWS[0]
+            look.own_view = look.view_to_remember
+            look.view = VIEWS[0]
             self.action_back_to_lesson()
         else:
             self._lesson.course = None
+            look.view, look.own_view = look.view_to_remember, None
         self.set_class(lesson is not None, "-lesson")
         self._lesson.show()
         self.call_after_refresh(self._draw_all)
@@ -337,7 +381,7 @@ class MainScreen(ShowingScreen):
         if outline.toggle(self.state.selected):
             self._folded()
         else:
-            self.notify(f"{outline.names[self.state.selected]} is in no group of its own", markup=False)
+            self.notify("this layer is in no group of its own", markup=False)
 
     @property
     def _folding(self) -> Outline | None:
@@ -374,6 +418,8 @@ class MainScreen(ShowingScreen):
     def action_next_view(self) -> None:
         look, views = self.state.look, self.state.views
         look.view = views[(views.index(look.view) + 1) % len(views)] if look.view in views else views[1]
+        if self._lesson.course and self._lesson.course.step is None:  # nothing is asked for any more
+            look.own_view = look.view
         self._look_changed()
         self._watch_lesson()
 
@@ -421,16 +467,30 @@ class MainScreen(ShowingScreen):
 
     def action_what_if(self) -> None:
         if experiment := self._experiment:
+            if reason := self._why_not_tried:
+                self.notify(reason, markup=False)
+                return
             self.state.tried = []
             experiment.try_changes()
             self._open(WhatIfScreen(self.state, self._palette, lambda name, value: self._change({name: value})))
 
+    @property
+    def _why_not_tried(self) -> str:
+        """Why changes of the network on the screen cannot be measured; "" where they can, in its past too."""
+        if not self.state.shows_newest_run:
+            return f"what if is available for the present run only; {self.state.keymap.shown('present')} shows it"
+        if self.state.fault:
+            return f"the training has stopped; {self.state.keymap.shown('restart')} starts it again"
+        return ""
+
     def action_settings(self, focused: str | None = None) -> None:
         if self._experiment:
+            if not self.state.shows_newest_run:
+                self.notify("these are the settings of the present run", markup=False)
             self._open(SettingsScreen(self.state, self._palette, self._go_on, focused))
 
     def action_help(self) -> None:
-        header = self.state.header
+        header = self.state.header_shown
         notes = []
         if header:
             device = plain(f"{header.backend.name} on {header.backend.device}, {header.backend.dtype}")
@@ -438,11 +498,11 @@ class MainScreen(ShowingScreen):
             notes.append(f"Computing with {device}{of_run}.")
             if header.backend.fallback_reason:
                 notes.append(f"No GPU: {plain(header.backend.fallback_reason)}.")
-        self._open(HelpScreen(self.state, self._palette, notes))
+        self._open(HelpScreen(self.state, self._palette, self.kinds, notes))
 
 
 class PlayingScreen(MainScreen):
-    """The same for a recording, which cannot be changed; its last line has the keys of its pace instead."""
+    """The same for a recording, which cannot be changed; the last line has the keys of its pace instead."""
 
     kind = PLAYER
 

@@ -15,7 +15,7 @@ from textual.screen import Screen
 
 from engine.errors import UsageError
 from vgtui.dashboard.governor import Governor, takes_bytes
-from vgtui.dashboard.keymap import EXPERIMENT, Kind
+from vgtui.dashboard.keymap import EXPERIMENT, WATCHED, Kind
 from vgtui.dashboard.lanes import Lane, Lanes
 from vgtui.dashboard.messages import LessonAdvanced
 from vgtui.dashboard.recording import Recording
@@ -108,6 +108,11 @@ class ShowingScreen(Screen[None]):
         return self.lanes.chosen.state
 
     @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of source whose keys do something: of a model with names also in a recording of it."""
+        return (self.kind, WATCHED) if self.state.outline else (self.kind,)
+
+    @property
     def _source(self) -> FrameSource:
         return self.lanes.chosen.source
 
@@ -152,7 +157,7 @@ class ShowingScreen(Screen[None]):
                 return
             if lane not in self.lanes.all:
                 return
-            if isinstance(answer, Frame) and lane.state.begins_run:
+            if isinstance(answer, Frame) and lane.state.begins_run and not lane.player:
                 await asyncio.sleep(PAINT_SECONDS)
             begin = time.monotonic()
             self._take(lane, answer)
@@ -177,7 +182,7 @@ class ShowingScreen(Screen[None]):
             case Refused():
                 self._take_refusal(lane, answer)
             case Inspected():
-                lane.state.inspected = answer
+                lane.state.take_inspected(answer)
             case Tried():
                 lane.state.take_tried(answer)
             case Event(kind="fault") if not lane.state.follows:
@@ -236,9 +241,10 @@ class ShowingScreen(Screen[None]):
     def _say_pace(self, lane: Lane) -> None:
         if lane.player:
             lane.state.pace = lane.player.pace
+            lane.state.ended, lane.state.seekable = lane.player.ended, lane.player.seekable
         elif isinstance(lane.source, Watched):
             lane.state.ended = lane.source.ended
-        self._state_line.refresh()
+        self._refresh_lines()
 
     def _take_refusal(self, lane: Lane, refused: Refused) -> None:
         own = lane.state.header.own if lane.state.header else None
@@ -251,12 +257,8 @@ class ShowingScreen(Screen[None]):
             self._draw_numbers()
             return
         assert lane.state.header
-        lane.state.wanted = replace(
-            lane.state.wanted,
-            network=own.network,
-            training=own.training,
-            dataset=name_of_dataset(lane.state.header),
-        )
+        dataset = name_of_dataset(lane.state.header)
+        lane.state.keep_run(replace(lane.state.wanted, network=own.network, training=own.training, dataset=dataset))
         if lane.state.newest:  # the run that there was goes on from where it is
             self.lanes.arrived(lane, lane.state.newest.step, self._governor.interval)
         self._draw_numbers()
@@ -284,6 +286,7 @@ class ShowingScreen(Screen[None]):
                 self.call_later(self._loss_chart.redraw)
 
     def _refresh_lines(self) -> None:
+        self._keys.show()
         self._state_line.refresh()
         if self.lanes.comparing:
             self._line_beside.refresh()
@@ -322,6 +325,7 @@ class ShowingScreen(Screen[None]):
     def _set_paused(self, paused: bool) -> None:
         self.lanes.set_paused(paused)
         self._hurry.set()
+        self._timeline.redraw()
         self._refresh_lines()
 
     def _show_lanes(self) -> None:
@@ -335,6 +339,7 @@ class ShowingScreen(Screen[None]):
             panel.set_class(panel.state is not self.state, "-not-chosen")
         for widget in self._of_chosen:
             widget.state = self.state
+        self._keys.state = self.state
         self._refresh_lines()
         self.call_after_refresh(self._draw_all)
 
@@ -343,7 +348,7 @@ class ShowingScreen(Screen[None]):
         course, state = self._lesson.course, self.state
         if course is None or state.newest is None or state.header is None or state.begins_run:
             return
-        if course.observe(state.newest, state.first, state.header, state.look.view):
+        if course.observe(state.newest, state.newest_first, state.header, state.look.view):
             self.lessons_done[course.lesson.name] = course.at
             self.app.post_message(LessonAdvanced())
             self._lesson.show()

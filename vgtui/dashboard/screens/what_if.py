@@ -48,7 +48,9 @@ class WhatIfScreen(Overlay):
         total = tried[-1].total if tried else 0
         first = self.state.first
         now = _ratio(first.layers.grad_norm) if first else math.nan
-        words = f"now: {norm_text(now)} of the output layer's gradient reaches layer 1"
+        words = "now: the run's first frame is not available"
+        if first:
+            words = f"now: {norm_text(now)} of the output layer's gradient reaches layer 1"
         if len(tried) < total or not tried:
             words += f"   measuring {len(tried)} of {total or '…'}"
         self.query_one("#progress", Static).update(Text(words, self.palette.muted))
@@ -64,13 +66,11 @@ class WhatIfScreen(Overlay):
         if not self.is_current:
             return
         setting, _, value = str(event.row_key.value).partition("=")
-        probe = next(
-            entry.probe
-            for entry in self.state.tried
-            if (entry.probe.setting, str(entry.probe.value)) == (setting, value)
-        )
-        self.action_close()
-        self._apply(probe.setting, probe.value)
+        for probe in (entry.probe for entry in self.state.tried):
+            if (probe.setting, str(probe.value)) == (setting, value):
+                self.action_close()
+                self._apply(probe.setting, probe.value)
+                return
 
     def _fill(self, probes: list[Probe], now: float) -> None:
         """All rows anew, in their order; the cursor stays on its line."""
@@ -82,7 +82,7 @@ class WhatIfScreen(Overlay):
             table.add_row(
                 Text(change_words(probe.setting, probe.value), self.palette.text),
                 Text(norm_text(ratio), self._colour(ratio), justify="right"),
-                Text(norm_text(ratio / now) if now else UNKNOWN, self.palette.muted, justify="right"),
+                Text(norm_text(ratio / now) if now > 0 else UNKNOWN, self.palette.muted, justify="right"),
                 Text(norm_text(float(probe.update_ratio)), self.palette.muted, justify="right"),
                 key=f"{probe.setting}={probe.value}",
             )

@@ -46,9 +46,9 @@ class GradientByLayer(Chart):
         legend = [(f"━ {self.state.name or 'measured'}", series.measured)]
         lines: list[Line] = []
         theory: list[Line] = []
-        if self.state.ghost:
-            lines.append(_line(quantity.of(self.state.ghost.layers), series.ghost))
-            legend.append((f"· last run ({self.state.ghost.label})", series.ghost))
+        if ghost := self.state.ghost_shown:
+            lines.append(_line(quantity.of(ghost.layers), series.ghost))
+            legend.append((f"· last run ({ghost.label})", series.ghost))
         for number, run in enumerate(self.state.companions):
             colour = series.pinned[number % len(series.pinned)]
             lines.append(_line(quantity.of(run.layers), colour))
@@ -83,7 +83,7 @@ class GradientByLayer(Chart):
         if quantity not in (GRADIENT, SIGNAL):
             return None, "no theory of the update ratio"
         if first is None:
-            return None, "no theory: the run's first frame was not seen"
+            return None, "no theory: the run's first frame is not available"
         if quantity is SIGNAL:
             return theory.signal_profile * first.layers.delta_norm[-1], "┄ theory at init"
         return theory.gradient_profile * first.layers.grad_norm[-1], "┄ theory at init, one sample"

@@ -1,5 +1,7 @@
 """A histogram of a layer's activations, weights or gradients in a frame."""
 
+from textwrap import wrap
+
 from rich.segment import Segment
 from textual.strip import Strip
 
@@ -22,8 +24,9 @@ class HistogramChart(Lines):
     def draw(self, width: int, height: int) -> list[Strip]:
         inspected = self.state.inspected
         muted, text = self.style(self.palette.muted), self.style(self.palette.text)
-        if inspected is None or height < 3:
-            return [Strip([Segment(" measuring …", muted)])]
+        if inspected is None or self.state.not_examined or height < 3:
+            words = self.state.not_examined or "measuring …"
+            return [Strip([Segment(f" {line}", muted)]) for line in wrap(words, max(1, width - 2))[:height]]
         histogram: Histogram = getattr(inspected.inspection, self._part)
         if not any(histogram.counts):
             return [Strip([Segment(" nothing finite here", self.style(self.palette.health["NaN"]))])]

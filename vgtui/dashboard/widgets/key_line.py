@@ -17,19 +17,26 @@ class KeyLine(Widget):
 
     def __init__(self, kind: Kind, state: RunState, palette: Palette) -> None:
         super().__init__()
+        self.state = state
         self.palette = palette
-        shown = [key for key in state.keymap if key.footer and key.needs in (None, kind)]
-        self._keys = sorted(shown, key=lambda key: key.footer)
+        self._keys = sorted((key for key in state.keymap if key.footer and key.fits(kind)), key=lambda key: key.footer)
+        self._labels: list[str] = []
         self._places: list[tuple[range, Key]] = []
+
+    def show(self) -> None:
+        """Bring the words up to what the keys do now."""
+        if self._labels != [self.state.key_label(key) for key in self._keys]:
+            self.refresh()
 
     def render(self) -> Text:
         line = Text(no_wrap=True)
         self._places = []
-        for key in self._keys:
+        self._labels = [self.state.key_label(key) for key in self._keys]
+        for key, label in zip(self._keys, self._labels, strict=True):
             begin = line.cell_len
-            if begin + len(f"{key.shown} {key.label}") > self.size.width:
+            if begin + len(f"{key.shown} {label}") > self.size.width:
                 break
-            line.append(key.shown, f"bold {self.palette.accent}").append(f" {key.label}", self.palette.text)
+            line.append(key.shown, f"bold {self.palette.accent}").append(f" {label}", self.palette.text)
             self._places.append((range(begin, line.cell_len), key))
             line.append(" ")
         return line

@@ -76,7 +76,8 @@ class LessonPanel(Lines):
             for words, bound in (("at least", expected.least), ("at most", expected.most))
             if bound is not None
         ]
-        when = " at the start" if expected.when == "init" else ""
+        now = "" if self.state.moment is None else " in the present"
+        when = " at the start" if expected.when == "init" else now
         value = "none yet" if reading.value is None else short_number(reading.value)
         health = self.palette.health
         sign, colour = (DONE, health["learning"]) if reading.met else (WAITING, health["weak"])

@@ -23,7 +23,8 @@ class LossChart(Chart):
 
     @property
     def hint(self) -> str:
-        own = self.state.header.own if self.state.header else None
+        header = self.state.header_shown
+        own = header.own if header else None
         if own is None:
             return ""
         classes = own.dataset.classes

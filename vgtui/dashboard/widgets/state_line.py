@@ -88,22 +88,22 @@ class StateLine(Widget):
         state, line = self.state, Text()
         if state.recording:
             line.append("● rec   ", self.palette.accent)
-        if state.look.keep and not state.follows:
+        if state.look.keeps and not state.follows:
             line.append("weights stay   ", self.palette.accent)
-        if state.header and with_backend:
-            device = plain(f"{state.header.backend.name} {state.header.backend.dtype}")
+        if (header := state.header_shown) and with_backend:
+            device = plain(f"{header.backend.name} {header.backend.dtype}")
             line.append(f"{device}   ", self.palette.muted)
         if state.frame:
             line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)
         if state.look.rate:
             line.append(f"{state.pictures_per_second:.0f} fps   ", self.palette.muted)
-        if state.silent_seconds:
+        if state.moment is not None:
+            line.append("in the past ", self.palette.pending)
+        elif state.silent_seconds:
             line.append("no answer ", self.palette.health["vanished"])
         elif state.fault:
             line.append("stopped ", self.palette.health["vanished"])
-        elif state.moment is not None:
-            line.append("in the past ", self.palette.pending)
-        elif state.ended:
+        elif state.ended and not state.pace:
             line.append("ended ", self.palette.pending)
         elif state.paused:
             line.append("paused ", self.palette.pending)

@@ -16,7 +16,7 @@ LEAST_LINE = 20
 
 
 class Timeline(Lines):
-    """A line from the start to now; beside it the step shown, and what happened there."""
+    """A line from the start to the newest frame; beside it the step shown, and what happened there."""
 
     def draw(self, width: int, height: int) -> list[Strip]:
         history, moment = self.state.history, self.state.moment
@@ -42,10 +42,23 @@ class Timeline(Lines):
     def _words(self, point: int) -> str:
         history = self.state.history
         if self.state.moment is None:
-            back, forth = (self.state.keymap.shown(name) for name in ("back", "forth"))
-            return f"now   (pause, then {back} {forth} goes back)" if self.state.look.hints else "now"
-        first, last = (count_text(round(history.scalars[place, STEP])) for place in (point, history.length - 1))
+            where, hint = self._present()
+            return f"{where}   ({hint})" if self.state.look.hints else where
+        end, newest = history.end_of(point), self.state.newest
+        last = newest.step if newest and end == history.length - 1 else round(history.scalars[end, STEP])
         frames = history.frames_of(point)
-        words = f"step {first} of {last}" if frames == 1 else f"about step {first} of {last}, {frames} frames"
+        words = f"step {count_text(round(history.scalars[point, STEP]))} of {count_text(last)}"
+        words = words if frames == 1 else f"about {words}, {frames} frames"
         happened = next((entry for entry in reversed(history.occasions) if entry.point == point), None)
         return f"{words} · {plain(happened.message)}" if happened else words
+
+    def _present(self) -> tuple[str, str]:
+        """What the newest frame is, and the key that goes on from there."""
+        state, shown = self.state, self.state.keymap.shown
+        if state.fault:
+            return "stopped here", f"{shown('restart')} starts again"
+        if state.ended and state.seekable:
+            return "end of the recording", f"{shown('restart')} plays again"
+        where = ("the end" if state.ended else "played so far") if state.pace else "ended" if state.ended else "now"
+        back = shown("back")
+        return where, f"{back} goes back" if state.paused else f"pause, then {back} {shown('forth')} goes back"

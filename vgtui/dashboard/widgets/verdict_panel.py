@@ -32,7 +32,7 @@ class VerdictPanel(Lines):
         state = self.state
         if state.fault and state.moment is None:
             return self._fault(f"fault: {plain(state.fault)}")
-        if state.silent_seconds:
+        if state.silent_seconds and state.moment is None:
             who = "the GPU" if state.on_gpu and state.header else "it"
             what = "beginning" if state.begins_run or not state.header else "one step"
             return self._fault(
@@ -93,11 +93,11 @@ class VerdictPanel(Lines):
         text = Text(plain(verdict.message), self.palette.health[VERDICT_HEALTH[verdict.kind]])
         if verdict.kind == "non-finite":
             text.append(f", found at step {count_text(frame.step)}")
-            if self.state.paused and not self.state.follows:
+            if self.state.paused and not self.state.follows and self.state.moment is None:
                 text.append("; training is paused")
         if not verdict.cures:
             return text
-        if self.state.follows:  # there are no keys for them
+        if self.state.follows or self.state.moment is not None:  # there are no keys for them
             text.append(f"; try {' or '.join(plain(cure.text) for cure in verdict.cures)}", self.palette.text)
             return text
         text.append("; press " if self.size.width >= ROOM_FOR_CURES else "; ", self.palette.text)

@@ -13,16 +13,24 @@ from numpy.typing import NDArray
 from vgtui.charts.canvas import DOTS_ACROSS, DOTS_DOWN, draw
 
 BLANK = "\u2800"
+MARKER_EVERY = 4
+"""Columns from one marker of a line to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line through points (x, y) in the chart's own units; points with a y that is not finite are gaps."""
+    """A line through points (x, y) in the chart's own units; points with a y that is not finite are gaps.
+
+    What tells it from the others where there are no colours: marker, a character in place of its dots here and there;
+    dashes: of how many columns the first few are drawn.
+    """
 
     style: str
     xs: Sequence[float]
     ys: Sequence[float]
     joined: bool = True
+    marker: str = ""
+    dashes: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +52,24 @@ def draw_lines(
             if math.isfinite(y):
                 xs.append(_place(x, x_range, DOTS_ACROSS * columns))
                 ys.append(_place(y, y_range, DOTS_DOWN * rows))
+        drawn, every = line.dashes
         for row, text in enumerate(draw(xs, ys, columns, rows, joined=line.joined and len(xs) > 1)):
             for column, character in enumerate(text):
-                if character not in (" ", BLANK):
+                if character not in (" ", BLANK) and column % every < drawn:
                     picture[row][column] = Cell(character, line.style)
+        if line.marker:
+            _add_markers(picture, line, xs, ys)
     return picture
+
+
+def _add_markers(picture: list[list[Cell]], line: Line, xs: Sequence[float], ys: Sequence[float]) -> None:
+    """The line's character at its first point, and then at every one that is far enough from the last that has it."""
+    free = 0
+    for x, y in zip(xs, ys, strict=True):
+        column, row = round(x) // DOTS_ACROSS, len(picture) - 1 - round(y) // DOTS_DOWN
+        if column >= free:
+            picture[row][column] = Cell(line.marker, line.style)
+            free = column + MARKER_EVERY
 
 
 def _place(value: float, span: tuple[float, float], dots: int) -> float:

@@ -20,6 +20,8 @@ from vgtui.training.quantities import Quantity
 DECADES_PER_CELL = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 ZERO, NAN, INFINITE, MARK, CURSOR = "0", "!", "∞", "╎", "┃"
 """What stands in a cell where a gradient has no logarithm, where something was changed, and at the moment shown."""
+SIGN_WORDS = {ZERO: "exact 0", NAN: "NaN", INFINITE: "infinite"}
+"""What legends say of the signs for what has no logarithm."""
 
 
 Shown: TypeAlias = slice | tuple[int, ...]
@@ -175,3 +177,10 @@ def _sign(low: NDArray[np.float32], high: NDArray[np.float32]) -> str | None:
     if np.isposinf(high).any():
         return INFINITE
     return ZERO if np.isneginf(low).any() else None
+
+
+def sign_of(value: float | None) -> str | None:
+    """What stands for a value that has no logarithm; None where it has one, or is unknown."""
+    if value is None or 0 < value < math.inf:
+        return None
+    return ZERO if value == 0 else NAN if math.isnan(value) else INFINITE

@@ -29,8 +29,9 @@ def print_lessons() -> int:
     for warning in warnings:
         tell(str(warning))
     width = max(map(len, lessons))
+    wide = max(len(lesson.title) for lesson in lessons.values())
     for name, lesson in lessons.items():
-        print(plain(f"{name:<{width}}  {lesson.title}  ({_progress(lesson, done.get(name, 0))})"))
+        print(plain(f"{name:<{width}}  {lesson.title:<{wide}}  {_progress(lesson, done.get(name, 0))}"))
     sys.stderr.write("vgtui --lesson NAME begins one\n")
     return 0
 

@@ -35,7 +35,7 @@ def call(chosen: argparse.Namespace) -> int:
 
 
 def _activations() -> Rows:
-    return [(name, f"largest derivative {kind.largest_derivative:.4g}") for name, kind in ACTIVATIONS.items()]
+    return [(name, f"largest derivative {kind.largest_derivative:.4f}") for name, kind in ACTIVATIONS.items()]
 
 
 def _initializations() -> Rows:
@@ -50,7 +50,7 @@ def _datasets() -> Rows:
     rows = []
     for name in BUILT_IN:
         data = load_dataset(name)
-        rows.append((name, f"{data.samples} samples, {data.features} features, {data.classes} classes"))
+        rows.append((name, f"{data.samples:>5} samples, {data.features:>3} features, {data.classes:>2} classes"))
     return rows
 
 

@@ -8,7 +8,7 @@ from engine.diagnosis import layer_health
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.options import words_for
 from vgtui.recordings.frames import Frame, Header
-from vgtui.text import UNKNOWN, layer_name, model_words, plain
+from vgtui.text import UNKNOWN, column_number, layer_name, model_words, plain
 
 CHART_SIZE = (64, 12)
 
@@ -48,7 +48,7 @@ class ReportWriter:
         for label, norm, signal, slope, mean, spread, health in reversed(list(rows)):
             self._print(
                 f"{label:>{room}}  {_norm(norm):>9}  {_norm(signal):>9}  {_number(slope, '.3f'):>7}  "
-                f"{_number(mean, '.3g'):>11}  {_number(spread, '.3g'):>8}  {health}"
+                f"{_norm(mean):>11}  {_norm(spread):>8}  {health}"
             )
         self._print(
             f"\nloss {_number(frame.loss, '.4g')}, accuracy {_number(frame.accuracy, '.3f')}, "
@@ -82,7 +82,7 @@ class TableWriter(ReportWriter):
         super().frame(frame)
         norms = frame.layers.grad_norm
         self._print(
-            f"{frame.step:>7}  {_number(frame.loss, '.4g'):>10}  {_number(frame.accuracy, '.3f'):>10}  "
+            f"{frame.step:>7}  {column_number(frame.loss, 4):>10}  {_number(frame.accuracy, '.3f'):>10}  "
             f"{_number(frame.validation_accuracy, '.3f'):>10}  "
             f"{_norm(norms[0]):>10}  {_norm(norms[-1]):>10}  {frame.steps_per_second:>10.0f}  {frame.verdict.kind}"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from rich.columns import Columns
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -79,8 +80,8 @@ class LayerScreen(Overlay):
             part.palette = self.palette
             part.redraw()
 
-    def _words(self) -> Text:
-        state, palette, text = self.state, self.palette, Text()
+    def _words(self) -> Text | Columns:
+        state, palette = self.state, self.palette
         if state.frame is None or state.shown is None or state.shown.network is None:
             return Text("no frame yet", palette.muted)
         layer, layers = state.selected, state.frame.layers
@@ -98,8 +99,6 @@ class LayerScreen(Overlay):
             "‖ΔW‖/‖W‖": short_number(entry(layers.update_ratio, layer)),
             **{name: share_text(share) for name, share in shares.items() if share is not None},
         }
-        for name, value in facts.items():
-            text.append(f"{name} ", palette.muted)
-            text.append(f"{value}   ", palette.text)
-        text.append(state.health[layer], palette.health[state.health[layer]])
-        return text
+        texts = [Text.assemble((f"{name} ", palette.muted), (value, palette.text)) for name, value in facts.items()]
+        texts.append(Text(state.health[layer], palette.health[state.health[layer]]))
+        return Columns(texts, padding=(0, 3))

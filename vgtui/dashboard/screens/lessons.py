@@ -70,9 +70,10 @@ class LessonsScreen(Overlay):
 
     def _row(self, lesson: Lesson) -> Text:
         done, count = self._done.get(lesson.name, 0), len(lesson.steps)
+        width = max(len(plain(other.title)) for other in self._lessons.values())
         row = Text()
         row.append(f"{'✓' if done >= count else ' '} ", self.palette.health["learning"])
-        row.append(plain(lesson.title), self.palette.text)
+        row.append(f"{plain(lesson.title):<{width}}", self.palette.text)
         progress = "done" if done >= count else f"step {done + 1} of {count}" if done else f"{count} steps"
         row.append(f"   {progress}", self.palette.muted)
         return row

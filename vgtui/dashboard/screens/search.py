@@ -55,7 +55,9 @@ class SearchScreen(Overlay):
         if self._found:
             layer = self._found[self._place]
             self._choose(layer)
-            words = f"{self._place + 1} of {len(self._found)}: {self.state.full_label(layer)}"
+            words = f"{self._place + 1} of {len(self._found)}: "
+            label, room = self.state.full_label(layer), self.query_one(Static).content_size.width - len(words)
+            words += label if len(label) <= room else f"…{label[len(label) - room + 1 :]}"
         elif self.query_one(Input).value.strip():
             words = "no layer has that in its name"
         self.query_one(Static).update(words)

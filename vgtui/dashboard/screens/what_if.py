@@ -15,7 +15,8 @@ from vgtui.dashboard.state import RunState
 from vgtui.text import UNKNOWN, norm_text
 from vgtui.themes import Palette
 
-COLUMNS = ("change", "first / output layer", "times as now", "update, first / output")
+COLUMNS = ("change", "gradient,\nfirst / output", "times\nas now", "update,\nfirst / output")
+"""Over the rows, in two lines."""
 SETTING_WORDS = {"batch_norm": "BatchNorm", "skip_connections": "skip connections", "initialization": "init"}
 
 
@@ -34,9 +35,9 @@ class WhatIfScreen(Overlay):
             box.border_title = "What if: every single change, at its initialization"
             box.border_subtitle = "enter applies · escape closes"
             yield Static(id="progress")
-            table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
+            table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False, header_height=2)
             for column in COLUMNS:
-                table.add_column(column)
+                table.add_column(Text(column, justify="left" if column is COLUMNS[0] else "right"))
             yield table
 
     def on_mount(self) -> None:

@@ -1,19 +1,20 @@
 """The chain rule, live: the factor that each layer puts into the product, and the product from the output down."""
 
-import math
-
 from rich.segment import Segment
 
 from engine.chain_rule import ChainRule, chain_rule
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.widgets.layer_rows import VALUE, LayerRows, LogAxis
 from vgtui.recordings.frames import Frame
-from vgtui.text import short_number, value_text
+from vgtui.text import column_number, value_text
 from vgtui.themes import Palette
 from vgtui.training.quantities import entry
 
 PART = 8
 """Width of a factor, in cells."""
+FACTORS = 3 * PART + 4
+"""Width of "factor = rms φ′ × weights"."""
+DECIMALS = 3
 LEAST_BAR = 8
 BOUND_SIGN = "┊"
 
@@ -42,7 +43,7 @@ class ChainRuleRows(LayerRows):
         factor, bar = self._columns(width)
         words = f"{'layer':>{self.state.label_width}} "
         if factor:
-            words += f"{'factor':>{PART}} = {'rms φ′':>{PART - 2}} × {'weights':<{PART - 1}}"
+            words += f"{'factor':>{PART}} = {'rms φ′':>{PART - 1}} × {'weights':>{PART - 1}}"
         words += f"{'product':>{VALUE + 1}} "
         if bar:
             words += self._axis.heading(bar)
@@ -58,15 +59,14 @@ class ChainRuleRows(LayerRows):
         parts = [self.label(layer, selected)]
         if with_factor:
             if layer == self.state.layers - 1:
-                parts.append(Segment(f"{'':>{3 * PART + 3}}", text))
+                parts.append(Segment(f"{'':>{FACTORS}}", text))
             else:
                 factor, slope, weights = (
                     entry(values, layer) for values in (chain.factor, chain.activation, chain.weights)
                 )
-                parts.append(Segment(f"{_factor_text(factor):>{PART}} ", text))
-                parts.append(
-                    Segment(f"= {_factor_text(slope):>{PART - 2}} × {_factor_text(weights):<{PART - 1}}", muted)
-                )
+                words = [column_number(value, DECIMALS) for value in (factor, slope, weights)]
+                parts.append(Segment(f"{words[0]:>{PART}} ", text))
+                parts.append(Segment(f"= {words[1]:>{PART - 1}} × {words[2]:>{PART - 1}}", muted))
         product = entry(chain.product, layer)
         parts.append(Segment(f"{value_text(product):>{VALUE + 1}} ", health))
         if bar:
@@ -85,9 +85,8 @@ class ChainRuleRows(LayerRows):
     def _columns(self, width: int) -> tuple[bool, int]:
         """Whether there is room for the factors, and the width of the bars, 0 for none."""
         left = width - self.state.label_width - 1 - VALUE - 2
-        factors = 3 * PART + 3
-        with_factor = left >= factors
-        bar = left - factors * with_factor - 1
+        with_factor = left >= FACTORS
+        bar = left - FACTORS * with_factor - 1
         return with_factor, bar if bar >= LEAST_BAR else 0
 
     def _measured(self) -> ChainRule | None:
@@ -98,7 +97,3 @@ class ChainRuleRows(LayerRows):
         if frame is not self._of:
             self._of, self._chain = frame, chain_rule(shown.network, frame.layers)
         return self._chain
-
-
-def _factor_text(value: float | None) -> str:
-    return short_number(value) if value is None or math.isfinite(value) else value_text(value)

@@ -1,18 +1,32 @@
 """A chart in a frame: a legend, a picture of lines, and the ticks around it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from textwrap import wrap
 
 from rich.segment import Segment
 from textual.strip import Strip
 
 from vgtui.charts.line_chart import Cell
 from vgtui.charts.strip_chart import CURSOR, column_of
+from vgtui.dashboard.state import Ghost
 from vgtui.dashboard.widgets.lines import Lines
+from vgtui.text import first_that_fits, wrap_words
 
 LEFT_GUTTER = 6
 HINT_FROM_LINES = 10
+
+
+ROWS_OF_LEGEND = 4
+"""Rows of a chart to one line of its legend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a legend says of a line or a sign: in full, and in fewer and fewer words, each with its sign."""
+
+    forms: Sequence[str]
+    colour: str
 
 
 class Chart(Lines):
@@ -28,7 +42,7 @@ class Chart(Lines):
             return []
         hint: list[str] = []
         if self.state.look.hints and height >= HINT_FROM_LINES:
-            hint = wrap(self.hint, width - 2)
+            hint = wrap_words(self.hint, width - 2)
         muted = self.style(self.palette.muted)
         return [*self.picture(width, height - len(hint)), *(Strip([Segment(f" {line}", muted)]) for line in hint)]
 
@@ -43,16 +57,32 @@ class Chart(Lines):
             for row in picture:
                 row[column] = Cell(CURSOR, self.palette.accent)
 
-    def legend(self, entries: Sequence[tuple[str, str]], width: int, most_lines: int = 1) -> list[Strip]:
-        """(words, colour) one after the other, in the lines that they need, at most `most_lines`; cut at the width."""
-        lines: list[list[Segment]] = [[]]
-        for words, colour in entries:
-            segment = Segment(f" {words}", self.style(colour))
-            used = sum(part.cell_length for part in lines[-1])
-            if used and used + segment.cell_length > width and len(lines) < most_lines:
-                lines.append([])
-            lines[-1].append(segment)
-        return [Strip(line).crop(0, width) for line in lines]
+    def legend(self, entries: Sequence[Entry], width: int, rows: int) -> list[Strip]:
+        """The entries one after the other in the lines that they need, at most a few of `rows`.
+
+        Where there is no room for all in full, shorter forms are taken, the last entry's first.
+        """
+        most_lines = max(1, rows // ROWS_OF_LEGEND)
+        forms = [0] * len(entries)
+        while (lines := _lines_of(entries, forms, width)) is None or len(lines) > most_lines:
+            longer = [place for place, entry in enumerate(entries) if forms[place] < len(entry.forms) - 1]
+            if not longer:
+                break
+            forms[longer[-1]] += 1
+        lines = lines or [[(first_that_fits(entry.forms, width - 1), entry.colour)] for entry in entries]
+        styled = ([Segment(f" {words}", self.style(colour)) for words, colour in line] for line in lines)
+        return [Strip(line) for line in styled][:most_lines]
+
+    def companions(self) -> list[tuple[Ghost, str, Entry]]:
+        """The runs beside this one, each with the character that marks its line, and what the legend says of it."""
+        colours, other = self.palette.series.pinned, self.state.other
+        found = []
+        for number, run in enumerate(self.state.companions):
+            is_lane = other is not None and run.label == other.name
+            marker = run.label if is_lane else str(number + 1)
+            forms = (marker,) if is_lane else (f"{marker} {run.label}", f"{marker} pinned", marker)
+            found.append((run, marker, Entry(forms, colours[number % len(colours)])))
+        return found
 
     def row(self, left: str, cells: Sequence[Cell], right: str = "") -> Strip:
         """A line of the picture between its ticks."""
@@ -62,3 +92,20 @@ class Chart(Lines):
             for colour, group in groupby(cells, key=lambda cell: cell.style)
         ]
         return Strip([Segment(f"{left:>{LEFT_GUTTER - 1}} ", muted), *middle, Segment(right, muted)])
+
+
+def _lines_of(entries: Sequence[Entry], forms: Sequence[int], width: int) -> list[list[tuple[str, str]]] | None:
+    """The chosen form of each entry with its colour, line by line; None where one is wider than a line."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    used = 0
+    for entry, form in zip(entries, forms, strict=True):
+        words = entry.forms[form]
+        needed = 1 + len(words)
+        if needed > width:
+            return None
+        if used + needed > width:
+            lines.append([])
+            used = 0
+        lines[-1].append((words, entry.colour))
+        used += needed
+    return lines

@@ -1,6 +1,7 @@
 """The chart "by layer": the profile from the input to the output, beside theory, pinned runs and the run before."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,16 @@ from textual.strip import Strip
 from engine.theory import Prediction
 from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines, logarithms, tick_rows
-from vgtui.charts.strip_chart import INFINITE, NAN, ZERO
-from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
+from vgtui.charts.strip_chart import SIGN_WORDS, sign_of
+from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart, Entry
 from vgtui.recordings.frames import Frame
 from vgtui.training.quantities import ACTIVATION, GRADIENT, SIGNAL, Quantity
 
 LEAST_DECADES = 2
 TICK_EVERY = 3
 """Rows between two ticks of the vertical axis."""
+THEORY = ("┄ theory at init", "┄ theory")
+GHOST = "·"
 DASH = 3
 """Dots between two dots of a dashed line."""
 
@@ -43,24 +46,25 @@ class GradientByLayer(Chart):
         values = quantity.of(frame.layers)
         width = columns - LEFT_GUTTER
         measured = _line(values, series.measured, joined=True)
-        legend = [(f"━ {self.state.name or 'measured'}", series.measured)]
+        legend = [Entry((f"━ {self.state.name or 'measured'}",), series.measured)]
         lines: list[Line] = []
         theory: list[Line] = []
         if ghost := self.state.ghost_shown:
-            lines.append(_line(quantity.of(ghost.layers), series.ghost))
-            legend.append((f"· last run ({ghost.label})", series.ghost))
-        for number, run in enumerate(self.state.companions):
-            colour = series.pinned[number % len(series.pinned)]
-            lines.append(_line(quantity.of(run.layers), colour))
-            legend.append((f"· {run.label}", colour))
+            lines.append(_line(quantity.of(ghost.layers), series.ghost, marker=GHOST))
+            last_run = f"{GHOST} last run"
+            legend.append(Entry((f"{last_run} ({ghost.label})", last_run), series.ghost))
+        for run, marker, entry in self.companions():
+            lines.append(_line(quantity.of(run.layers), entry.colour, marker=marker))
+            legend.append(entry)
         if self.state.look.theory:
-            curve, words = self._theory(quantity, frame)
+            curve, forms = self._theory(quantity, frame)
             if curve is not None:
                 theory.append(_dashed(logarithms(curve), series.theory, width))
-            legend.insert(1, (words, series.theory))
+            legend.insert(1, Entry(forms, series.theory))
+        legend += [Entry(forms, self.palette.health["vanished"]) for forms in _signs_of(values)]
         # theory lies on top: where it is right, it would be hidden
         lines += [measured, *theory]
-        heads = self.legend(legend, columns, most_lines=max(1, rows // 5))
+        heads = self.legend(legend, columns, rows)
         span = _decades(lines)
         height = rows - 1 - len(heads)
         if height < 1:
@@ -72,28 +76,27 @@ class GradientByLayer(Chart):
         body = [self.row(ticks.get(number, ""), cells) for number, cells in enumerate(picture)]
         return [*heads, *body, self._layer_ticks(most, width)]
 
-    def _theory(self, quantity: Quantity, frame: Frame) -> tuple[NDArray[np.float64] | None, str]:
+    def _theory(self, quantity: Quantity, frame: Frame) -> tuple[NDArray[np.float64] | None, Sequence[str]]:
         """The curve of theory with its words, or why there is none."""
         theory = self.state.theory()
         if not isinstance(theory, Prediction):
-            return None, theory or ""
+            return None, (theory or "no theory", "no theory")
         first = self.state.first
         if quantity is ACTIVATION:
-            return theory.activation_spread, "┄ theory at init"
+            return theory.activation_spread, THEORY
         if quantity not in (GRADIENT, SIGNAL):
-            return None, "no theory of the update ratio"
+            return None, ("no theory of the update ratio", "no theory")
         if first is None:
-            return None, "no theory: the run's first frame is not available"
+            return None, ("no theory: the run's first frame is not available", "no theory")
         if quantity is SIGNAL:
-            return theory.signal_profile * first.layers.delta_norm[-1], "┄ theory at init"
-        return theory.gradient_profile * first.layers.grad_norm[-1], "┄ theory at init, one sample"
+            return theory.signal_profile * first.layers.delta_norm[-1], THEORY
+        return theory.gradient_profile * first.layers.grad_norm[-1], ("┄ theory at init, one sample", *THEORY)
 
     def _add_signs(self, values: NDArray[np.float64], bottom: list[Cell], most: int) -> None:
         """What has no logarithm stands on the lowest row."""
         for layer, value in enumerate(values.tolist()):
-            if value is None or 0 < value < math.inf:
+            if (sign := sign_of(value)) is None:
                 continue
-            sign = ZERO if value == 0 else NAN if math.isnan(value) else INFINITE
             bottom[_column(layer, most, len(bottom))] = Cell(sign, self.palette.health["vanished"])
 
     def _layer_ticks(self, layers: int, width: int) -> Strip:
@@ -107,9 +110,15 @@ class GradientByLayer(Chart):
         return Strip([Segment("layer ".rjust(LEFT_GUTTER) + "".join(line), self.style(self.palette.muted))])
 
 
-def _line(values: NDArray[np.float64], colour: str, *, joined: bool = False) -> Line:
+def _line(values: NDArray[np.float64], colour: str, *, joined: bool = False, marker: str = "") -> Line:
     known = values.filled(np.nan) if isinstance(values, np.ma.MaskedArray) else values
-    return Line(colour, range(len(values)), logarithms(known), joined)
+    return Line(colour, range(len(values)), logarithms(known), joined, marker)
+
+
+def _signs_of(values: NDArray[np.float64]) -> list[Sequence[str]]:
+    """What the signs mean that stand for some of the values, in full and in short."""
+    present = {sign_of(value) for value in values.tolist()}
+    return [(f"{sign} {words}", sign) for sign, words in SIGN_WORDS.items() if sign in present]
 
 
 def _dashed(logs: list[float], colour: str, width: int) -> Line:

@@ -9,8 +9,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 from vgtui.charts.heat_map import HeatMap, bands_of, heat_map
-from vgtui.charts.strip_chart import CURSOR, INFINITE, MARK, NAN, ZERO, points_per_dot
+from vgtui.charts.strip_chart import CURSOR, INFINITE, MARK, NAN, SIGN_WORDS, ZERO, points_per_dot
 from vgtui.dashboard.widgets.lines import Lines
+from vgtui.text import first_that_fits
 
 HALVES = 2
 """Bands in a line: the upper and the lower half of ▀."""
@@ -46,7 +47,8 @@ class HeatMapView(Lines):
         body = [
             Strip([self._label(labels, y), *self._line(row[0], row[-1], picture.marks)]) for y, row in enumerate(rows)
         ]
-        return [self._heading(picture, width), *body, *[Strip([])] * (lines - len(body)), self._scale(width)]
+        signs = {sign for cell, sign in SIGNS.items() if (cells == cell).any()}
+        return [self._heading(picture, width), *body, *[Strip([])] * (lines - len(body)), self._scale(signs, width)]
 
     def layer_at(self, line: int) -> int | None:
         """The layer on a line of the widget; where several share it, the lowest band's, and there the lowest."""
@@ -135,18 +137,34 @@ class HeatMapView(Lines):
         words = "layer  since the start →"
         if most > 1:
             count = f"{most}" if least == most else f"{least}–{most}"
-            shared = f"{count} layers a {'line' if self.colourless else 'half line'}: the least"
-            words = f"{words}   {shared}" if len(words) + 3 + len(shared) <= width else f"layer  {shared}"
-        return Strip([Segment(f"{words:<{width}}"[:width], self.style(self.palette.muted))])
+            shared = f"{count} layers a {'line' if self.colourless else 'half line'}"
+            forms = [f"{words}   {shared}: the least", f"layer  {shared}: the least", f"layer  {shared}"]
+        else:
+            forms = [words, "layer  time →"]
+        return Strip([Segment(first_that_fits([*forms, "layer"], width), self.style(self.palette.muted))])
 
-    def _scale(self, width: int) -> Strip:
-        """What the colours mean."""
+    def _scale(self, signs: set[str], width: int) -> Strip:
+        """What the colours mean, and the signs that are on the map; all signs, where there is room for them."""
         quantity, muted = self.state.look.quantity, self.style(self.palette.muted)
         colours = self.palette.levels
+        ends = f"1e{quantity.floor} ", f" 1e{quantity.ceiling}"
+        in_full = {sign: f"  {sign} {words}" for sign, words in SIGN_WORDS.items()}
+        of_map = {sign: words for sign, words in in_full.items() if sign in signs}
+        in_short = {sign: f"  {sign}" for sign in of_map}
+        least = len(ends[0]) + len(colours) + len(ends[1]) + 1
+        symbol, wide = f"{quantity.symbol} ", 1 if self.colourless else 2
+        for chosen in (in_full, of_map, in_short, {}):  # from all that could be said to the scale alone
+            words = "".join(chosen.values())
+            if least + len(words) <= width:
+                break
+        room = width - least - len(words)
+        cells = wide if room >= (wide - 1) * len(colours) else 1
+        room -= (cells - 1) * len(colours)
         blocks = [
-            Segment(self._shade(number) if self.colourless else "██", self.style(colour))
+            Segment(self._shade(number) if self.colourless else "█" * cells, self.style(colour))
             for number, colour in enumerate(colours)
         ]
-        ends = Segment(f"{quantity.symbol} 1e{quantity.floor} ", muted), Segment(f" 1e{quantity.ceiling}", muted)
-        signs = Segment(f"   {ZERO} exact 0  {NAN} NaN  {INFINITE} ∞", muted)
-        return Strip([Segment(" ", muted), ends[0], *blocks, ends[1], signs]).crop(0, width)
+        first = f" {symbol if len(symbol) <= room else ''}{ends[0]}"
+        if least > width:
+            return Strip([])
+        return Strip([Segment(first, muted), *blocks, Segment(f"{ends[1]}{words}", muted)])

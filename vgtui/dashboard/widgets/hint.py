@@ -1,11 +1,10 @@
 """A sentence under a chart for those who see it for the first time."""
 
-from textwrap import wrap
-
 from rich.segment import Segment
 from textual.strip import Strip
 
 from vgtui.dashboard.widgets.lines import Lines
+from vgtui.text import wrap_words
 
 MOST_LINES = 2
 
@@ -17,11 +16,11 @@ class Hint(Lines):
 
     def draw(self, width: int, height: int) -> list[Strip]:
         style = self.style(self.palette.muted)
-        return [Strip([Segment(f" {line}", style)]) for line in wrap(self.words, max(1, width - 2))[:height]]
+        return [Strip([Segment(f" {line}", style)]) for line in wrap_words(self.words, width - 2)[:height]]
 
     def fit(self, words: str, width: int) -> int:
         """Say this, in a panel of this width. Returns the lines that it takes."""
-        lines = len(wrap(words, max(1, width - 2))) if words else 0
+        lines = len(wrap_words(words, width - 2)) if words else 0
         height = lines if lines <= MOST_LINES else 0
         if (words, height) != (self.words, self.styles.height.value if self.styles.height else -1):
             self.words = words

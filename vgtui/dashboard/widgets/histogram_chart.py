@@ -9,7 +9,7 @@ from engine.inspection import Histogram
 from vgtui.charts.histogram import draw_histogram
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import count_text, norm_text, share_text
+from vgtui.text import count_text, first_that_fits, norm_text, share_text
 from vgtui.themes import Palette
 
 
@@ -36,14 +36,15 @@ class HistogramChart(Lines):
         return [
             *(Strip([Segment(row, colour)]) for row in picture),
             Strip([Segment(f"{low}{high:>{max(1, width - len(low))}}", muted)]),
-            Strip([Segment(self._facts(histogram), text)]).crop(0, width),
+            Strip([Segment(self._facts(histogram, width), text)]),
         ]
 
-    def _facts(self, histogram: Histogram) -> str:
+    def _facts(self, histogram: Histogram, width: int) -> str:
+        """As many as there is room for; what is wrong is left out last."""
         finite = sum(histogram.counts)
         facts = [f"{count_text(finite + histogram.non_finite)} values"]
         if histogram.zeros:
             facts.append(f"{share_text(histogram.zeros / finite)} exactly 0")
         if histogram.non_finite:
             facts.append(f"{count_text(histogram.non_finite)} NaN or ∞")
-        return ", ".join(facts)
+        return first_that_fits([", ".join(facts[number:]) for number in range(len(facts))], width)

@@ -12,11 +12,14 @@ from vgtui.dashboard.widgets.hint import Hint
 from vgtui.dashboard.widgets.layer_rows import BAR, LayerNumbers, LayerRows, LayerSecond, LayerWords
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.sparklines import Sparklines
+from vgtui.text import first_that_fits
 from vgtui.themes import Palette
 
 BAR_FROM, SECOND_FROM = 48, 58
 """The widths from which there is room for the bars and for a second number beside a sparkline of twenty cells."""
 HINT_FROM_LINES = 16
+CORNERS = 4
+"""Cells of a line inside of the border that a title has no room in."""
 MOST_LINES = 3
 """A sparkline is at most so many cells high."""
 
@@ -116,17 +119,19 @@ class LayerPanel(Vertical):
         quantity, hidden = self.state.look.quantity, max(0, len(self.state.rows) - self._room)
         facts = [f"{hidden} more: ↑ ↓"] if hidden and self.view != "heat map" else []
         if self.view == "chain rule":
-            title = "Chain rule: ‖δ_l‖ / ‖δ_l+1‖ from layer to layer"
-            if self.chain.has_bound:
-                facts.append("┊ 0.25ⁿ, the most that φ′ allows")
+            ratio = "Chain rule: ‖δ_l‖ / ‖δ_l+1‖"
+            titles = [f"{ratio} from layer to layer", ratio, "Chain rule"]
+            last = ["┊ 0.25ⁿ, the most that φ′ allows", "┊ 0.25ⁿ"] if self.chain.has_bound else [""]
         else:
-            title = f"{quantity.title} per layer, log10 {quantity.symbol}"
-            if self.view == "sparklines":
-                scale = self.sparklines.decades_per_cell
-                facts.append(f"sparklines: {scale:g} {'decade' if scale == 1 else 'decades'} a cell")
-        if self.state.other:
-            title = f"{self.state.name}   {title}"
-        subtitle = " · ".join(facts)
+            titles = [f"{quantity.title} per layer, log10 {quantity.symbol}", f"{quantity.title} per layer"]
+            titles.append(quantity.title)
+            scale = self.sparklines.decades_per_cell
+            words = f"{scale:g} {'decade' if scale == 1 else 'decades'} a cell"
+            last = [f"sparklines: {words}", words] if self.view == "sparklines" else [""]
+        lane = f"{self.state.name}   " if self.state.other else ""
+        room = self.content_size.width - CORNERS
+        title = first_that_fits([f"{lane}{words}" for words in (*titles, "")], room)
+        subtitle = first_that_fits([" · ".join(filter(None, (*facts, words))) for words in (*last, "")], room)
         if title != self.border_title:
             self.border_title = title
         if subtitle != self.border_subtitle:

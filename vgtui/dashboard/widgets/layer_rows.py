@@ -91,7 +91,8 @@ class LayerRows(Lines):
         return (rows[place], part) if line >= 1 and 0 <= place < len(rows) else None
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        heading = Strip([Segment(f"{self.heading(width):<{width}}"[:width], self.style(self.palette.muted))], width)
+        words = Segment(self.heading(width), self.style(self.palette.muted))
+        heading = Strip([words]).adjust_cell_length(width, words.style)
         return [heading, *(self._line(y, width) for y in range(1, height))]
 
     def _line(self, y: int, width: int) -> Strip:

@@ -1,7 +1,6 @@
 """The lesson under way: what to look at, what to press, and what is measured of that which it waits for."""
 
 from itertools import groupby
-from textwrap import wrap
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -9,9 +8,11 @@ from textual.strip import Strip
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.lessons.course import Course, Reading
 from vgtui.lessons.measures import MEASURES
-from vgtui.text import plain, short_number
+from vgtui.text import numbers_alike, plain, wrap_words
 
 DONE, WAITING = "✓", "·"
+CORNERS = 4
+"""Cells of a line inside of the border that a title has no room in."""
 ROOM_FOR_ALL = 18
 """Lines of the terminal from which on a whole lesson is seen."""
 
@@ -31,7 +32,7 @@ class LessonPanel(Lines):
         if course is None:
             return
         count = len(course.lesson.steps)
-        title = f"Lesson: {plain(course.lesson.title)}"
+        title = f"Lesson: {self._title}" if self._title_fits(self.content_size.width) else "Lesson"
         subtitle = f"step {course.at + 1} of {count}" if course.step else f"all {count} steps done"
         if (title, subtitle) != (self.border_title, self.border_subtitle):
             self.border_title, self.border_subtitle = title, subtitle
@@ -39,6 +40,15 @@ class LessonPanel(Lines):
         if self.styles.height is None or self.styles.height.value != lines:
             self.styles.height = lines
         self.redraw()
+
+    @property
+    def _title(self) -> str:
+        assert self.course
+        return plain(self.course.lesson.title)
+
+    def _title_fits(self, width: int) -> bool:
+        """Whether the border has room for the lesson's title; else it is the first line."""
+        return len(f"Lesson: {self._title}") <= width - CORNERS
 
     def _lines_for(self, width: int) -> list[tuple[str, str]]:
         """Words and their colour, line by line."""
@@ -48,17 +58,19 @@ class LessonPanel(Lines):
             return []
         if course.step is None:
             words = f"Well done. {keymap.shown('lessons')} opens the list of lessons; the run is yours to go on with."
-            return [(line, palette.text) for line in wrap(words, room)]
-        say = [(line, palette.text) for line in wrap(plain(course.step.say), room)]
-        lines = [(line, palette.accent) for line in wrap(self._presses(), room)]
+            return [(line, palette.text) for line in wrap_words(words, room)]
+        say = [(line, palette.text) for line in wrap_words(plain(course.step.say), room)]
+        if not self._title_fits(width):
+            say = [*((line, palette.accent) for line in wrap_words(self._title, room)), *say]
+        lines = [(line, palette.accent) for line in wrap_words(self._presses(), room)]
         if astray := course.astray(self.state.wanted):
             words = ", ".join(entry.after for entry in astray)
             key = keymap.shown("back_to_lesson")
             words = f"Not the lesson's run any more ({plain(words)}): {key} sets it back."
-            lines += [(line, palette.pending) for line in wrap(words, room)]
+            lines += [(line, palette.pending) for line in wrap_words(words, room)]
         for reading in course.readings:
             words, colour = self._reading(reading)
-            lines += [(line, colour) for line in wrap(words, room, subsequent_indent="  ")]
+            lines += [(line, colour) for line in wrap_words(words, room, subsequent_indent="  ")]
         # where not all is seen, what to do comes first
         return [*lines, *say] if self.app.size.height < ROOM_FOR_ALL else [*say, *lines]
 
@@ -71,14 +83,13 @@ class LessonPanel(Lines):
 
     def _reading(self, reading: Reading) -> tuple[str, str]:
         expected = reading.expected
-        bounds = [
-            f"{words} {short_number(bound)}"
-            for words, bound in (("at least", expected.least), ("at most", expected.most))
-            if bound is not None
-        ]
+        known = {"at least": expected.least, "at most": expected.most, "": reading.value}
+        numbers = {words: value for words, value in known.items() if value is not None}
+        texts = dict(zip(numbers, numbers_alike(list(numbers.values())), strict=True))
+        value = texts.pop("", "none yet")
+        bounds = [f"{words} {text}" for words, text in texts.items()]
         now = "" if self.state.moment is None else " in the present"
         when = " at the start" if expected.when == "init" else now
-        value = "none yet" if reading.value is None else short_number(reading.value)
         health = self.palette.health
         sign, colour = (DONE, health["learning"]) if reading.met else (WAITING, health["weak"])
         words = f"{sign} {MEASURES[expected.measure].words}{when}: {value}, waits for {' and '.join(bounds)}"

@@ -1,6 +1,7 @@
 """The chart of loss and accuracy since the start, over every change."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +10,14 @@ from textual.strip import Strip
 from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines
 from vgtui.charts.strip_chart import MARK, points_per_dot
-from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
+from vgtui.dashboard.state import Ghost
+from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart, Entry
 from vgtui.text import short_number
 from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION, means
 
 RIGHT_GUTTER = 5
+DASHED, DOTTED = (3, 4), (1, 2)
+"""Columns of which the first few are drawn."""
 
 
 class LossChart(Chart):
@@ -33,12 +37,14 @@ class LossChart(Chart):
     def picture(self, columns: int, rows: int) -> list[Strip]:
         assert self.state.frame
         frame, history, series = self.state.frame, self.state.history, self.palette.series
+        companions = self.companions()
         legend = [
-            (f"━ loss {short_number(frame.loss)}", series.loss),
-            (f"━ accuracy {short_number(frame.accuracy)}", series.accuracy),
-            (f"━ validation {short_number(frame.validation_accuracy)}", series.validation),
+            Entry((f"━ loss {short_number(frame.loss)}", "━ loss"), series.loss),
+            Entry((f"╍ accuracy {short_number(frame.accuracy)}", "╍ accuracy"), series.accuracy),
+            Entry((f"┅ validation {short_number(frame.validation_accuracy)}", "┅ validation"), series.validation),
+            *(entry for _, _, entry in companions),
         ]
-        heads = self.legend(legend, columns, most_lines=max(1, rows // 5))
+        heads = self.legend(legend, columns, rows)
         width, height = columns - LEFT_GUTTER - RIGHT_GUTTER, rows - len(heads)
         if width < 2 or height < 1:
             return heads
@@ -47,8 +53,11 @@ class LossChart(Chart):
         xs, ends = range(len(averaged)), (0, width * DOTS_ACROSS - 1)
         loss, accuracy, validation = _log10(averaged[:, LOSS]), averaged[:, ACCURACY], averaged[:, VALIDATION]
         span = _loss_span(loss)
-        shares = [Line(series.validation, xs, validation.tolist()), Line(series.accuracy, xs, accuracy.tolist())]
-        beside = self._beside(averaged[:, STEP], history.marks, per_dot)
+        shares = [
+            Line(series.validation, xs, validation.tolist(), dashes=DOTTED),
+            Line(series.accuracy, xs, accuracy.tolist(), dashes=DASHED),
+        ]
+        beside = self._beside(companions, averaged[:, STEP], history.marks, per_dot)
         losses = [*(line for pair in beside for line in pair[:1]), Line(series.loss, xs, loss.tolist())]
         shares = [*(line for pair in beside for line in pair[1:]), *shares]
         picture = draw_lines(losses, ends, span, width, height)
@@ -64,18 +73,26 @@ class LossChart(Chart):
         body = [self.row(left.get(number, ""), cells, right.get(number, "")) for number, cells in enumerate(picture)]
         return [*heads, *body]
 
-    def _beside(self, steps: NDArray[np.float64], marks: list[int], per_dot: int) -> list[tuple[Line, Line]]:
+    def _beside(
+        self,
+        companions: Sequence[tuple[Ghost, str, Entry]],
+        steps: NDArray[np.float64],
+        marks: list[int],
+        per_dot: int,
+    ) -> list[tuple[Line, Line]]:
         """Loss and accuracy of pinned runs and of the other lane, at the same steps as those of the present run."""
         begin = -(-marks[-1] // per_dot) if marks else 0
-        colours = self.palette.series.pinned
         pairs = []
-        for number, run in enumerate(self.state.companions):
+        for run, marker, entry in companions:
             losses, shares = (
                 np.interp(steps[begin:], run.steps, values, right=np.nan) for values in (run.loss, run.accuracy)
             )
-            colour, xs = colours[number % len(colours)], range(begin, len(steps))
+            xs = range(begin, len(steps))
             pairs.append(
-                (Line(colour, xs, _log10(losses).tolist(), joined=False), Line(colour, xs, shares.tolist(), False))
+                (
+                    Line(entry.colour, xs, _log10(losses).tolist(), False, marker),
+                    Line(entry.colour, xs, shares.tolist(), False, marker),
+                )
             )
         return pairs
 

@@ -10,7 +10,10 @@ from textual.strip import Strip
 from vgtui.charts.strip_chart import CURSOR, Shown, StripChart, column_of
 from vgtui.dashboard.state import RunState
 from vgtui.dashboard.widgets.layer_rows import LayerRows, level_colour
+from vgtui.text import first_that_fits
 from vgtui.themes import Palette
+
+SINCE_THE_START = ("since the start →", "since start →", "time →", "→")
 
 
 class Sparklines(LayerRows):
@@ -22,7 +25,7 @@ class Sparklines(LayerRows):
         self._bottom = 0
 
     def heading(self, width: int) -> str:
-        return "since the start →"
+        return first_that_fits(SINCE_THE_START, width)
 
     @property
     def decades_per_cell(self) -> float:

@@ -8,12 +8,13 @@ from textual.widget import Widget
 
 from vgtui.dashboard.messages import SettingChosen
 from vgtui.dashboard.state import RunState
-from vgtui.text import count_text, plain
+from vgtui.text import count_text, plain, whole_words
 from vgtui.themes import Palette
 from vgtui.training.differences import switch_text
 
 FULL_WIDTH = 100
 """From here on there is room for every setting."""
+BETWEEN = " · "
 APART = "≠"
 """Before a setting that the other lane has otherwise."""
 GROUPS = {"hidden_layers": {"hidden_layers", "width"}, "learning_rate": {"learning_rate", "optimizer"}}
@@ -35,18 +36,21 @@ class StateLine(Widget):
                 self.post_message(SettingChosen(name))
 
     def render(self) -> Text:
-        left, right = self._settings(), self._progress(with_backend=True)
-        if left.cell_len + 2 + right.cell_len > self.size.width:
+        width = self.size.width
+        left, right = self._settings(width), self._progress(with_backend=True)
+        if left.cell_len + 2 + right.cell_len > width:
             right = self._progress(with_backend=False)
-        room = self.size.width - right.cell_len - 2
-        left.truncate(max(room, 0), overflow="ellipsis", pad=True)
+            left = self._settings(max(width - right.cell_len - 2, 0))
+        left.truncate(max(width - right.cell_len - 2, 0), pad=True)
         return Text.assemble(left, "  ", right, no_wrap=True)
 
-    def _settings(self) -> Text:
+    def _settings(self, room: int) -> Text:
+        """The settings that there is room for; those in which two lanes differ are left out last."""
         if self.state.shown and (model := self.state.shown.model):
-            return Text(
-                plain(f"{self._lane_name(True)}{model.name} · {len(self.state.shown.layers)} layers"), self.palette.text
-            )
+            layers = f" · {len(self.state.shown.layers)} layers"
+            name = self._lane_name(True)
+            words = whole_words(plain(model.name), room - len(name) - len(layers))
+            return Text(f"{name}{words}{layers}", self.palette.text)
         run = self.state.on_screen
         network, training = run.network, run.training
         wide = self.size.width >= FULL_WIDTH
@@ -66,9 +70,18 @@ class StateLine(Widget):
         pending, apart = self.state.pending(), {entry.field: entry.before for entry in self.state.differences()}
         # what the lanes differ in must be named, even where it seldom matters
         parts |= {name: plain(words) for name, words in apart.items() if name not in parts and name != "width"}
+        differing = {name for name in parts if GROUPS.get(name, {name}) & apart.keys()}
+        signs = {name: len(differing & {name}) + bool(GROUPS.get(name, {name}) & pending) for name in parts}
+        wide_as = {name: len(BETWEEN) + len(words) + signs[name] for name, words in parts.items()}
+        needed = line.cell_len + sum(wide_as.values()) - len(BETWEEN)
+        for name in sorted(reversed(parts), key=differing.__contains__):
+            if needed <= room:
+                break
+            needed -= wide_as[name]
+            del parts[name]
         for place, (name, words) in enumerate(parts.items()):
             if place:
-                line.append(" · ", self.palette.muted)
+                line.append(BETWEEN, self.palette.muted)
             fields = GROUPS.get(name, {name})
             if differs := fields & apart.keys():
                 words = f"{APART}{words}"

@@ -5,7 +5,7 @@ from textual.strip import Strip
 
 from vgtui.charts.strip_chart import CURSOR, MARK
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import count_text, plain
+from vgtui.text import count_text, plain, whole_words
 from vgtui.training.history import STEP
 
 LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
@@ -33,7 +33,7 @@ class Timeline(Lines):
         sign = NOW if moment is None else CURSOR
         cells[self._column(point, columns)] = Segment(sign, self.style(self.palette.accent))
         text = self.style(self.palette.pending if moment is not None else self.palette.muted)
-        return [Strip([Segment(" ", muted), *cells, Segment(f" {words}", text)]).crop(0, width)]
+        return [Strip([Segment(" ", muted), *cells, Segment(f" {whole_words(words, width - columns - 2)}", text)])]
 
     def _column(self, point: int, columns: int) -> int:
         last = max(self.state.history.length - 1, 1)

@@ -1,6 +1,11 @@
 """The verdict in words, the keys that would help, how two lanes compare, and the numbers of the chosen layer."""
 
+from collections.abc import Callable
+
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from rich.segment import Segment
 from rich.text import Text
 from textual.strip import Strip
 
@@ -8,12 +13,13 @@ from vgtui.dashboard.comparison import comparison
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
 from vgtui.recordings.frames import Frame
-from vgtui.text import count_text, model_words, plain, share_text, short_number, value_text
+from vgtui.text import GLUE, count_text, glued, model_words, plain, share_text, short_number, unglued, value_text
 from vgtui.themes import VERDICT_HEALTH
 from vgtui.training.quantities import entry
 
 ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
 """Lines from which the chosen layer is described too, and from which it begins with what is trained."""
+LONGEST_FACT = 24
 ROOM_FOR_CURES = 44
 """Columns from which cures are named beside their keys."""
 
@@ -24,24 +30,42 @@ class VerdictPanel(Lines):
     BORDER_TITLE = "Verdict"
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        console = self.app.console
-        lines = self._text().wrap(console, width)[:height]
-        return [Strip(line.render(console)).apply_style(self.style(self.palette.text)) for line in lines]
+        """As many parts as there is room for; what there is no room for of the first one is told by …"""
+        parts = self._parts()
+        while len(lines := self._wrapped(parts, width)) > height and len(parts) > 1:
+            parts.pop()
+        if len(lines) > height:
+            lines = lines[:height]
+            lines[-1].append(" …" if lines[-1].cell_len + 2 <= width else "…")
+            lines[-1].truncate(width, overflow="ellipsis")
+        ground = self.style(self.palette.text)
+        return [Strip([_unglued(part) for part in line.render(self.app.console)]).apply_style(ground) for line in lines]
+
+    def _wrapped(self, parts: list[Text], width: int) -> list[Text]:
+        text = Text("\n").join(parts)
+        text.plain = glued(text.plain)  # as long as before, so that its styles stay where they are
+        return list(text.wrap(self.app.console, width))
 
     def _text(self) -> Text:
+        """All of it, whatever room there is."""
+        return Text("\n").join(self._parts())
+
+    def _parts(self) -> list[Text]:
+        """What there is to say, the first things first."""
         state = self.state
         if state.fault and state.moment is None:
-            return self._fault(f"fault: {plain(state.fault)}")
+            return [self._fault(f"fault: {plain(state.fault)}")]
         if state.silent_seconds and state.moment is None:
             who = "the GPU" if state.on_gpu and state.header else "it"
             what = "beginning" if state.begins_run or not state.header else "one step"
-            return self._fault(
+            silence = (
                 f"no answer from the training process for {state.silent_seconds:.0f} s: "
                 f"{who} hangs, or {what} takes longer than that"
             )
+            return [self._fault(silence)]
         if not state.frame:
             words = "waiting for the first frame …" if state.follows else "starting the training process …"
-            return Text(words, self.palette.muted)
+            return [Text(words, self.palette.muted)]
         parts = [self._sentence(state.frame)]
         if state.other and (words := comparison(state, state.other)):
             parts.insert(0, Text(words, self.palette.accent))
@@ -53,7 +77,7 @@ class VerdictPanel(Lines):
             parts.append(clipping)
         if self.size.height >= ROOM_FOR_LAYER:
             parts.append(self._layer(state.frame))
-        return Text("\n").join(parts)
+        return parts
 
     def _fault(self, words: str) -> Text:
         """What is wrong, and the keys that go on from there."""
@@ -115,16 +139,24 @@ class VerdictPanel(Lines):
         least, norm, greatest = (
             value_text(entry(norms, layer)) for norms in (layers.grad_norm_min, layers.grad_norm, layers.grad_norm_max)
         )
-        facts = [
-            f"gradient {norm}" if least == greatest else f"gradient {norm} ({least} to {greatest})",
-            f"output {short_number(entry(layers.activation_mean, layer))}"
-            f" ± {short_number(entry(layers.activation_std, layer))}",
-            f"φ′ {short_number(entry(layers.derivative_rms, layer))}",
-        ]
-        if (saturated := entry(layers.saturated, layer)) is not None:
-            facts.append(f"saturated {share_text(saturated)}")
-        if (dead := entry(layers.dead, layer)) is not None:
-            facts.append(f"dead {share_text(dead)}")
-        facts.append(f"weights {short_number(entry(layers.weight_norm, layer))}")
-        facts.append(f"last update {short_number(entry(layers.update_ratio, layer))} of them")
-        return Text.assemble((f"{name}: ", self.palette.accent), (" · ".join(facts), self.palette.muted))
+        facts = [f"gradient {norm}" if least == greatest else f"gradient {norm} ({least} to {greatest})"]
+        mean, spread = entry(layers.activation_mean, layer), entry(layers.activation_std, layer)
+        if mean is not None and spread is not None:
+            facts.append(" ± ".join((f"output {short_number(mean)}", short_number(spread))))
+        known: tuple[tuple[NDArray[np.float64], str, Callable[[float], str]], ...] = (
+            (layers.derivative_rms, "φ′ {}", short_number),
+            (layers.saturated, "saturated {}", share_text),
+            (layers.dead, "dead {}", share_text),
+            (layers.weight_norm, "weights {}", short_number),
+            (layers.update_ratio, "last update {} of them", short_number),
+        )
+        for values, words, form in known:
+            if (value := entry(values, layer)) is not None:
+                facts.append(words.format(form(value)))
+        # no line ends inside of a fact, if that is not long
+        whole = [fact.replace(" ", GLUE) if len(fact) <= LONGEST_FACT else fact for fact in facts]
+        return Text.assemble((f"{name}: ", self.palette.accent), (f"{GLUE}· ".join(whole), self.palette.muted))
+
+
+def _unglued(part: Segment) -> Segment:
+    return part._replace(text=unglued(part.text))

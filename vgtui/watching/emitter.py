@@ -23,6 +23,8 @@ from vgtui.watching.publisher import Publisher
 
 log = logging.getLogger("vgtui")
 
+LONGEST_NOTE = 10_000
+"""Characters of a note; the rest is left out."""
 GRADIENTS = ("grad_norm", "grad_norm_min", "grad_norm_max")
 
 
@@ -95,8 +97,8 @@ class Emitter:
         self._recent.clear()
         if self._recorder:
             self._record(self._header)
-        if self._publisher:
-            self._publisher.begin(encode_line(self._header))
+        if self._publisher and (line := self._encoded(self._header)):
+            self._publisher.begin(line)
 
     def emit(
         self,
@@ -134,16 +136,17 @@ class Emitter:
         )
         if self._recorder:
             self._record(frame)
-        if self._publisher and self._publisher.wanted:
-            self._publisher.publish(encode_line(frame))
+        if self._publisher and self._publisher.wanted and (line := self._encoded(frame)):
+            self._publisher.publish(line)
 
     def note(self, message: str) -> None:
         """Something that who looks should know."""
-        event = Event(step=self._step, kind="note", message=message)
+        words = message[:LONGEST_NOTE].encode(errors="replace").decode()
+        event = Event(step=self._step, kind="note", message=words)
         if self._recorder:
             self._record(event)
-        if self._publisher:
-            self._publisher.tell(encode_line(event))
+        if self._publisher and (line := self._encoded(event)):
+            self._publisher.tell(line)
 
     def close(self) -> None:
         """The training has ended: viewers are told so, the recording is complete."""
@@ -163,6 +166,17 @@ class Emitter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _encoded(self, line: Header | Frame | Event) -> bytes | None:
+        """For viewers. After a line that none of them could read, nobody can attach any more."""
+        try:
+            return encode_line(line)
+        except OSError as error:
+            publisher, self._publisher = self._publisher, None
+            assert publisher
+            publisher.close()
+            log.warning("vgtui: nobody can attach to %s any more: %s", ascii(self.name), error.strerror)
+            return None
 
     def _record(self, line: Header | Frame | Event) -> None:
         assert self._recorder

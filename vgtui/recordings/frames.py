@@ -4,6 +4,7 @@ A non-finite number is the string "NaN", "Infinity" or "-Infinity"; what is unkn
 of a frame hold these as NaN, ∞ and masked entries. An array is masked where anything in it is unknown.
 """
 
+import errno
 import math
 from typing import Any, Literal, NamedTuple, TypeAlias, get_origin
 
@@ -18,7 +19,7 @@ from engine.telemetry import LayerMeasurements
 FORMAT = "vgtui-frames"
 VERSION = 1
 LINE_LIMIT = 2**26
-"""The longest line that is read: a frame of 10 000 layers takes 3 MB."""
+"""The longest line that is read, or written: a frame of 10 000 layers takes 3 MB."""
 
 Number: TypeAlias = np.float64
 """A float that may be non-finite. msgspec leaves it to the hooks below, as it does not with a plain float."""
@@ -140,8 +141,17 @@ Line: TypeAlias = Header | Frame | Event
 
 
 def encode_line(message: Any) -> bytes:
-    """A message as one line of JSON, with its newline."""
-    return _encoder.encode(message) + b"\n"
+    """A message as one line of JSON, with its newline.
+
+    Raises OSError for a line that no reader would take: one longer than LINE_LIMIT, or with text that is not UTF-8.
+    """
+    try:
+        line = _encoder.encode(message) + b"\n"
+    except UnicodeEncodeError as error:
+        raise OSError(errno.EILSEQ, f"{error.object[:80]!r} is not UTF-8") from error
+    if len(line) > LINE_LIMIT:
+        raise OSError(errno.EMSGSIZE, f"a line of {len(line)} bytes, where {LINE_LIMIT} are read at most")
+    return line
 
 
 def number_text(value: float) -> str | float:
@@ -154,8 +164,10 @@ def number_text(value: float) -> str | float:
 
 
 def _encode_other(value: object) -> object:
-    if isinstance(value, np.float64):
+    if isinstance(value, np.floating):
         return number_text(float(value))
+    if isinstance(value, np.integer):
+        return int(value)
     if isinstance(value, np.ndarray):
         if not isinstance(value, np.ma.MaskedArray) and np.isfinite(value).all():
             return value.tolist()

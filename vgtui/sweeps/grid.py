@@ -57,6 +57,8 @@ class Axis(msgspec.Struct, frozen=True):
             raise UsageError(self.field, "has no values")
         try:
             for value in self.values:
+                settings_from({self.field: value})
+            for value in {type(value): value for value in self.values}.values():
                 msgspec.convert(msgspec.to_builtins(settings_from({self.field: value})), RunSettings)
         except msgspec.ValidationError as error:
             raise UsageError(self.field, f"cannot be {value!r}: {error}") from error
@@ -119,8 +121,12 @@ def make_sweep(settings: RunSettings, vary: list[str], seeds: int, steps: int) -
     axes = tuple(Axis.of(text) for text in vary)
     sweep = Sweep(settings=_whole_path(settings), vary=axes, seeds=seeds, steps=steps)
     sweep.check()
-    if (size := len(encode_line(sweep))) > MOST_BYTES:
-        raise UsageError("vary", f"all values together take {size} bytes in a file; the most is {MOST_BYTES}")
+    try:
+        size = len(encode_line(sweep))
+    except OSError as error:
+        raise UsageError("vary", f"the sweep does not fit into a file: {error.strerror}") from error
+    if size > MOST_BYTES:
+        raise UsageError("vary", f"all values together take {size} bytes; a sweep's file takes {MOST_BYTES}")
     return sweep
 
 

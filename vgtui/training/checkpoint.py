@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
 from vgtui.atomic import write_whole
-from vgtui.recordings.frames import decode_other, encode_line
+from vgtui.recordings.frames import LINE_LIMIT, decode_other, encode_line
 from vgtui.training.differences import differences
 from vgtui.training.settings import RunSettings
 
 FORMAT = "vgtui-checkpoint"
 VERSION = 1
-LONGEST = 2**26
-"""Of the JSON in it, in bytes."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +52,8 @@ def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]])
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         return f"{path} is not a file"
-    arrays: dict[str, Any] = {**state, "about": np.frombuffer(encode_line(about), np.uint8)}
     try:
+        arrays: dict[str, Any] = {**state, "about": np.frombuffer(encode_line(about), np.uint8)}
         write_whole(target, lambda file: np.savez(file, **arrays))
     except OSError as error:
         return f"{path} cannot be written: {error.strerror or error}"
@@ -109,12 +107,12 @@ def _about(path: str, archive: zipfile.ZipFile) -> About:
 
 
 def _array(path: str, archive: zipfile.ZipFile, name: str, like: NDArray[Any]) -> NDArray[Any]:
-    """One array. Its header is read first: bytes may be as many as LONGEST, all else must be as large as `like`."""
+    """One array. Its header is read first: bytes may be as many as a line has, all else must be as large as `like`."""
     try:
         with archive.open(f"{name}.npy") as member:
             version = npy.read_magic(member)
             shape, _, dtype = npy.read_array_header_1_0(member) if version == (1, 0) else ((-1,), False, like.dtype)
-        is_text = like.dtype == np.uint8 and len(shape) == 1 and 0 <= shape[0] <= LONGEST
+        is_text = like.dtype == np.uint8 and len(shape) == 1 and 0 <= shape[0] <= LINE_LIMIT
         if dtype != like.dtype or (shape != like.shape and not is_text):
             raise _damaged(path, f"{name} is {dtype} of the shape {shape}")
         with archive.open(f"{name}.npy") as member:

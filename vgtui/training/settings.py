@@ -20,8 +20,11 @@ def file_of(dataset: str) -> str | None:
 
 
 def _is_utf8(text: str) -> bool:
-    """Whether a command line, a recording and a checkpoint can all hold it; bytes that are not are surrogates."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    """Whether a command line, a recording and a checkpoint can all hold it; bytes that are not UTF-8 are surrogates."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

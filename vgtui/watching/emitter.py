@@ -28,6 +28,8 @@ from vgtui.watching.publisher import Publisher
 
 log = logging.getLogger("vgtui")
 
+LONGEST_NOTE = 10_000
+"""Characters of a note; the rest is left out."""
 GRADIENTS = ("grad_norm", "grad_norm_min", "grad_norm_max")
 
 
@@ -155,19 +157,19 @@ class Emitter:
                 clip_factor=msgspec.UNSET if clipped is None else clipped,
             )
             self._record(frame)
-            if self._publisher and self._publisher.wanted:
-                self._publisher.publish(encode_line(frame))
+            if self._publisher and self._publisher.wanted and (line := self._encoded(frame)):
+                self._publisher.publish(line)
 
     def note(self, message: str) -> None:
         """Something that a viewer should know."""
         if not self._is_ours():
             return
         with self._guarded():
-            event = Event(step=self._step, kind="note", message=_encodable(str(message)))
+            event = Event(step=self._step, kind="note", message=_encodable(str(message)[:LONGEST_NOTE]))
             if self._header:  # a recording begins with a header
                 self._record(event)
-            if self._publisher:
-                self._publisher.tell(encode_line(event))
+            if self._publisher and (line := self._encoded(event)):
+                self._publisher.tell(line)
 
     def close(self) -> None:
         """The training has ended: viewers are told so, the recording is complete."""
@@ -236,8 +238,8 @@ class Emitter:
         self._layers = [ModelLayer(info.name, info.kind, info.activation, units=_units(info)) for info in header.layers]
         self._recent.clear()
         self._record(header)
-        if self._publisher:
-            self._publisher.begin(encode_line(header))
+        if self._publisher and (line := self._encoded(header)):
+            self._publisher.begin(line)
 
     def _close(self) -> None:
         atexit.unregister(self.close)
@@ -252,6 +254,17 @@ class Emitter:
         finally:
             if publisher:
                 publisher.close()
+
+    def _encoded(self, line: Header | Frame | Event) -> bytes | None:
+        """For viewers. After a line that none of them could read, nobody can attach any more."""
+        try:
+            return encode_line(line)
+        except OSError as error:
+            publisher, self._publisher = self._publisher, None
+            assert publisher
+            publisher.close()
+            log.warning("vgtui: nobody can attach to %s any more: %s", ascii(self.name), error.strerror)
+            return None
 
     def _record(self, line: Header | Frame | Event) -> None:
         if self._recorder is None:

@@ -36,6 +36,7 @@ FILES = {
 }
 VARIABLES = {
     "VGTUI_…": "a default for an option, as VGTUI_LR=0.01 or VGTUI_BATCH_NORM=on: see vgtui config",
+    "VGTUI_RUNTIME_DIR": "the only folder of sockets of watched models that is used and searched",
     "NO_COLOR": "no colours",
     "TERM=dumb": "a report rather than the dashboard",
 }

@@ -95,7 +95,8 @@ def test_a_model_that_has_made_no_step_yet_is_found_by_its_name_too() -> None:
         assert [place.name for place in places()] == ["my model: v2", "my_model"]
 
 
-def test_what_has_as_many_viewers_as_it_takes_is_said() -> None:
+def test_what_has_as_many_viewers_as_it_takes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgtui.watching.publisher.SILENCE_SECONDS", 1000.0)
     with trained("conv") as model, ExitStack() as opened:
         assert model.path
         for _ in range(8):

@@ -3,7 +3,7 @@
 import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 import pytest
@@ -31,15 +31,20 @@ settings.register_profile(
 settings.register_profile("slow", settings.get_profile("short"), max_examples=100, derandomize=False, print_blob=True)
 
 
+def forget_developer(environment: MutableMapping[str, str]) -> None:
+    """Leave nothing in it that a developer may have set for other programs, or for vgtui."""
+    for name in [name for name in environment if name.startswith(FOREIGN) and name not in KEPT]:
+        del environment[name]
+    environment.update(LANG="C.UTF-8", TERM="xterm-256color")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="the tests marked slow too, and many more examples a property")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("slow" if config.getoption("--slow") else "short")
-    for name in [name for name in os.environ if name.startswith(FOREIGN) and name not in KEPT]:
-        del os.environ[name]
-    os.environ.update(LANG="C.UTF-8", TERM="xterm-256color")
+    forget_developer(os.environ)
     tempfile.tempdir = None
 
 

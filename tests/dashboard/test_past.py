@@ -159,7 +159,8 @@ def test_the_moment_stays_where_it_is_when_points_are_merged() -> None:
     assert state.frame and state.frame.step in (500, 501)
 
 
-async def test_an_answer_about_another_layer_comes_too_late() -> None:
+async def test_an_answer_about_another_layer_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgtui.dashboard.screens.layer.REFRESH_SECONDS", 3600)
     async with open_dashboard() as sitting:
         await sitting.press("enter")
         sitting.app.main.state.inspected = None
@@ -172,7 +173,6 @@ async def test_answers_of_a_run_that_was_left_are_not_shown_as_those_of_the_next
     source = SlowToBegin(RunSettings())
     async with open_dashboard(source) as sitting:
         await sitting.press("a", "w")
-        source._answers.get_nowait() if not source.exhausted else None
         state = sitting.app.main.state
         state.tried = []
         source.say(Tried(1, 20, Probe("activation", "relu", np.float64(0.5), np.float64(0.5))))

@@ -77,7 +77,7 @@ class Replay:
     async def next_answer(self, at: int = 0) -> Answer:
         while True:
             message = await self._next_message()
-            if self._passing:
+            if self._passing and not self._ended:
                 await self._pass(message)
                 continue
             if isinstance(message, Frame):

@@ -191,6 +191,7 @@ class ShowingScreen(Screen[None]):
                 self._draw_numbers()
             case Event(kind="fault" | "note"):
                 lane.state.history.note("note", answer.message)
+                self._charts_stale = True
                 self._say_pace(lane)
                 self.notify(plain(answer.message), markup=False)
         if isinstance(answer, Inspected | Tried) and (overlay := self._overlay):

@@ -53,7 +53,7 @@ def _command_line(pid: str) -> bytes:
 class Terminal:
     """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`.
 
-    before: done in its process ahead of it.
+    before: done in its process ahead of it. program: what is run in place of `python -m vgtui`.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Terminal:
         lines: int = 40,
         stdin: int | None = None,
         before: Callable[[], None] = lambda: None,
+        program: Sequence[str] = (sys.executable, "-m", "vgtui"),
         **environment: str,
     ) -> None:
         self._screen = pyte.Screen(columns, lines)
@@ -74,7 +75,7 @@ class Terminal:
         self.attributes = termios.tcgetattr(slave)
         self.slave = slave
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "vgtui", *arguments],
+            [*program, *arguments],
             stdin=slave if stdin is None else stdin,
             stdout=slave,
             stderr=slave,

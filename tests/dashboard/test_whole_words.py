@@ -50,7 +50,6 @@ async def read(screens: Screens, sitting: Sitting, what: str, *steps: str) -> No
     """Read what is there, and what the keys of each step lead to, at every size; they end where they began."""
     for columns, lines in SIZES:
         await sitting.pilot.resize_terminal(columns, lines)
-        sitting.app.clear_notifications()
         await sitting.settle()
         screens.read(sitting.app.screen, f"{what} at {columns}×{lines}")
         for step in steps:

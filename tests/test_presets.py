@@ -1,5 +1,7 @@
 """Configurations from papers: each can be had, and shows what it says of itself."""
 
+import re
+
 import numpy as np
 import pytest
 

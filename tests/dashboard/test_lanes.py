@@ -63,12 +63,12 @@ async def test_the_difference_is_put_into_words() -> None:
 @pytest.mark.parametrize(
     ("mine", "theirs", "words"),
     [
-        ([1e-3, 0.1, 1.0], [1e-6, 0.1, 1.0], "layer 1 gets 1e+03 times the gradient of B"),
+        ([1e-3, 0.1, 1.0], [1e-6, 0.1, 1.0], "layer 1 gets 1000 times the gradient of B"),
         ([1e-3, 0.1, 1.0], [1e-3, 10.0, 1.0], "layer 2 gets 0.01 times the gradient of B"),
         ([0.0, 0.1, 1.0], [0.0, 0.1, 1.0], "layer 1 gets the same gradient as in B"),
         ([0.0, 0.1, 1.0], [1e-3, 0.1, 1.0], "layer 1 gets a gradient of 0, in B 1.0e-03"),
         ([1e-3, nan, 1.0], [1e-3, 0.1, 1.0], "layer 2 gets a gradient of NaN, in B 1.0e-01"),
-        ([1e-3, 0.1, 0.2, 1.0], [1e-6, 1.0], "layer 1 gets 1e+03 times the gradient of B"),
+        ([1e-3, 0.1, 0.2, 1.0], [1e-6, 1.0], "layer 1 gets 1000 times the gradient of B"),
     ],
 )
 def test_words_for_every_pair_of_gradients(mine: list[float], theirs: list[float], words: str) -> None:
@@ -87,7 +87,7 @@ def test_a_lane_that_waits_is_compared_at_the_step_of_the_other() -> None:
         for step in range(steps):
             state.take_frame(make_frame(RunSettings(), [scale / (1 + step)] * 20 + [1.0], step=step))
     assert comparison(*states).endswith(
-        "layer 1 gets 1e+03 times the gradient of B; accuracy 0.12 against 0.12 at step 2; B waits at 8"
+        "layer 1 gets 1000 times the gradient of B; accuracy 0.12 against 0.12 at step 2; B waits at 8"
     )
 
 

@@ -64,7 +64,7 @@ async def test_the_chain_rule_shows_factors_their_product_and_the_bound() -> Non
     async with open_dashboard(ScriptedRun(RunSettings(), norms=halving)) as sitting:
         await sitting.press("v", "v")
         # every frame made up for tests has the same error signal and the slope 0.25 in every layer
-        assert re.search(r"│ +7 +1 = +0.25 × 4 +1.0e\+00 ━+┊", sitting.text)
+        assert re.search(r"│ +7 +1\.000 = +0\.250 × +4\.000 +1.0e\+00 ━+┊", sitting.text)
         assert "┊ 0.25ⁿ, the most that φ′ allows" in sitting.text
         await sitting.press("b")
         assert "0.25ⁿ" not in sitting.text
@@ -133,12 +133,12 @@ def test_theory_begins_with_the_mean_square_of_the_data() -> None:
 async def test_pinned_runs_stay_while_the_last_run_changes() -> None:
     async with open_dashboard(size=(200, 60)) as sitting:
         await sitting.press("p", "b")
-        assert "· sigmoid 20×64" in sitting.text
+        assert "1 sigmoid 20×64" in sitting.text
         assert "· last run (BatchNorm off)" in sitting.text
         await sitting.press("a")
         await sitting.press("p", "s")
-        assert "· sigmoid 20×64" in sitting.text
-        assert "· tanh 20×64 BatchNorm" in sitting.text
+        assert "1 sigmoid 20×64" in sitting.text
+        assert "2 tanh 20×64 BatchNorm" in sitting.text
         assert "· last run (skip off)" in sitting.text
         await sitting.press("P")
         assert "20×64" not in "".join(line[125:] for line in sitting.text.split("\n")[2:])

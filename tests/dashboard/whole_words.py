@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textual.screen import Screen
+from textual.widgets._toast import Toast
 
 NUMBER = re.compile(r"[-+±]?\d+(\.\d+)?(e[+-]?\d+)?[%ⁿ]?")
 LEADS = re.compile(r"[%±×=]")
@@ -69,8 +70,12 @@ class Screens:
 def lines_of(screen: Screen[Any], what: str) -> Iterator[Line]:
     """The lines of every visible widget that holds no other, and the titles in its border."""
     texts = [strip.text for strip in screen._compositor.render_strips()]
-    for widget, (region, clip) in screen._compositor.visible_widgets.items():
+    places = screen._compositor.visible_widgets
+    notices = [region for widget, (region, _) in places.items() if isinstance(widget, Toast)]
+    for widget, (region, clip) in places.items():
         seen = region.intersection(clip)
+        if any(notice.overlaps(seen) for notice in notices) and not isinstance(widget, Toast):
+            continue  # a part of it is covered
         where = f"{what}, {type(widget).__name__}"
         inside = seen
         if widget.styles.border.spacing.width:

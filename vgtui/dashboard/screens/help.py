@@ -36,7 +36,8 @@ the most that n sigmoids let through.""",
 SIGNS = """\
 0 is exactly 0, ! is NaN, ∞ is infinite, – is unknown, ╎ marks a change, ┃ the moment shown, ≠ what two lanes differ \
 in. Every change restarts the training from the same seed on the same batches, unless the weights are kept, and the \
-run before stays as dots in "by layer". A pinned run stays until it is unpinned. Theory is that of wide layers at \
+run before stays in "by layer", marked by ·. A pinned run stays until it is unpinned; its number marks its lines, as a \
+letter does those of the other lane. Theory is that of wide layers at \
 initialization, of one sample at a time."""
 
 

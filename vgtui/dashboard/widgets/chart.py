@@ -70,8 +70,8 @@ class Chart(Lines):
                 break
             forms[longer[-1]] += 1
         lines = lines or [[(first_that_fits(entry.forms, width - 1), entry.colour)] for entry in entries]
-        styled = ([Segment(f" {words}", self.style(colour)) for words, colour in line] for line in lines)
-        return [Strip(line) for line in styled][:most_lines]
+        styled = ([Segment(f" {words} ", self.style(colour)) for words, colour in line] for line in lines)
+        return [Strip(line).crop(0, width) for line in styled][:most_lines]
 
     def companions(self) -> list[tuple[Ghost, str, Entry]]:
         """The runs beside this one, each with the character that marks its line, and what the legend says of it."""
@@ -80,7 +80,9 @@ class Chart(Lines):
         for number, run in enumerate(self.state.companions):
             is_lane = other is not None and run.label == other.name
             marker = run.label if is_lane else str(number + 1)
-            forms = (marker,) if is_lane else (f"{marker} {run.label}", f"{marker} pinned", marker)
+            forms = (
+                (f"{marker} other lane", marker) if is_lane else (f"{marker} {run.label}", f"{marker} pinned", marker)
+            )
             found.append((run, marker, Entry(forms, colours[number % len(colours)])))
         return found
 
@@ -107,5 +109,5 @@ def _lines_of(entries: Sequence[Entry], forms: Sequence[int], width: int) -> lis
             lines.append([])
             used = 0
         lines[-1].append((words, entry.colour))
-        used += needed
+        used += needed + 1  # a blank on either side
     return lines

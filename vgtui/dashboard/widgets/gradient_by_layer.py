@@ -14,12 +14,15 @@ from vgtui.charts.line_chart import Cell, Line, draw_lines, logarithms, tick_row
 from vgtui.charts.strip_chart import SIGN_WORDS, sign_of
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart, Entry
 from vgtui.recordings.frames import Frame
+from vgtui.text import whole_words
 from vgtui.training.quantities import ACTIVATION, GRADIENT, SIGNAL, Quantity
 
 LEAST_DECADES = 2
 TICK_EVERY = 3
 """Rows between two ticks of the vertical axis."""
 THEORY = ("┄ theory at init", "┄ theory")
+TAKEN = (0, 12, 24)
+"""Cells of a line of the legend that other entries may take, where it says why there is no theory."""
 GHOST = "·"
 DASH = 3
 """Dots between two dots of a dashed line."""
@@ -60,6 +63,8 @@ class GradientByLayer(Chart):
             curve, forms = self._theory(quantity, frame)
             if curve is not None:
                 theory.append(_dashed(logarithms(curve), series.theory, width))
+            if curve is None:  # a sentence
+                forms = (*(whole_words(forms[0], columns - 1 - taken) for taken in TAKEN), "no theory")
             legend.insert(1, Entry(forms, series.theory))
         legend += [Entry(forms, self.palette.health["vanished"]) for forms in _signs_of(values)]
         # theory lies on top: where it is right, it would be hidden
@@ -80,14 +85,14 @@ class GradientByLayer(Chart):
         """The curve of theory with its words, or why there is none."""
         theory = self.state.theory()
         if not isinstance(theory, Prediction):
-            return None, (theory or "no theory", "no theory")
+            return None, (theory or "no theory",)
         first = self.state.first
         if quantity is ACTIVATION:
             return theory.activation_spread, THEORY
         if quantity not in (GRADIENT, SIGNAL):
-            return None, ("no theory of the update ratio", "no theory")
+            return None, ("no theory of the update ratio",)
         if first is None:
-            return None, ("no theory: the run's first frame is not available", "no theory")
+            return None, ("no theory: the run's first frame is not available",)
         if quantity is SIGNAL:
             return theory.signal_profile * first.layers.delta_norm[-1], THEORY
         return theory.gradient_profile * first.layers.grad_norm[-1], ("┄ theory at init, one sample", *THEORY)

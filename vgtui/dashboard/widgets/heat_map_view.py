@@ -148,23 +148,18 @@ class HeatMapView(Lines):
         quantity, muted = self.state.look.quantity, self.style(self.palette.muted)
         colours = self.palette.levels
         ends = f"1e{quantity.floor} ", f" 1e{quantity.ceiling}"
-        in_full = {sign: f"  {sign} {words}" for sign, words in SIGN_WORDS.items()}
-        of_map = {sign: words for sign, words in in_full.items() if sign in signs}
-        in_short = {sign: f"  {sign}" for sign in of_map}
-        least = len(ends[0]) + len(colours) + len(ends[1]) + 1
-        symbol, wide = f"{quantity.symbol} ", 1 if self.colourless else 2
-        for chosen in (in_full, of_map, in_short, {}):  # from all that could be said to the scale alone
-            words = "".join(chosen.values())
-            if least + len(words) <= width:
-                break
-        room = width - least - len(words)
-        cells = wide if room >= (wide - 1) * len(colours) else 1
-        room -= (cells - 1) * len(colours)
+        of_map = [sign for sign in SIGN_WORDS if sign in signs]
+        in_words = [f"{sign} {SIGN_WORDS[sign]}" for sign in of_map]
+        all_signs = [f"{sign} {words}" for sign, words in SIGN_WORDS.items()]
+        room = width - sum(map(len, ends)) - len(colours) - 1
+        if room < 0:
+            return Strip([])
+        words = first_that_fits([f"   {'  '.join(entries)}" for entries in (all_signs, in_words, of_map)], room)
+        room -= len(words)
+        first = first_that_fits((f" {quantity.symbol} ", " "), room + 1)
+        wide = 1 if self.colourless or room + 1 - len(first) < len(colours) else 2
         blocks = [
-            Segment(self._shade(number) if self.colourless else "█" * cells, self.style(colour))
+            Segment(self._shade(number) if self.colourless else "█" * wide, self.style(colour))
             for number, colour in enumerate(colours)
         ]
-        first = f" {symbol if len(symbol) <= room else ''}{ends[0]}"
-        if least > width:
-            return Strip([])
-        return Strip([Segment(first, muted), *blocks, Segment(f"{ends[1]}{words}", muted)])
+        return Strip([Segment(f"{first}{ends[0]}", muted), *blocks, Segment(f"{ends[1]}{words}", muted)])

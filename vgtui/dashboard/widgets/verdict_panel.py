@@ -13,13 +13,25 @@ from vgtui.dashboard.comparison import comparison
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
 from vgtui.recordings.frames import Frame
-from vgtui.text import GLUE, count_text, glued, model_words, plain, share_text, short_number, unglued, value_text
+from vgtui.text import (
+    GLUE,
+    count_text,
+    first_that_fits,
+    glued,
+    model_words,
+    plain,
+    share_text,
+    short_number,
+    unglued,
+    value_text,
+)
 from vgtui.themes import VERDICT_HEALTH
 from vgtui.training.quantities import entry
 
 ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
 """Lines from which the chosen layer is described too, and from which it begins with what is trained."""
-LONGEST_FACT = 24
+LONGEST_FACT = 28
+"""Cells that are kept in one line."""
 ROOM_FOR_CURES = 44
 """Columns from which cures are named beside their keys."""
 
@@ -93,7 +105,9 @@ class VerdictPanel(Lines):
         loss, accuracy, validation = (
             short_number(value) for value in (frame.loss, frame.accuracy, frame.validation_accuracy)
         )
-        return Text(f"loss {loss} · accuracy {accuracy} · validation {validation}", self.palette.muted)
+        facts = (f"loss {loss}", f"accuracy {accuracy}", f"validation {validation}")
+        forms = [" · ".join(facts[:count]) for count in (3, 2, 1)]
+        return Text(first_that_fits(forms, self.size.width), self.palette.muted)
 
     def _clipping(self, frame: Frame) -> Text | None:
         """What clipping does to the gradient, where it is seen."""

@@ -1,8 +1,8 @@
 """Input, limits, lines and kills that no user means: `python -m benchmarks.attack` tries each many times, and counts.
 
 It prints a line a kind: what was tried, how often, and what came of it. It ends with 1 where anything failed: a
-traceback, a file that cannot be read, a process that stays, more than 2 s or 500 MB for a small file. The forms that take
-seconds are in tests/outside.
+traceback, a file that cannot be read, a process that stays, more than 2 s or 500 MB for a small file. The forms that
+take seconds are in tests/outside.
 """
 
 import argparse
@@ -79,7 +79,8 @@ def kills(rounds: int, seed: int) -> Iterator[str | Outcome]:
 
 
 def _killed(what: str, kills: int, kill: Callable[[int], tuple[int, str | None]]) -> Iterator[str | Outcome]:
-    done, faults = 0, []
+    done = 0
+    faults: list[str] = []
     while done < kills and not faults:
         count, fault = kill(min(KILLS_AT_ONCE, kills - done))
         done += max(count, 1)

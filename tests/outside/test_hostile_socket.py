@@ -1,4 +1,4 @@
-"""A socket that says what it likes to `vgtui attach`: keys are answered, memory is bounded, it ends in a sentence."""
+"""A socket that says what it likes to `vgtui attach`: q is answered, memory is bounded, it ends in a sentence."""
 
 import os
 from pathlib import Path
@@ -25,13 +25,12 @@ def peak_megabytes(pid: int) -> float:
 
 
 @pytest.mark.parametrize("name", ON_A_SCREEN)
-def test_on_a_screen_keys_are_answered_whatever_comes(name: str) -> None:
+def test_on_a_screen_q_is_answered_whatever_comes(name: str) -> None:
     path = path_of_socket()
     with hostile_socket(path, TALKS[name]), Terminal(["attach", str(path)]) as terminal:
-        terminal.wait_for(lambda: terminal.step)
-        shown = " fps" in terminal.line
-        terminal.press("f")
-        terminal.wait_for(lambda: (" fps" in terminal.line) != shown)
+        terminal.wait_for(lambda: "space pause" in terminal.text)
+        begun = len(terminal.received)
+        terminal.wait_for(lambda: len(terminal.received) > begun + 5000)  # it draws what comes
         assert peak_megabytes(terminal.process.pid) < MAX_MEGABYTES
         terminal.press("q")
         assert terminal.wait_for_exit() == 0

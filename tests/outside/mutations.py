@@ -231,10 +231,11 @@ def _value(data: bytes, chance: random.Random) -> bytes:
 
 def _places(value: Any) -> Any:
     """Every place in a value that another can take."""
+    if not isinstance(value, dict | list):
+        return
     for key, entry in list(value.items() if isinstance(value, dict) else enumerate(value)):
         yield value, key
-        if isinstance(entry, dict | list):
-            yield from _places(entry)
+        yield from _places(entry)
 
 
 def bombs() -> dict[str, bytes]:

@@ -1,0 +1,52 @@
+"""A socket that says what it likes to `vgtui attach`: q is answered, memory is bounded, it ends in a sentence."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.outside.harmless import assert_harmless
+from tests.outside.hostile import TALKS, hostile_socket
+from tests.outside.limits import call_with
+from tests.terminal.terminal import Terminal
+
+MAX_MEGABYTES = 250
+ON_A_SCREEN = ("faults without an end", "hostile names", "frames without an end that nobody asked for")
+IN_A_PIPE = ("frames of null", "a step of a hundred digits", "half a header", "hostile names")
+
+
+def path_of_socket() -> Path:
+    return Path(os.environ["XDG_RUNTIME_DIR"]) / "model.sock"
+
+
+def peak_megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+@pytest.mark.parametrize("name", ON_A_SCREEN)
+def test_on_a_screen_q_is_answered_whatever_comes(name: str) -> None:
+    path = path_of_socket()
+    with hostile_socket(path, TALKS[name]), Terminal(["attach", str(path)]) as terminal:
+        terminal.wait_for(lambda: "space pause" in terminal.text)
+        begun = len(terminal.received)
+        terminal.wait_for(lambda: len(terminal.received) > begun + 5000)  # it draws what comes
+        assert peak_megabytes(terminal.process.pid) < MAX_MEGABYTES
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+        assert b"\x1b]52" not in terminal.received
+
+
+def test_on_a_screen_what_is_no_model_ends_it_in_a_sentence() -> None:
+    path = path_of_socket()
+    with hostile_socket(path, TALKS["a frame before any header"]), Terminal(["attach", str(path)]) as terminal:
+        assert terminal.wait_for_exit() == 2
+        terminal.wait_for(lambda: b"is no watched model" in terminal.received)
+        assert b"an error of its own" not in terminal.received
+
+
+@pytest.mark.parametrize("name", IN_A_PIPE)
+def test_in_a_pipe_it_is_a_report_or_a_sentence(name: str, tmp_path: Path) -> None:
+    path = path_of_socket()
+    with hostile_socket(path, TALKS[name]):
+        assert_harmless(call_with("attach", str(path), cwd=tmp_path))

@@ -96,9 +96,9 @@ async def test_the_factors_of_the_chain_rule_stand_below_each_other() -> None:
 
 async def test_the_state_line_leaves_out_whole_settings_and_keeps_what_the_lanes_differ_in() -> None:
     async with open_dashboard(ScriptedRun(RunSettings(), 2), (80, 24)) as sitting:
-        await sitting.press("c", "s", "space", "left")
+        await sitting.press("c", "b", "space", "left")
         lines = sitting.text.split("\n")[:2]
-        assert "≠skip on" in lines[0] and "≠skip off" in lines[1]
+        assert "≠BatchNorm on" in lines[0] and "≠BatchNorm off" in lines[1]
         assert "…" not in "".join(lines)
 
 

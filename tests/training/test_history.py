@@ -253,3 +253,29 @@ def test_gaps_are_kept_when_a_deeper_model_follows() -> None:
     history.append(make_model_frame([None, *[0.5] * 6, 1.0]))
     history.mark(12)
     assert history.frame_of(0).layers.grad_norm.tolist() == [None, *[0.5] * 6, 1.0]
+
+
+def test_a_history_that_is_cut_takes_the_same_frames_again() -> None:
+    settings = RunSettings(NetworkConfig(hidden_layers=1))
+    frames = [make_frame(settings, [0.1, 1.0], step=step) for step in range(2 * MOST_POINTS + 1)]
+    begins = {0, 333, 1500}
+    whole = History(2)
+
+    def take(history: History, numbers: range) -> None:
+        for number in numbers:
+            if number in begins:
+                history.mark(2, None, str(number))
+            history.append(frames[number])
+
+    take(whole, range(len(frames)))
+    for point in (0, 84, 400):
+        again = History(2)
+        take(again, range(len(frames)))
+        before = again.frames_before(point)
+        again.cut(point)
+        assert again.length == point and again.occasions == [one for one in whole.occasions if one.point < point]
+        take(again, range(before, len(frames)))
+        last = again.length - 1
+        assert again.frames_before(last) + again.frames_of(last) == len(frames)
+        assert [one.message for one in again.occasions] == [one.message for one in whole.occasions]
+        assert (np.diff(again.scalars[: again.length, STEP]) > 0).all()

@@ -8,12 +8,19 @@ if TYPE_CHECKING:
     from vgtui.recordings.frames import Header
 
 UNKNOWN = "–"
+MAX_CHARACTERS = 1000
+"""Of words from outside that are kept: more than any that vgtui itself says."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def plain(text: str) -> str:
     """Words from outside (a file, an exception), without what could command the terminal or reorder the line."""
     return _UNPRINTABLE.sub("�", text)
+
+
+def shortened(text: str, most: int = MAX_CHARACTERS) -> str:
+    """Words from outside, no more of them than anybody reads."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def norm_text(value: float) -> str:

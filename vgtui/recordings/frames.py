@@ -17,11 +17,14 @@ from engine.telemetry import LayerMeasurements
 
 FORMAT = "vgtui-frames"
 VERSION = 1
+LANES_VERSION = 2
+"""Of the header of a lane: a vgtui that knows of no lanes would take two of them for one run."""
 LINE_LIMIT = 2**26
 """The longest line that is read: a frame of 10 000 layers takes 3 MB."""
 
 Number: TypeAlias = np.float64
 """A float that may be non-finite. msgspec leaves it to the hooks below, as it does not with a plain float."""
+LaneName: TypeAlias = Literal["A", "B"]
 
 
 class BackendInfo(msgspec.Struct, frozen=True):
@@ -75,9 +78,11 @@ class OwnRun(NamedTuple):
 
 
 class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
-    """The first line: all that stays the same until the next header.
+    """The first line: all that stays the same until the next header, or the next one of its lane.
 
-    It has a network, how it is trained and on what, or else a model.
+    It has a network, how it is trained and on what, or else a model. lane: which of two runs that are compared it is
+    of; a header without one ends the comparison. continues: the lane, "" for the only one, whose run goes on from here
+    under this header; without it, another run begins.
     """
 
     format: str = FORMAT
@@ -88,6 +93,8 @@ class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_onl
     dataset: DatasetInfo | None = None
     model: ModelInfo | None = None
     layers: tuple[LayerInfo, ...]
+    lane: LaneName | msgspec.UnsetType = msgspec.UNSET
+    continues: LaneName | Literal[""] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def own(self) -> OwnRun | None:
@@ -101,6 +108,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     """A run at one step.
 
     clip_factor: the norm of all gradients after clipping, over that before; there only where both were measured.
+    lane: that of its header.
     """
 
     step: int
@@ -112,6 +120,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     layers: LayerMeasurements
     verdict: Verdict
     clip_factor: Number | msgspec.UnsetType = msgspec.UNSET
+    lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", tag="event", kw_only=True):
@@ -121,9 +130,19 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", tag="event", kw_only=
     kind: Literal["change", "fault", "note"]
     network: NetworkConfig | None = None
     message: str
+    lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 
 
 Line: TypeAlias = Header | Frame | Event
+
+
+def in_lane(line: Line, name: str, continues: str | msgspec.UnsetType = msgspec.UNSET) -> Line:
+    """A line as one of this lane, "" where there is no other; of a header also which lane's run goes on."""
+    lane = name or msgspec.UNSET
+    if not isinstance(line, Header):
+        return line if line.lane == lane else msgspec.structs.replace(line, lane=lane)
+    version = LANES_VERSION if name else VERSION
+    return msgspec.structs.replace(line, version=version, lane=lane, continues=continues)
 
 
 def encode_line(message: Any) -> bytes:

@@ -197,20 +197,16 @@ class MainScreen(ShowingScreen):
 
     def action_compare(self) -> None:
         """Keep the present run beside the next one; or go on with the chosen one alone."""
-        if self.lanes.comparing:
-            self._end_comparison()
-        elif experiment := self._experiment:
+        if experiment := self._experiment:
+            if self.lanes.comparing:
+                self._end_comparison()
+                return
             lane = self.lanes.compare(experiment)
-            (beside,) = (entry for entry in self.lanes.all if entry is not lane)
-            self._line_beside.state = beside.state
-            self._beside.show(beside.state)
             self._show_lanes()
             self._follow(lane)
 
     def _end_comparison(self) -> None:
         left = self.lanes.end_comparison()
-        if self.recording.recorder and self.recording.is_of(left):
-            self.recording.begin(self.recording.recorder, self.lanes.chosen)
         self.run_worker(left.source.close())
         self._hurry.set()
         self._show_lanes()
@@ -219,6 +215,8 @@ class MainScreen(ShowingScreen):
         if self.lanes.comparing:
             self.lanes.choose(next(lane for lane in self.lanes.all if lane is not self.lanes.chosen))
             self._show_lanes()
+        elif self.state.follows:
+            self.notify("there is one run here", markup=False)
         else:
             key = self.state.keymap.shown("compare")
             self.notify(f"there is one run; {key} keeps it beside the next one", markup=False)
@@ -281,7 +279,7 @@ class MainScreen(ShowingScreen):
         except UsageError as error:
             self._say(error.problem, "error")
         else:
-            self.recording.begin(recorder, self.lanes.chosen)
+            self.recording.begin(recorder, self.lanes.all)
             self._say(f"recording into {recorder.path.absolute()}", "information")
 
     def action_export(self) -> None:

@@ -161,8 +161,6 @@ KEYS = (
         RUNS,
         "other lane",
         "Of two that are compared, keys act on the other.",
-        0,
-        EXPERIMENT,
     ),
     Key("lessons", "g", "g", "lessons", RUNS, "lessons", "Guided lessons.", 11, EXPERIMENT),
     Key("back_to_lesson", "G", "G", "back_to_lesson", RUNS, "lesson's run", "The lesson's run again.", 0, EXPERIMENT),

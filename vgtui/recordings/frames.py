@@ -5,7 +5,7 @@ of a frame hold these as NaN, ∞ and masked entries. An array is masked where a
 """
 
 import math
-from typing import Any, Literal, NamedTuple, TypeAlias, get_origin
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_origin
 
 import msgspec
 import numpy as np
@@ -134,15 +134,30 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", tag="event", kw_only=
 
 
 Line: TypeAlias = Header | Frame | Event
+OneLine = TypeVar("OneLine", bound=Line)
+Kept = TypeVar("Kept")
 
 
-def in_lane(line: Line, name: str, continues: str | msgspec.UnsetType = msgspec.UNSET) -> Line:
+def in_lane(line: OneLine, name: str, continues: str | msgspec.UnsetType = msgspec.UNSET) -> OneLine:
     """A line as one of this lane, "" where there is no other; of a header also which lane's run goes on."""
     lane = name or msgspec.UNSET
     if not isinstance(line, Header):
         return line if line.lane == lane else msgspec.structs.replace(line, lane=lane)
     version = LANES_VERSION if name else VERSION
     return msgspec.structs.replace(line, version=version, lane=lane, continues=continues)
+
+
+def carried(kept: dict[str, Kept], header: Header) -> dict[str, Kept]:
+    """What was kept of each lane by its name, "" of the only one, as it is after a header.
+
+    What belongs to a run that goes on goes with it; where a comparison ends, nothing is left of the other lane.
+    """
+    after = dict(kept) if header.lane else {}
+    source = (header.lane or "") if header.continues is msgspec.UNSET else header.continues
+    after.pop(source, None)
+    if source in kept:
+        after[header.lane or ""] = kept[source]
+    return after
 
 
 def encode_line(message: Any) -> bytes:

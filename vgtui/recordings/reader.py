@@ -26,6 +26,7 @@ from vgtui.recordings.frames import (
     Frame,
     Header,
     Line,
+    carried,
     decode_other,
     in_lane,
 )
@@ -177,9 +178,7 @@ class Reader:
     def _begin(self, header: Header) -> None:
         """A lane has this header from now on; without a lane, it is that of all that follows."""
         self.header = header
-        ended = header.continues if header.lane else None
-        self._headers = {lane: kept for lane, kept in self._headers.items() if header.lane and lane != ended}
-        self._headers[header.lane or ""] = header
+        self._headers = carried(self._headers, header) | {header.lane or "": header}
 
     def _leave_out(self) -> Event | None:
         self.damaged += 1

@@ -13,7 +13,7 @@ from contextlib import suppress
 from msgspec import UNSET
 
 from engine.errors import UsageError
-from vgtui.recordings.frames import Event, Frame, Header, Line
+from vgtui.recordings.frames import Event, Frame, Header, Line, carried
 from vgtui.recordings.reader import CHUNK_BYTES, STREAM, Reader
 from vgtui.training.protocol import Answer
 
@@ -212,16 +212,10 @@ class Replay:
             self._breathed_at = time.monotonic()
 
     def _begin_lane(self, header: Header) -> None:
-        """Frames of another run begin; without a lane, those of all others have ended."""
-        lane = header.lane or ""
-        last = self._shown.pop(header.continues or "", None) if header.continues is not UNSET else None
-        self._shown.pop(lane, None)
-        self._due.pop(lane, None)
-        if not lane:
-            self._shown.clear()
-            self._due.clear()
-        if last:
-            self._shown[lane] = last
+        """Frames of another run begin, or go on in another lane."""
+        self._shown, self._due = carried(self._shown, header), carried(self._due, header)
+        if header.continues is UNSET:
+            self._shown.pop(header.lane or "", None)
 
     def _gap(self, frame: Frame) -> float:
         if self._follows:

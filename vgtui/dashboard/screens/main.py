@@ -23,6 +23,7 @@ from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Lesson, load_lessons
 from vgtui.options import settings_from
 from vgtui.presets import Preset
+from vgtui.recordings.frames import in_lane
 from vgtui.recordings.writer import Recorder
 from vgtui.text import plain
 from vgtui.training.quantities import QUANTITIES
@@ -288,7 +289,9 @@ class MainScreen(ShowingScreen):
         if state.frame is None or state.shown is None:
             return
         try:
-            path = export_moment(state.shown, state.frame, self.app.export_screenshot(title="vgtui"))
+            path = export_moment(
+                state.shown, in_lane(state.frame, state.name), self.app.export_screenshot(title="vgtui")
+            )
         except OSError as error:
             self._say(f"nothing was exported: {error}", "error")
         else:

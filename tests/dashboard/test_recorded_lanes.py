@@ -178,15 +178,18 @@ async def test_tables_reports_and_text_tell_the_lanes_apart(tmp_path: Path, caps
     assert "lane A\nsigmoid, 20 hidden layers" in words and "lane B\nsigmoid, 25 hidden layers" in words
 
 
-async def test_the_page_of_a_comparison_has_a_part_for_each_lane(tmp_path: Path) -> None:
+async def test_pages_and_pictures_of_a_comparison_have_a_part_for_each_lane(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
+    from vgtui.reports.figures import as_svg, draw, run_parts
     from vgtui.reports.page import run_page
 
     path = tmp_path / "run.jsonl"
     await record(path, "b", "tab", "s", before="c")
-    page = run_page(*read_stories(str(path)))
+    stories = read_stories(str(path))
+    page = run_page(*stories)
     assert page.count("<h1>Lane ") == 2 and page.count("<svg") == 6
-    assert page.count("lane A</text>") == page.count("lane B</text>") == 3
+    picture = as_svg(draw(run_parts(*stories)))
+    assert picture.count("lane A</text>") == picture.count("lane B</text>") == 3
 
 
 async def test_the_story_of_a_comparison_that_ended_says_that_there_was_one(tmp_path: Path) -> None:

@@ -13,13 +13,15 @@ from vgtui.text import plain
 Cell = int | float | str | bool | None
 
 RUN_FIELDS = ("step", "epoch", "loss", "accuracy", "validation_accuracy", "steps_per_second")
-FRAME_COLUMNS = (*RUN_FIELDS, "verdict", "layer", "fan_in", "fan_out", *LAYER_FIELDS)
+FRAME_COLUMNS = (*RUN_FIELDS, "verdict", "layer", "fan_in", "fan_out", *LAYER_FIELDS, "lane")
 SWEEP_COLUMNS = ("number", *(option.field for option in OPTIONS), "steps", *RESULTS)
 
 WHOLE_COLUMNS = frozenset(
     ["step", "epoch", "fan_in", "fan_out", "number", "steps", *(o.field for o in OPTIONS if o.kind == "whole")]
 )
-TEXT_COLUMNS = frozenset(["verdict", "layer", "computed_on", "error", *(o.field for o in OPTIONS if o.kind == "name")])
+TEXT_COLUMNS = frozenset(
+    ["verdict", "layer", "lane", "computed_on", "error", *(o.field for o in OPTIONS if o.kind == "name")]
+)
 SWITCH_COLUMNS = frozenset(option.field for option in OPTIONS if option.kind == "switch")
 """Whatever is in none of these is a number."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -27,11 +29,11 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def frame_rows(header: Header, frame: Frame) -> Iterator[list[Cell]]:
-    """One row a weight layer, from the input, in the order of FRAME_COLUMNS."""
+    """One row a weight layer, from the input, in the order of FRAME_COLUMNS. The lane is None where there is one."""
     run: list[Cell] = [_plain(getattr(frame, name)) for name in RUN_FIELDS]
     columns = [getattr(frame.layers, name).tolist() for name in LAYER_FIELDS]
     for info, values in zip(header.layers, zip(*columns, strict=True), strict=True):
-        yield [*run, frame.verdict.kind, info.name, info.fan_in, info.fan_out, *values]
+        yield [*run, frame.verdict.kind, info.name, info.fan_in, info.fan_out, *values, frame.lane or None]
 
 
 def sweep_row(row: Row) -> list[Cell]:

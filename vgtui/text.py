@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 UNKNOWN = "–"
 GLUE = "\u2800"
 """A blank that neither rich nor textwrap takes for one."""
+MAX_CHARACTERS = 1000
+"""Of words from outside that are kept: more than any that vgtui itself says."""
 _NO_BREAK = re.compile(r"(?<=\d) (?=[%\d])|(?<=[±×=→]) | (?=[±×=→·])")
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff]"
@@ -21,6 +23,11 @@ _UNPRINTABLE = re.compile(
 def plain(text: str) -> str:
     """Words from outside (a file, an exception), without what could command the terminal, reorder it, or is no text."""
     return _UNPRINTABLE.sub("�", text)
+
+
+def shortened(text: str, most: int = MAX_CHARACTERS) -> str:
+    """Words from outside, no more of them than anybody reads."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def norm_text(value: float) -> str:

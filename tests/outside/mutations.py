@@ -29,7 +29,7 @@ from tests.outside.corpus import HOSTILE, LESSON, MODEL, RECORDING, SETTINGS_FIL
 from tests.outside.harmless import COMMANDING
 from vgtui.recordings.frames import Frame, Header
 from vgtui.recordings.reader import Reader, read_recording
-from vgtui.reports.story import read_story
+from vgtui.reports.story import read_stories
 from vgtui.settings import Remembered, recall, remember
 from vgtui.sweeps.rows import SweepFile
 from vgtui.tables import frame_rows
@@ -131,7 +131,7 @@ def _checkpoint() -> bytes:
 
 def formats() -> list[Format]:
     """Every format that vgtui reads."""
-    recording = (_call("replay", "FILE"), _export, lambda file: read_story(str(file)))
+    recording = (_call("replay", "FILE"), _export, lambda file: read_stories(str(file)))
     sweep = (_call("plot", "FILE"), _call("export", "FILE", "-o", "OUT"), _resume_sweep)
     toml = tuple(map(_call, ("config", "lessons"))), (_call("list", "themes"),)
     return [

@@ -101,7 +101,7 @@ def test_flipped_bytes_of_the_header_are_one_sentence_or_a_header() -> None:
         (b"a,b\n1,2\n", "is no recording"),
         (b"\x00\xff\n" * 9, "is no recording"),
         (b"[" * 5000 + b"\n", "is no recording"),
-        (HEADER_LINE.replace(b'"version":1', b'"version":2'), "has version 2 of the format, and this"),
+        (HEADER_LINE.replace(b'"version":1', b'"version":3'), "has version 3 of the format, and this"),
         (HEADER_LINE.replace(b'"version":1', b'"version":0'), "has a damaged header: it is of another version"),
         (HEADER_LINE.replace(b'"hidden_layers":3', b'"hidden_layers":4'), "4 layers for 4 hidden layers"),
         (HEADER_LINE.replace(b'"classes":10', b'"classes":0'), "without samples, features or classes"),

@@ -22,7 +22,7 @@ from tests.sweeps.rows import row_of, small_sweep
 from vgtui.recordings.frames import Event
 from vgtui.recordings.writer import Recorder
 from vgtui.reports.page import run_page, sweep_page
-from vgtui.reports.story import Story, read_story
+from vgtui.reports.story import Story, read_stories
 from vgtui.sweeps.table import METRICS, make_table
 from vgtui.training.settings import RunSettings
 
@@ -135,7 +135,7 @@ def test_a_recording_of_several_runs_tells_of_the_last(tmp_path: Path) -> None:
     ):
         recorder.write(line)
     recorder.close()
-    page = run_page(read_story(str(path)))
+    page = run_page(*read_stories(str(path)))
     check(page)
     assert "sigmoid, 5 hidden layers of 8" in page and "the last of 2 runs" in page
 

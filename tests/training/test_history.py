@@ -1,5 +1,6 @@
 """The history keeps the whole run in bounded memory and loses no spike."""
 
+import dataclasses
 import tracemalloc
 from dataclasses import fields
 
@@ -10,7 +11,8 @@ from msgspec.structs import replace
 from engine.config import NetworkConfig
 from tests.frames import make_frame, make_header
 from tests.models import BLOCKS, make_model_frame, make_model_header
-from vgtui.training.history import BYTES_PER_ENTRY, MOST_BYTES, MOST_POINTS, STEP, History
+from vgtui.text import MAX_CHARACTERS
+from vgtui.training.history import BYTES_PER_ENTRY, MAX_PARTS, MOST_BYTES, MOST_POINTS, STEP, History
 from vgtui.training.quantities import GRADIENT, SIGNAL, UPDATE
 from vgtui.training.settings import RunSettings
 
@@ -279,3 +281,27 @@ def test_a_history_that_is_cut_takes_the_same_frames_again() -> None:
         assert again.frames_before(last) + again.frames_of(last) == len(frames)
         assert [one.message for one in again.occasions] == [one.message for one in whole.occasions]
         assert (np.diff(again.scalars[: again.length, STEP]) > 0).all()
+
+
+def test_words_from_outside_are_kept_in_part() -> None:
+    history = History(4)
+    frame = make_frame(SETTINGS, [1e-9, 1e-6, 1e-3, 1.0])
+    verdict = frame.verdict
+    evidence = dataclasses.replace(verdict.evidence[0], layers=tuple(range(4)) * 10_000)
+    endless = dataclasses.replace(verdict, message="x" * 10**6, cures=verdict.cures * 1000, evidence=(evidence,) * 1000)
+    history.append(replace(frame, verdict=endless))
+    history.note("note", "y" * 10**6)
+    kept = history.frame_of(0).verdict
+    assert kept.message == "x" * (MAX_CHARACTERS - 1) + "…"
+    assert (len(kept.cures), len(kept.evidence), len(kept.evidence[0].layers)) == (MAX_PARTS, MAX_PARTS, 4)
+    assert len(history.occasions[0].message) == MAX_CHARACTERS
+
+
+def test_runs_and_occasions_are_no_more_than_points_however_many_there_were() -> None:
+    history = History(2)
+    history.append(make_frame(SETTINGS, [1.0, 1.0]))
+    for number in range(20_000):
+        history.mark(2, make_header(SETTINGS) if number < 2 else None, f"run {number}")
+        history.note("note", f"note {number}")
+    assert len(history._runs) == 2
+    assert [entry.message for entry in history.occasions] == ["note 19999", "run 19999"]

@@ -14,10 +14,10 @@ import numpy as np
 from engine.errors import UsageError, unknown_name, unwritable
 from vgtui.commands.plot import add_chart_options, names_of
 from vgtui.commands.run import STDOUT
-from vgtui.recordings.frames import Frame, Header
+from vgtui.recordings.frames import Frame
 from vgtui.recordings.reader import STREAM, Reader, read_recording
 from vgtui.reports.figures import draw, run_parts, save, sweep_chart
-from vgtui.reports.story import read_story
+from vgtui.reports.story import read_stories
 from vgtui.sweeps.border import Border, find_border
 from vgtui.sweeps.grid import Sweep
 from vgtui.sweeps.rows import is_sweep, read_sweep
@@ -79,7 +79,7 @@ def call(chosen: argparse.Namespace) -> int:
                 tell(f"{len(rows)} of {sweep.size} runs are there, {table.failed} of them without this number")
             figure = draw([sweep_chart(table, _border(sweep, table) if chosen.depth_scale else None)], height=4.5)
         else:
-            figure = draw(run_parts(read_story(chosen.file)))
+            figure = draw(run_parts(*read_stories(chosen.file)))
         _write(chosen.output, save(figure, kind))
         return 0
     columns = SWEEP_COLUMNS if swept else FRAME_COLUMNS
@@ -123,13 +123,9 @@ def _kind(chosen: argparse.Namespace) -> str:
 
 def _frame_rows(path: str) -> Iterator[list[Cell]]:
     reader = Reader(path)
-    header: Header | None = None
     for message in read_recording(path, reader):
-        if isinstance(message, Header):
-            header = message
-        elif isinstance(message, Frame):
-            assert header
-            yield from frame_rows(header, message)
+        if isinstance(message, Frame):
+            yield from frame_rows(reader.header_of(message), message)
     if reader.flawed:
         tell(reader.summary())
 

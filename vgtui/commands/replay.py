@@ -7,7 +7,7 @@ import sys
 from engine.errors import UsageError
 from vgtui.commands.text_report import ReportWriter
 from vgtui.options import settings_from
-from vgtui.recordings.frames import Frame, Header
+from vgtui.recordings.frames import Frame, Header, carried
 from vgtui.recordings.reader import STREAM, Reader, read_recording
 from vgtui.recordings.replay import Replay
 from vgtui.screen_options import add_screen_options, no_screen, screen_of
@@ -24,6 +24,7 @@ examples:
 
 keys: space pauses, < > change the speed, while paused ← → home end move in time."""
 KEYBOARD = "/dev/tty"
+NEXT_LANE = "\n\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,18 +51,21 @@ def replay(path: str, theme: str | None, fps: float) -> int:
 
 
 def report(path: str) -> int:
-    """Print what the last frame says; what is damaged is said on stderr."""
+    """Print what the last frame says, of each lane where two are compared; what is damaged is said on stderr."""
     reader = Reader(path)
-    writer = ReportWriter(sys.stdout)
-    header: Header | None = None
+    last: dict[str, tuple[Header, Frame]] = {}
     for message in read_recording(path, reader):
         if isinstance(message, Header):
-            header = message
+            last = carried(last, message)
         elif isinstance(message, Frame):
-            writer.frame(message)
+            last[message.lane or ""] = reader.header_of(message), message
     tell(f"end of the recording: {reader.summary()}")
-    if header and reader.frames:
+    for place, (lane, (header, frame)) in enumerate(sorted(last.items())):
+        if lane:
+            print(f"{NEXT_LANE if place else ''}lane {lane}")
+        writer = ReportWriter(sys.stdout)
         writer.header(header)
+        writer.frame(frame)
         writer.close()
     return 0
 

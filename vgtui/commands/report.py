@@ -11,7 +11,7 @@ from vgtui.commands.run import STDOUT, Plan, train_into
 from vgtui.recordings.frames import Frame, Header
 from vgtui.reports.figures import check_installed
 from vgtui.reports.page import run_page, sweep_page
-from vgtui.reports.story import Story, read_story
+from vgtui.reports.story import Story, read_stories
 from vgtui.sweeps.rows import is_sweep, read_sweep
 from vgtui.sweeps.table import find_metric, make_table
 from vgtui.terminal import tell
@@ -54,7 +54,7 @@ def call(chosen: argparse.Namespace) -> int:
         sweep, rows = read_sweep(chosen.file)
         page = sweep_page(sweep, rows, make_table(sweep, rows, metric, by))
     else:
-        page = run_page(read_story(chosen.file))
+        page = run_page(*read_stories(chosen.file))
     _write(page, chosen.output or _beside(chosen.file))
     return 0
 

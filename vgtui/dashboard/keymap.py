@@ -182,8 +182,6 @@ KEYS = (
         RUNS,
         "other lane",
         "Of two that are compared, keys act on the other.",
-        0,
-        (EXPERIMENT,),
     ),
     Key("lessons", "g", "g", "lessons", RUNS, "lessons", "Guided lessons.", 11, (EXPERIMENT,)),
     Key(

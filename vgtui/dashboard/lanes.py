@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from msgspec import UNSET
+
 from vgtui.dashboard.pace import InStep, Paced
 from vgtui.dashboard.state import RunState
+from vgtui.recordings.frames import Header, Line
 from vgtui.training.source import Experiment, FrameSource, Player
 
 MOST_STRIDE = 10_000
@@ -34,15 +37,19 @@ class Lanes:
 
     @property
     def comparing(self) -> bool:
-        return self._pace is not None
+        return len(self.all) > 1
+
+    def lane_of(self, line: Line) -> Lane:
+        """The lane that a line of a recording is of. Its headers say when a second one begins, and which one stays."""
+        if isinstance(line, Header):
+            self._arrange(line)
+        return next((lane for lane in self.all if lane.state.name == line.lane), self.chosen)
 
     def compare(self, source: Experiment) -> Lane:
         """Let the present run go on as lane B, and begin the next one, chosen, as lane A. Returns lane A."""
         going_on = self.chosen
         old = going_on.state
-        new = RunState(old.wanted, old.look, old.keymap, name="A")
-        old.name, old.other, new.other = "B", new, old
-        new.pins, new.selected, new.paused, new.blocks = list(old.pins), old.selected, old.paused, old.blocks
+        new = _beside(old, "A")
         step = old.newest.step if old.newest else -1
         runs = Paced(source.another(old.wanted)), Paced(source, step, bound=max(step, 0))
         for run in runs:
@@ -57,15 +64,42 @@ class Lanes:
     def end_comparison(self) -> Lane:
         """Go on with the chosen lane alone; the other one becomes its ghost. Returns that other lane."""
         kept = self.chosen
-        (left,) = (lane for lane in self.all if lane is not kept)
-        kept.state.leave_neighbour()
+        left = self._leave(kept)
         kept.paced = self._pace = None
-        self.all = [kept]
         if isinstance(kept.source, Experiment):
             kept.source.share_cores(1)
             kept.source.ask(0)
         if not kept.state.paused:
             kept.source.train()
+        return left
+
+    def begin_again(self) -> None:
+        """Have one lane without a name, as a recording begins; its headers say when a second one begins."""
+        self._leave(self.chosen)
+        self.chosen.state.name, self.chosen.state.ghost = "", None
+
+    def _arrange(self, header: Header) -> None:
+        """Have the lanes that there are from a header on, in a recording."""
+        goes_on = next((lane for lane in self.all if lane.state.name == header.continues), self.chosen)
+        if not header.lane:
+            if self.comparing:
+                self._leave(goes_on)
+            goes_on.state.name = ""
+        elif header.lane in [lane.state.name for lane in self.all]:
+            return
+        elif header.continues is not UNSET or goes_on.state.header is None:
+            goes_on.state.name = header.lane
+        elif not self.comparing:
+            lane = Lane(goes_on.source, _beside(goes_on.state, header.lane))
+            self.all = sorted([lane, goes_on], key=lambda entry: entry.state.name)
+            self.choose(self.all[0])
+
+    def _leave(self, kept: Lane) -> Lane:
+        """Go on with one lane; returns the other."""
+        (left,) = (lane for lane in self.all if lane is not kept)
+        kept.state.leave_neighbour()
+        self.all = [kept]
+        self.choose(kept)
         return left
 
     def choose(self, lane: Lane) -> None:
@@ -122,6 +156,15 @@ class Lanes:
         if state.other and state.other.history.length:
             other = state.other
             other.go_to(other.history.length if state.moment is None else other.history.point_of(_step(state)))
+
+
+def _beside(old: RunState, name: str) -> RunState:
+    """The state of a run of this name beside another, which gets the other name; both are looked at alike."""
+    new = RunState(old.wanted, old.look, old.keymap, name=name, follows=old.follows)
+    old.name, old.other, new.other = ("B" if name == "A" else "A"), new, old
+    new.pins, new.selected, new.paused, new.blocks = list(old.pins), old.selected, old.paused, old.blocks
+    new.pace = old.pace
+    return new
 
 
 def _step(state: RunState) -> int:

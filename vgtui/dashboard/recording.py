@@ -1,10 +1,12 @@
-"""The recording of a lane, as its answers come: at most one at a time; a fault of the disk ends it, and is said."""
+"""The recording of the lanes, as their answers come: at most one at a time; a fault of the disk ends it, with words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
+from msgspec import UNSET
+
 from vgtui.dashboard.lanes import Lane
-from vgtui.recordings.frames import Event, Header, Line
+from vgtui.recordings.frames import Event, Header, Line, in_lane
 from vgtui.recordings.writer import Recorder
 
 Say: TypeAlias = Callable[[str, Literal["information", "error"]], None]
@@ -16,34 +18,50 @@ class Recording:
 
     def __init__(self, recorder: Recorder | None, say: Say) -> None:
         self.recorder = recorder
-        self._lane: Lane | None = None
+        self._names: dict[Lane, str] = {}
+        """The lanes that are recorded, and what the file calls each: "" the only one."""
         self._say = say
 
-    def is_of(self, lane: Lane) -> bool:
-        return lane is self._lane
+    def begin(self, recorder: Recorder, lanes: Sequence[Lane]) -> None:
+        """Record lanes from their next frames on, in place of another recording if there is."""
+        self._forget()
+        self.recorder = recorder
+        self.follow(lanes)
 
-    def begin(self, recorder: Recorder, lane: Lane) -> None:
-        """Record a lane from its next frame on, in place of another one if there is."""
-        if self._lane:
-            self._lane.state.recording = False
-        self.recorder, self._lane = recorder, lane
-        lane.state.recording = True
-        if lane.state.header:
-            self._write(lane.state.header)
+    def follow(self, lanes: Sequence[Lane]) -> None:
+        """Record these lanes from now on: two that are compared, or the one that goes on."""
+        if self.recorder is None:
+            return
+        before, self._names = self._names, {lane: lane.state.name for lane in lanes}
+        for lane in before.keys() - self._names.keys():
+            lane.state.recording = False
+        for lane in lanes:
+            lane.state.recording = True
+            state, old = lane.state, before.get(lane)
+            if state.header is None or old == state.name:
+                continue
+            if old is not None and state.newest:
+                words = f"compared from here on, as lane {state.name}" if state.name else f"lane {old} goes on alone"
+                self._write(in_lane(Event(step=state.newest.step, kind="note", message=words), old))
+            self._write(in_lane(state.header, state.name, UNSET if old is None else old))
 
     def take(self, lane: Lane, line: Line) -> None:
-        """Write a line of the lane that is recorded; a header that follows frames is a change, with its words."""
-        if lane is not self._lane:
+        """Write a line of a lane that is recorded; a header that follows frames is a change, with its words."""
+        if lane not in self._names:
             return
-        newest = lane.state.newest
-        if isinstance(line, Header) and newest:
-            words = lane.state.change_words(line)
-            self._write(Event(step=newest.step, kind="change", network=line.network, message=words))
-        self._write(line)
+        name, newest = self._names[lane], lane.state.newest
+        if isinstance(line, Header):
+            if line.continues is not UNSET:
+                return  # follow() has written how the lane goes on
+            if newest:
+                words = lane.state.change_words(line)
+                change = Event(step=newest.step, kind="change", network=line.network, message=words)
+                self._write(in_lane(change, name))
+        self._write(in_lane(line, name))
 
     def flush(self) -> None:
         """Put on the disk what has waited for long enough."""
-        if self._lane and self.recorder:
+        if self._names and self.recorder:
             try:
                 self.recorder.flush_if_due()
             except OSError as error:
@@ -78,7 +96,7 @@ class Recording:
 
     def _forget(self) -> Recorder | None:
         recorder, self.recorder = self.recorder, None
-        if self._lane:
-            self._lane.state.recording = False
-        self._lane = None
+        for lane in self._names:
+            lane.state.recording = False
+        self._names = {}
         return recorder

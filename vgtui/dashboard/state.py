@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from engine.diagnosis import Health, layer_health
@@ -286,7 +287,9 @@ class RunState:
         self.other, self.name = None, ""
 
     def take_header(self, header: Header) -> None:
-        """A run begins; its first frame is still to come."""
+        """A run begins; its first frame is still to come. Or the one that there is goes on in another lane."""
+        if header.continues is not UNSET and self.header:
+            return
         self.header = header
         self.fault = None
         self.ended = False

@@ -6,7 +6,7 @@ of a frame hold these as NaN, ∞ and masked entries. An array is masked where a
 
 import errno
 import math
-from typing import Any, Literal, NamedTuple, TypeAlias, get_origin
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_origin
 
 import msgspec
 import numpy as np
@@ -18,11 +18,14 @@ from engine.telemetry import LayerMeasurements
 
 FORMAT = "vgtui-frames"
 VERSION = 1
+LANES_VERSION = 2
+"""Of the header of a lane: a vgtui that knows of no lanes would take two of them for one run."""
 LINE_LIMIT = 2**26
 """The longest line that is read, or written: a frame of 10 000 layers takes 3 MB."""
 
 Number: TypeAlias = np.float64
 """A float that may be non-finite. msgspec leaves it to the hooks below, as it does not with a plain float."""
+LaneName: TypeAlias = Literal["A", "B"]
 
 
 class BackendInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,9 +90,11 @@ RunId: TypeAlias = int | msgspec.UnsetType
 
 
 class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
-    """The first line: all that stays the same until the next header.
+    """The first line: all that stays the same until the next header, or the next one of its lane.
 
-    It has a network, how it is trained and on what, or else a model.
+    It has a network, how it is trained and on what, or else a model. lane: which of two runs that are compared it is
+    of; a header without one ends the comparison. continues: the lane, "" for the only one, whose run goes on from here
+    under this header; without it, another run begins.
     """
 
     format: str = FORMAT
@@ -101,6 +106,8 @@ class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_onl
     model: ModelInfo | None = None
     layers: tuple[LayerInfo, ...]
     run: RunId = msgspec.UNSET
+    lane: LaneName | msgspec.UnsetType = msgspec.UNSET
+    continues: LaneName | Literal[""] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def own(self) -> OwnRun | None:
@@ -114,6 +121,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     """A run at one step.
 
     clip_factor: the norm of all gradients after clipping, over that before; there only where both were measured.
+    lane: that of its header.
     """
 
     step: int
@@ -126,6 +134,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     verdict: Verdict
     clip_factor: Number | msgspec.UnsetType = msgspec.UNSET
     run: RunId = msgspec.UNSET
+    lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", tag="event", kw_only=True):
@@ -135,9 +144,34 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", tag="event", kw_only=
     kind: Literal["change", "fault", "note"]
     network: NetworkConfig | None = None
     message: str
+    lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 
 
 Line: TypeAlias = Header | Frame | Event
+OneLine = TypeVar("OneLine", bound=Line)
+Kept = TypeVar("Kept")
+
+
+def in_lane(line: OneLine, name: str, continues: str | msgspec.UnsetType = msgspec.UNSET) -> OneLine:
+    """A line as one of this lane, "" where there is no other; of a header also which lane's run goes on."""
+    lane = name or msgspec.UNSET
+    if not isinstance(line, Header):
+        return line if line.lane == lane else msgspec.structs.replace(line, lane=lane)
+    version = LANES_VERSION if name else VERSION
+    return msgspec.structs.replace(line, version=version, lane=lane, continues=continues)
+
+
+def carried(kept: dict[str, Kept], header: Header) -> dict[str, Kept]:
+    """What was kept of each lane by its name, "" of the only one, as it is after a header.
+
+    What belongs to a run that goes on goes with it; where a comparison ends, nothing is left of the other lane.
+    """
+    after = dict(kept) if header.lane else {}
+    source = (header.lane or "") if header.continues is msgspec.UNSET else header.continues
+    after.pop(source, None)
+    if source in kept:
+        after[header.lane or ""] = kept[source]
+    return after
 
 
 def encode_line(message: Any) -> bytes:

@@ -13,12 +13,26 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
-from vgtui.recordings.frames import FORMAT, LINE_LIMIT, VERSION, Event, Frame, Header, Line, decode_other
+from vgtui.recordings.frames import (
+    FORMAT,
+    LANES_VERSION,
+    LINE_LIMIT,
+    VERSION,
+    Event,
+    Frame,
+    Header,
+    Line,
+    carried,
+    decode_other,
+    in_lane,
+)
 from vgtui.recordings.writer import GZIP
+from vgtui.text import shortened
 from vgtui.training.differences import settings_of
 
 STREAM = "-"
@@ -27,6 +41,8 @@ CHUNK_BYTES = 2**16
 UNPACK_BYTES = 2**20
 """How much is unpacked at a time."""
 NO_HEADER = "is no recording: its first line is no header, as vgtui --record FILE writes it"
+OPENING = (b"{", b" ", b"\t", b"\r")
+"""How a header may begin; whatever begins in another way is refused before the end of its line is there."""
 GZIP_MAGIC = b"\x1f"
 """A compressed file's first byte; a header's is {."""
 
@@ -50,6 +66,7 @@ class Reader:
     def __init__(self, name: str) -> None:
         self.name = name
         self.header: Header | None = None
+        """The newest."""
         self.frames = 0
         self.taken = 0
         """Bytes of the lines that were taken, as they are unpacked."""
@@ -62,22 +79,34 @@ class Reader:
         self._unpacker: Any = None
         self._broken = ""
         self._step = 0
+        self._headers: dict[str, Header] = {}
+        """That of each lane, or the only one, by the name of its lane."""
 
     def feed(self, data: bytes) -> Iterator[Line]:
         """The messages that these bytes complete. Raises UsageError where there is no header to begin with."""
+        return (message for message in self.feed_slowly(data) if message)
+
+    def feed_slowly(self, data: bytes) -> Iterator[Line | None]:
+        """The same, with None for each line that has nothing to say: little is done between one thing and the next."""
         for piece in self._unpacked(data):
             whole, newline, rest = piece.rpartition(b"\n")
             if newline:
-                lines = bytes(self._tail + whole).split(b"\n")
-                self._tail.clear()
+                self._tail += whole
+                lines, self._tail = self._tail.split(b"\n"), bytearray()
                 for line in lines:
-                    yield from self._take(line)
+                    yield self._take(line)
             self._tail += rest
-            if len(self._tail) > LINE_LIMIT:
-                if self.header is None:
-                    raise self._problem(NO_HEADER)
+            too_long = len(self._tail) > LINE_LIMIT
+            if self.header is None and (too_long or (self._tail and not self._tail.startswith(OPENING))):
+                raise self._problem(NO_HEADER)
+            if too_long:
                 self._overlong = True
                 self._tail.clear()
+            yield None
+
+    def header_of(self, frame: Frame) -> Header:
+        """That of the run that the frame given last is of."""
+        return self._headers[frame.lane or ""]
 
     @property
     def packed(self) -> bool:
@@ -128,55 +157,59 @@ class Reader:
                 data, self._unpacker = self._unpacker.unused_data, None
             yield piece
 
-    def _take(self, line: bytes) -> Iterator[Line]:
+    def _take(self, line: bytes | bytearray) -> Line | None:
+        """What a line says; None for nothing."""
         self._line += 1
         self.taken += len(line) + 1
         overlong, self._overlong = self._overlong, False
         if overlong:
-            yield from self._leave_out()
-            return
+            return self._leave_out()
         if self.header is None:
-            self.header = self._first_header(line)
-            yield self.header
-            return
-        if not line.strip():
-            return
-        try:
-            message = _decoder.decode(line)
-            self._check(message)
-        except _FAULTS:
-            yield from self._leave_out()
-            return
+            message: Line = self._first_header(line)
+        elif not line.strip():
+            return None
+        else:
+            try:
+                message = _decoder.decode(line)
+                self._check(message)
+            except _FAULTS:
+                return self._leave_out()
         if isinstance(message, Header):
-            self.header = message
+            self._begin(message)
         elif isinstance(message, Frame):
             self.frames += 1
             self._step = message.step
-        yield message
+        return message
 
-    def _leave_out(self) -> Iterator[Event]:
+    def _begin(self, header: Header) -> None:
+        """A lane has this header from now on; without a lane, it is that of all that follows."""
+        self.header = header
+        self._headers = carried(self._headers, header) | {header.lane or "": header}
+
+    def _leave_out(self) -> Event | None:
         self.damaged += 1
-        if self.damaged == 1:
-            self._first_damaged = self._line
-            yield Event(step=self._step, kind="note", message=f"line {self._line} is damaged and left out")
+        if self.damaged > 1:
+            return None
+        self._first_damaged = self._line
+        return Event(step=self._step, kind="note", message=f"line {self._line} is damaged and left out")
 
-    def _first_header(self, line: bytes) -> Header:
+    def _first_header(self, line: bytes | bytearray) -> Header:
         try:
             opening = msgspec.json.decode(line, type=_Opening)
         except _FAULTS:
             opening = _Opening()
         if (opening.type, opening.format) != ("header", FORMAT):
             raise self._problem(NO_HEADER)
-        if opening.version > VERSION:
+        if opening.version > LANES_VERSION:
             raise self._problem(
-                f"has version {opening.version} of the format, and this vgtui reads up to {VERSION}; update vgtui"
+                f"has version {opening.version} of the format, and this vgtui reads up to {LANES_VERSION}; update vgtui"
             )
         try:
             message = _decoder.decode(line)
             assert isinstance(message, Header)
             self._check(message)
         except _FAULTS as error:
-            raise self._problem(f"has a damaged header: {error}") from error
+            raise self._problem(f"has a damaged header: {shortened(str(error))}") from error
         return message
 
     def _problem(self, words: str) -> UsageError:
@@ -186,13 +219,25 @@ class Reader:
         """Raises ValueError where parts do not fit together, so that whatever shows them can rely on it."""
         if isinstance(message, Header):
             _check_header(message)
+            self._check_lanes(message)
+        elif message.lane not in (UNSET, *self._headers) and isinstance(message, Event):
+            raise ValueError("an event of a lane without a header")
         elif isinstance(message, Frame):
-            assert self.header
-            _check_frame(message, self.header)
+            if (header := self._headers.get(message.lane or "")) is None:
+                raise ValueError("a frame of a lane without a header")
+            _check_frame(message, header)
+
+    def _check_lanes(self, header: Header) -> None:
+        """What goes on under another header is the same run."""
+        if header.continues is UNSET:
+            return
+        before = self._headers.get(header.continues)
+        if before is None or in_lane(before, header.lane or "", header.continues) != header:
+            raise ValueError("it goes on with a run that is not there")
 
 
 def _check_header(header: Header) -> None:
-    if (header.format, header.version) != (FORMAT, VERSION):
+    if (header.format, header.version) != (FORMAT, LANES_VERSION if header.lane else VERSION):
         raise ValueError("it is of another version")
     if (own := header.own) is None:
         if header.model is None or not header.layers:

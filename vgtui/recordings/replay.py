@@ -1,6 +1,7 @@
 """A recording as a frame source: a file in its own time, faster or slower, or a stream as it comes."""
 
 import asyncio
+import itertools
 import os
 import stat
 import sys
@@ -9,8 +10,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 
+from msgspec import UNSET
+
 from engine.errors import UsageError
-from vgtui.recordings.frames import Event, Frame, Header, Line
+from vgtui.recordings.frames import Event, Frame, Header, Line, carried
 from vgtui.recordings.reader import CHUNK_BYTES, STREAM, Reader
 from vgtui.training.protocol import Answer
 
@@ -22,7 +25,7 @@ LONGEST_GAP_SECONDS = 2.0
 GROWTH_SECONDS = 0.5
 """How often a file that has ended is looked at again, as it may be written still."""
 BREATH_SECONDS = 0.02
-"""For so long frames are taken without a pause, before keys and pictures have their turn."""
+"""For so long lines are taken without a pause, before keys and pictures have their turn."""
 
 
 class Replay:
@@ -40,18 +43,22 @@ class Replay:
         self._is_file = stat.S_ISREG(os.fstat(self._file).st_mode)
         self._follows = path == STREAM or not self._is_file
         self._waiting: deque[Line] = deque()
-        self._messages: Iterator[Line] = iter(())
+        self._messages: Iterator[Line | None] = iter(())
+        self._reading: asyncio.Future[bytes] | None = None
         self._position = 0
         self._ended = False
         self._speed = SPEEDS.index(1.0)
         self._paused = False
         self._single = 0
         self._skip_to = 0
-        self._due = 0.0
+        self._due: dict[str, float] = {}
+        self._shown: dict[str, Frame] = {}
+        """When the next frame of each lane is due, and its last one; two lanes go on side by side."""
         self._breathed_at = 0.0
-        self._shown: Frame | None = None
+        self._has_lanes = False
         self._passing = 0
         self._plays = 0
+        """How often it was played from another frame: what was under way for the one before is not wanted any more."""
         self._poked = asyncio.Event()
         self.header = self._begin()
 
@@ -66,6 +73,11 @@ class Replay:
         return self._is_file
 
     @property
+    def has_lanes(self) -> bool:
+        """Whether two runs were compared in what was given so far."""
+        return self._has_lanes
+
+    @property
     def pace(self) -> str:
         if self._ended:
             return "end"
@@ -77,22 +89,22 @@ class Replay:
     async def next_answer(self, at: int = 0) -> Answer:
         while True:
             message = await self._next_message()
-            if self._passing and not self._ended:
-                await self._pass(message)
+            if self._passing and not self._ended:  # it was given before
+                self._passing -= isinstance(message, Frame)
                 continue
             if isinstance(message, Frame):
                 if not await self._until_due(message):
                     continue
-                self._shown = message
+                self._shown[message.lane or ""] = message
                 if message.step < at:
                     continue
             elif isinstance(message, Header):
-                self._shown = None
+                self._begin_lane(message)
             return message
 
     def train(self, until: int | None = None) -> None:
         self._paused = False
-        self._due = time.monotonic()
+        self._due.clear()
         self._poked.set()
 
     def pause(self) -> None:
@@ -102,12 +114,12 @@ class Replay:
 
     def step_once(self) -> None:
         self._paused = True
-        self._single += 1
+        self._single += max(1, len(self._shown))
         self._poked.set()
 
     def change_speed(self, step: int) -> None:
         self._speed = min(max(self._speed + step, 0), len(SPEEDS) - 1)
-        self._due = time.monotonic()
+        self._due.clear()
         self._poked.set()
 
     def skip(self, share: float) -> None:
@@ -115,27 +127,24 @@ class Replay:
         self._poked.set()
 
     def play_from(self, frame: int) -> None:
-        os.lseek(self._file, 0, os.SEEK_SET)
         self._reader = Reader(self._reader.name)
         self._messages = iter(())
         self._waiting.clear()
         self._ended = False
         self._position = self._skip_to = 0
         self._single = 1
-        self._shown = None
+        self._shown, self._due = {}, {}
         self._passing = frame
         self._plays += 1
         self._poked.set()
 
-    async def _pass(self, message: Line) -> None:
-        """Leave out what was given before; keys have their turn."""
-        if isinstance(message, Frame):
-            self._passing -= 1
-        await self._breathe()
-
     async def close(self) -> None:
         file, self._file = self._file, -1
-        if file >= 0:
+        if file < 0:
+            return
+        if self._reading and not self._reading.done():  # a slow disk: nobody waits for it
+            self._reading.add_done_callback(lambda _: os.close(file))
+        else:
             os.close(file)
 
     def _begin(self) -> Header:
@@ -146,9 +155,8 @@ class Replay:
                 if not data:
                     self._reader.check_begun()
                 self._position += len(data)
-                self._messages = self._reader.feed(data)
-                if (first := next(self._messages, None)) is not None:
-                    self._waiting.append(first)
+                self._messages = self._reader.feed_slowly(data)
+                self._waiting.extend(first for first in itertools.islice(self._messages, 1) if first)
         except OSError as error:
             raise UsageError("FILE", f"{self._reader.name} cannot be read: {error.strerror}") from error
         assert self._reader.header
@@ -166,12 +174,20 @@ class Replay:
         while True:
             if self._waiting:
                 return self._waiting.popleft()
+            plays = self._plays
             for message in self._messages:
-                return message
-            data = await self._read()
+                await self._breathe()
+                if plays != self._plays:
+                    break
+                if message:
+                    return message
+            else:
+                data = await self._read()
+            if plays != self._plays:
+                continue
             if data:
                 self._position += len(data)
-                self._messages = self._reader.feed(data)
+                self._messages = self._reader.feed_slowly(data)
                 self._ended = False
             elif not self._ended:
                 self._ended = True
@@ -184,9 +200,12 @@ class Replay:
 
     async def _read(self) -> bytes:
         """What there is; nothing at the end, for now."""
-        if not self._is_file:
-            await self._until_readable()
         try:
+            if self._is_file:  # a slow disk must not hold up the keys
+                loop = asyncio.get_running_loop()
+                self._reading = loop.run_in_executor(None, os.pread, self._file, CHUNK_BYTES, self._position)
+                return await asyncio.shield(self._reading)
+            await self._until_readable()
             return os.read(self._file, CHUNK_BYTES)
         except OSError as error:
             return self._lost(error)
@@ -213,13 +232,13 @@ class Replay:
 
         Returns whether the frame is still wanted: it is not where another is played from meanwhile.
         """
-        plays = self._plays
-        self._due += self._gap(frame) / SPEEDS[self._speed]
+        plays, lane = self._plays, frame.lane or ""
+        due = self._due.get(lane, time.monotonic()) + self._gap(frame) / SPEEDS[self._speed]
         while self._place > self._skip_to:
             if self._single:
                 self._single -= 1
                 break
-            wait = None if self._paused else self._due - time.monotonic()
+            wait = None if self._paused else due - time.monotonic()
             if wait is not None and wait <= 0:
                 break
             self._poked.clear()
@@ -227,18 +246,26 @@ class Replay:
                 await asyncio.wait_for(self._poked.wait(), wait)
             if plays != self._plays:
                 return False
-        self._due = max(self._due, time.monotonic())
-        await self._breathe()
-        return plays == self._plays
+        self._due[lane] = max(due, time.monotonic())
+        return True
 
     async def _breathe(self) -> None:
+        """Let keys and pictures have their turn, where it is time for them."""
         if time.monotonic() - self._breathed_at > BREATH_SECONDS:
             await asyncio.sleep(0)
             self._breathed_at = time.monotonic()
 
+    def _begin_lane(self, header: Header) -> None:
+        """Frames of another run begin, or go on in another lane."""
+        self._has_lanes |= bool(header.lane)
+        self._shown, self._due = carried(self._shown, header), carried(self._due, header)
+        if header.continues is UNSET:
+            self._shown.pop(header.lane or "", None)
+
     def _gap(self, frame: Frame) -> float:
         if self._follows:
             return 0.0
-        if self._shown is None or not frame.steps_per_second:
+        before = self._shown.get(frame.lane or "")
+        if before is None or not frame.steps_per_second:
             return FIRST_GAP_SECONDS
-        return min(max(frame.step - self._shown.step, 0) / frame.steps_per_second, LONGEST_GAP_SECONDS)
+        return min(max(frame.step - before.step, 0) / frame.steps_per_second, LONGEST_GAP_SECONDS)

@@ -78,9 +78,20 @@ def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
         return figure
 
 
-def run_parts(story: Story) -> list[Draw]:
-    """Everything that there is to draw of a run."""
-    return [gradient_by_layer(story), heat_map(story), loss(story)]
+def run_parts(*stories: Story) -> list[Draw]:
+    """Everything that there is to draw of a run, or of the lanes that were compared."""
+    return [_of_lane(story, part(story)) for story in stories for part in (gradient_by_layer, heat_map, loss)]
+
+
+def _of_lane(story: Story, part: Draw) -> Draw:
+    """The same with the name of the lane above it, where there is one."""
+
+    def paint(axes: Any) -> None:
+        part(axes)
+        if story.lane:
+            axes.set_title(f"lane {story.lane}", loc="left")
+
+    return paint
 
 
 def gradient_by_layer(story: Story) -> Draw:

@@ -1,6 +1,7 @@
 """One HTML file of a run or a sweep: everything is inside of it, so that it opens anywhere, without a network."""
 
 import html
+import itertools
 import math
 import shlex
 from collections import Counter
@@ -57,8 +58,13 @@ SWEEP_METRICS = ("gradient_ratio_start", "depth_scale")
 """What is shown of a sweep beside the metric that was asked for."""
 
 
-def run_page(story: Story) -> str:
-    """The page of a run. Raises UsageError where matplotlib is not installed."""
+def run_page(*stories: Story) -> str:
+    """The page of a run, or of the lanes that were compared. Raises UsageError where matplotlib is not installed."""
+    return _page(" beside ".join(map(_title, stories)), itertools.chain.from_iterable(map(_parts, stories)))
+
+
+def _parts(story: Story) -> list[str]:
+    """What a page says of a run."""
     header, last = story.header, story.last
     verdict = last.verdict
     cures = _items(
@@ -75,8 +81,8 @@ def run_page(story: Story) -> str:
         )
         for entry in verdict.evidence
     )
-    parts = [
-        f"<h1>{_escape(_title(story))}</h1>",
+    return [
+        f"<h1>{f'Lane {story.lane}: ' if story.lane else ''}{_escape(_title(story))}</h1>",
         f"<p class=quiet>{_escape(_subtitle(story))}</p>",
         f'<div class="verdict {_escape(verdict.kind)}"><strong>{_escape(verdict.message)}</strong></div>',
         f"<p>What it rests on:</p>{evidence}" if evidence else "",
@@ -94,7 +100,6 @@ def run_page(story: Story) -> str:
         *_again(story),
         f"<p class=quiet>{_escape(story.summary)}</p>" if story.summary else "",
     ]
-    return _page(_title(story), parts)
 
 
 def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
@@ -188,6 +193,8 @@ def _subtitle(story: Story) -> str:
     ]
     if story.changes:
         words.append(f"the last of {story.changes + 1} runs in this recording")
+    if story.compared_until is not None:
+        words.append(f"compared until step {story.compared_until} with another run, which is not shown here")
     return " · ".join(words)
 
 

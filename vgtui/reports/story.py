@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import UNSET
 
 from engine.depth_fit import fitted_depth_scale
 from engine.errors import UsageError
 from engine.theory import Prediction, predict
-from vgtui.recordings.frames import Event, Frame, Header
+from vgtui.recordings.frames import Event, Frame, Header, carried
 from vgtui.recordings.reader import Reader, read_recording
 from vgtui.terminal import tell
 from vgtui.training.history import History
@@ -17,7 +18,9 @@ from vgtui.training.history import History
 class Story:
     """Takes what a run says, as writers do. header, first and last are of the run that came last.
 
-    first: its frame at step 0, None where that was not seen. changes: how many runs went before it.
+    first: its frame at step 0, None where that was not seen. changes: how many runs went before it. lane: which of two
+    that are compared it is, "" the only one. compared_until: the step at which it was compared with another for the
+    last time, where that one is told of no more.
     """
 
     header_seen: Header | None = None
@@ -25,6 +28,8 @@ class Story:
     last_seen: Frame | None = None
     history: History | None = None
     changes: int = 0
+    lane: str = ""
+    compared_until: int | None = None
     summary: str = ""
 
     @property
@@ -40,7 +45,8 @@ class Story:
     def take(self, message: Header | Frame | Event) -> None:
         """The next line of a recording; of its events there is nothing to tell."""
         if isinstance(message, Header):
-            self._begin(message)
+            if message.continues is UNSET or self.header_seen is None:
+                self._begin(message)
         elif isinstance(message, Frame):
             if message.step == 0:
                 self.first = message
@@ -68,14 +74,29 @@ class Story:
         self.header_seen, self.first = header, None
 
 
-def read_story(path: str) -> Story:
-    """The story of a recording; what is damaged is said on stderr too. Raises UsageError where it has no frame."""
-    reader, story = Reader(path), Story()
+def read_stories(path: str) -> list[Story]:
+    """The story of a recording, or where it ends with two lanes that are compared, of each.
+
+    What is damaged is said on stderr too. Raises UsageError where it is not a recording, or there is no frame in it.
+    """
+    reader = Reader(path)
+    lanes: dict[str, Story] = {}
     for message in read_recording(path, reader):
-        story.take(message)
-    if story.last_seen is None:
+        name = message.lane or ""
+        if isinstance(message, Header):
+            ends = len(lanes) > 1 and not name
+            lanes = carried(lanes, message)
+            story = lanes.setdefault(name, Story())
+            story.lane = name
+            if ends and story.last_seen:
+                story.compared_until = story.last_seen.step
+        if not isinstance(message, Event):
+            lanes[name].take(message)
+    stories = [story for _, story in sorted(lanes.items()) if story.last_seen]
+    if not stories:
         raise UsageError("FILE", f"{path} has no frame, so there is nothing to show")
-    story.summary = reader.summary()
+    for story in stories:
+        story.summary = reader.summary()
     if reader.flawed:
-        tell(story.summary)
-    return story
+        tell(reader.summary())
+    return stories

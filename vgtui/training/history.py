@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.diagnosis import Verdict
 from engine.telemetry import LayerMeasurements
 from vgtui.recordings.frames import Frame, Header, Number
+from vgtui.text import shortened
 from vgtui.training.quantities import QUANTITIES, Quantity
 
 MOST_POINTS = 1024
@@ -21,6 +22,9 @@ MOST_ENTRIES = 2**18
 """Points times layers: from 256 layers on there are fewer points. All together they take MOST_BYTES."""
 LEAST_POINTS = 64
 """However many layers there are: above 4 096, memory grows with them."""
+
+MAX_PARTS = 64
+"""Cures, and pieces of evidence, that are kept of a verdict."""
 
 LOSS, ACCURACY, VALIDATION, STEP, EPOCH, RATE = range(6)
 """The columns of `scalars`."""
@@ -69,14 +73,15 @@ class History:
 
     A logarithm of −∞ is an exact 0; NaN and ∞ are what they say. Where a value is unknown, or its layer was not there
     yet, the interval is empty: its least is above its greatest. scalars: (points, 6), the columns named above;
-    NaN also where unknown. occasions: what happened, in order. layers: of the run that is looked at, the newest unless
+    NaN also where unknown. layers: of the run that is looked at, the newest unless
     look_at says otherwise. revision: changes whenever the layers do.
     """
 
     def __init__(self, layers: int) -> None:
         self.length = 0
         self.frames_per_point = 1
-        self.occasions: list[Occasion] = []
+        self._occasions: dict[tuple[int, str], Occasion] = {}
+        """One of a kind at a point, the last: there are no more of them than points."""
         self.revision = 0
         self.layers = self._newest_layers = layers
         self.scalars = np.empty((MOST_POINTS, 6))
@@ -90,9 +95,14 @@ class History:
         self._scored = np.zeros((MOST_POINTS, len(_SCORES)), bool)
 
     @property
+    def occasions(self) -> list[Occasion]:
+        """What happened, in order."""
+        return sorted(self._occasions.values(), key=lambda entry: entry.point)
+
+    @property
     def marks(self) -> list[int]:
         """The points at which something was changed."""
-        return sorted({occasion.point for occasion in self.occasions if occasion.kind == "change"})
+        return sorted(occasion.point for occasion in self._occasions.values() if occasion.kind == "change")
 
     @property
     def capacity(self) -> int:
@@ -202,7 +212,7 @@ class History:
             self._known[:, last, places] += known
             self._gaps[last, places] |= gaps
             self._scored[last] &= scored
-            self._verdicts[last] = frame.verdict
+            self._verdicts[last] = _bounded(frame)
             return
         if self.length == self.capacity:
             self._merge_pairs()
@@ -212,7 +222,7 @@ class History:
         self._sums[:, new, places], self._known[:, new, places], self._gaps[new, places] = sums, known, gaps
         self._scored[new] = scored
         self.scalars[new], self._counts[new], self._before[new] = scalars, 1, self._frames - 1
-        self._verdicts.append(frame.verdict)
+        self._verdicts.append(_bounded(frame))
         self.length += 1
 
     def mark(self, layers: int, header: Header | None = None, message: str = "") -> None:
@@ -221,17 +231,18 @@ class History:
         Hidden layers keep their number, counted from the input, and the output layer stays the output layer.
         """
         if self.length:
-            self._remember(Occasion(self.length, "change", message))
+            self._remember(Occasion(self.length, "change", shortened(message)))
         if layers > self._room:
             self._adopt(layers)
         self._newest_layers = layers
         self._see(layers)
-        self._runs = [run for run in self._runs if run.begin < self.length]
+        while self._runs and self._runs[-1].begin == self.length:  # of that one no frame came
+            self._runs.pop()
         self._runs.append(_Run(self.length, header, layers))
 
     def note(self, kind: Literal["fault", "note"], message: str) -> None:
         """Something happened at the newest point."""
-        self._remember(Occasion(max(self.length - 1, 0), kind, message))
+        self._remember(Occasion(max(self.length - 1, 0), kind, shortened(message)))
 
     def cut(self, point: int) -> None:
         """Forget a point and all that came after it."""
@@ -239,7 +250,7 @@ class History:
         self.frames_per_point = self.frames_per_point if point else 1
         self.length = point
         del self._verdicts[point:]
-        self.occasions = [entry for entry in self.occasions if entry.point < point]
+        self._occasions = {key: entry for key, entry in self._occasions.items() if entry.point < point}
         self._runs = [run for run in self._runs if run.begin < point]
         self._newest_layers = self.layers = self._runs[-1].layers if self._runs else self.layers
         self.revision += 1
@@ -254,10 +265,8 @@ class History:
             self.layers = layers
             self.revision += 1
 
-    def _remember(self, *occasions: Occasion) -> None:
-        """One of a kind at a point, the last: there are no more of them than points."""
-        kept = {(entry.point, entry.kind): entry for entry in (*self.occasions, *occasions)}
-        self.occasions = sorted(kept.values(), key=lambda entry: entry.point)
+    def _remember(self, occasion: Occasion) -> None:
+        self._occasions[occasion.point, occasion.kind] = occasion
 
     def _rows(self, quantity: Quantity, side: int) -> Rows:
         rows = self._extremes[QUANTITIES.index(quantity), side, : self.length]
@@ -301,12 +310,29 @@ class History:
         self._counts[:half] = np.add.reduceat(self._counts[:length], starts)
         self._before[:half] = self._before[starts]
         self._verdicts = [*self._verdicts[1::2], *self._verdicts[-1:][: length % 2]]
-        halved = [replace(entry, point=entry.point // 2) for entry in self.occasions]
-        self.occasions = []
-        self._remember(*halved)
+        occasions, self._occasions = self.occasions, {}
+        for entry in occasions:
+            self._remember(replace(entry, point=entry.point // 2))
         self._runs = list({run.begin // 2: replace(run, begin=run.begin // 2) for run in self._runs}.values())
         self.length = half
         self.frames_per_point *= 2
+
+
+def _bounded(frame: Frame) -> Verdict:
+    """The verdict on a frame; of one that says more than any of vgtui's own would, the beginning."""
+    verdict, layers = frame.verdict, len(frame.layers.grad_norm)
+    return replace(
+        verdict,
+        message=shortened(verdict.message),
+        cures=tuple(
+            replace(cure, text=shortened(cure.text), value=cure.value if cure.setting else None)
+            for cure in verdict.cures[:MAX_PARTS]
+        ),
+        evidence=tuple(
+            replace(entry, layers=entry.layers[:layers], field=shortened(entry.field))
+            for entry in verdict.evidence[:MAX_PARTS]
+        ),
+    )
 
 
 def means(values: NDArray[np.float64], every: int) -> NDArray[np.float64]:

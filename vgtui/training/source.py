@@ -81,6 +81,10 @@ class Player(FrameSource, Protocol):
     def seekable(self) -> bool:
         """Whether it can be played again."""
 
+    @property
+    def has_lanes(self) -> bool:
+        """Whether two runs were compared in what was given so far."""
+
     def play_from(self, frame: int) -> None:
         """Give the frames from this one on again, 0 for the first with its header; the next one comes at once."""
 

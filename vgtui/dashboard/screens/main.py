@@ -25,6 +25,7 @@ from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Lesson, load_lessons
 from vgtui.options import settings_from
 from vgtui.presets import Preset
+from vgtui.recordings.frames import in_lane
 from vgtui.recordings.writer import Recorder
 from vgtui.text import plain
 from vgtui.training.quantities import QUANTITIES
@@ -164,15 +165,21 @@ class MainScreen(ShowingScreen):
         self._set_paused(not self.state.paused)
 
     def _leave_the_past(self, moment: int) -> None:
-        """Go on from a moment where that can be: a recording plays from there, all else goes on from the present."""
+        """Go on from a moment where that can be: a recording plays from there, all else goes on from the present.
+
+        A recording with two lanes plays from its start alone: elsewhere each lane would need its own moment.
+        """
         player = self.lanes.chosen.player
-        if player and player.seekable:
+        if player and player.seekable and (moment == 0 or not player.has_lanes):
             self._play_from(player, moment)
             return
         self._show_present()
         self.notify("resumed from the present: the past can be looked at, not continued", markup=False)
 
     def _play_from(self, player: Player, point: int) -> None:
+        if not point and self.lanes.comparing:
+            self.lanes.begin_again()
+            self._show_lanes()
         lane = self.lanes.chosen
         player.play_from(lane.state.rewind(point))
         if point:
@@ -239,21 +246,17 @@ class MainScreen(ShowingScreen):
 
     def action_compare(self) -> None:
         """Keep the present run beside the next one; or go on with the chosen one alone."""
-        self._show_present()
-        if self.lanes.comparing:
-            self._end_comparison()
-        elif experiment := self._experiment:
+        if experiment := self._experiment:
+            self._show_present()
+            if self.lanes.comparing:
+                self._end_comparison()
+                return
             lane = self.lanes.compare(experiment)
-            (beside,) = (entry for entry in self.lanes.all if entry is not lane)
-            self._line_beside.state = beside.state
-            self._beside.show(beside.state)
             self._show_lanes()
             self._follow(lane)
 
     def _end_comparison(self) -> None:
         left = self.lanes.end_comparison()
-        if self.recording.recorder and self.recording.is_of(left):
-            self.recording.begin(self.recording.recorder, self.lanes.chosen)
         self.run_worker(self._close(left))
         self._hurry.set()
         self._show_lanes()
@@ -269,6 +272,8 @@ class MainScreen(ShowingScreen):
         if self.lanes.comparing:
             self.lanes.choose(next(lane for lane in self.lanes.all if lane is not self.lanes.chosen))
             self._show_lanes()
+        elif self.state.follows:
+            self.notify("there is one run here", markup=False)
         else:
             key = self.state.keymap.shown("compare")
             self.notify(f"there is one run; {key} keeps it beside the next one", markup=False)
@@ -334,7 +339,7 @@ class MainScreen(ShowingScreen):
         except UsageError as error:
             self._say(error.problem, "error")
         else:
-            self.recording.begin(recorder, self.lanes.chosen)
+            self.recording.begin(recorder, self.lanes.all)
             self._say(f"recording into {recorder.path.absolute()}", "information")
 
     def action_export(self) -> None:
@@ -343,7 +348,9 @@ class MainScreen(ShowingScreen):
         if state.frame is None or state.shown is None:
             return
         try:
-            path = export_moment(state.shown, state.frame, self.app.export_screenshot(title="vgtui"))
+            path = export_moment(
+                state.shown, in_lane(state.frame, state.name), self.app.export_screenshot(title="vgtui")
+            )
         except OSError as error:
             self._say(f"nothing was exported: {error}", "error")
         else:

@@ -18,6 +18,7 @@ from vgtui.dashboard.governor import Governor, takes_bytes
 from vgtui.dashboard.keymap import EXPERIMENT, WATCHED, Kind
 from vgtui.dashboard.lanes import Lane, Lanes
 from vgtui.dashboard.messages import LessonAdvanced
+from vgtui.dashboard.notes import Notes
 from vgtui.dashboard.recording import Recording
 from vgtui.dashboard.screens.overlay import Overlay
 from vgtui.dashboard.state import RunState
@@ -62,11 +63,13 @@ class ShowingScreen(Screen[None]):
         super().__init__()
         self.lanes = Lanes(source, state)
         self.recording = Recording(recorder, self._say)
+        self._notes = Notes(lambda words: self.notify(words, markup=False))
         self._governor = Governor(fps)
         self._hurry = asyncio.Event()
         self._paused_by_fault = False
         self._numbers_at = 0.0
         self._numbers_stale = False
+        self._begin_undrawn = False
         self._charts_stale = False
         self._drawn_at = self._charts_at = 0.0
         self._palette = palette
@@ -96,10 +99,11 @@ class ShowingScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.set_interval(NUMBERS_SECONDS, self._draw_stale_numbers)
+        self.set_interval(NUMBERS_SECONDS, self._notes.show_if_due)
         self.set_interval(CHARTS_SECONDS, self._draw_stale_charts)
         self.set_interval(FLUSH_SECONDS, self.recording.flush)
         if self.recording.recorder:
-            self.recording.begin(self.recording.recorder, self.lanes.chosen)
+            self.recording.begin(self.recording.recorder, self.lanes.all)
         self._follow(self.lanes.chosen)
 
     @property
@@ -147,7 +151,7 @@ class ShowingScreen(Screen[None]):
     @work
     async def _follow(self, lane: Lane) -> None:
         """Ask for a frame, show it, and wait until the next picture is due or a key wants it now."""
-        while lane in self.lanes.all:
+        while self._is_shown(lane):
             while not lane.player and not self.terminal_takes_bytes():
                 await asyncio.sleep(self._governor.interval)
             try:
@@ -155,7 +159,7 @@ class ShowingScreen(Screen[None]):
             except UsageError as error:  # what it is attached to is not what it said
                 self.app.exit(error, return_code=2)
                 return
-            if lane not in self.lanes.all:
+            if not self._is_shown(lane):
                 return
             if isinstance(answer, Frame) and lane.state.begins_run and not lane.player:
                 await asyncio.sleep(PAINT_SECONDS)
@@ -168,8 +172,13 @@ class ShowingScreen(Screen[None]):
                     await asyncio.wait_for(self._hurry.wait(), due)
                 self._hurry.clear()
 
+    def _is_shown(self, lane: Lane) -> bool:
+        """Whether anything shows what its source gives; a recording gives the lines of two lanes."""
+        return any(entry.source is lane.source for entry in self.lanes.all)
+
     def _take(self, lane: Lane, answer: Answer) -> None:
         if isinstance(answer, Line):
+            lane = self._lane_of(answer) if lane.player else lane
             self.recording.take(lane, answer)
         lane.state.silent_seconds = answer.seconds if isinstance(answer, Silent) else None
         match answer:
@@ -193,9 +202,17 @@ class ShowingScreen(Screen[None]):
                 lane.state.history.note("note", answer.message)
                 self._charts_stale = True
                 self._say_pace(lane)
-                self.notify(plain(answer.message), markup=False)
+                self._notes.take(answer.message)
         if isinstance(answer, Inspected | Tried) and (overlay := self._overlay):
             overlay.state_changed()
+
+    def _lane_of(self, line: Line) -> Lane:
+        """The lane of a recording that a line is of; where it begins or ends a comparison, so does the screen."""
+        before = [entry.state.name for entry in self.lanes.all]
+        lane = self.lanes.lane_of(line)
+        if [entry.state.name for entry in self.lanes.all] != before:
+            self._show_lanes()
+        return lane
 
     def _take_frame(self, lane: Lane, frame: Frame) -> None:
         begins = lane.state.begins_run
@@ -210,8 +227,9 @@ class ShowingScreen(Screen[None]):
         now = time.monotonic()
         if lane.player:  # it has frames that fall between two pictures
             due = now - self._drawn_at >= self._governor.interval and self.terminal_takes_bytes()
-            if not begins and not due:
+            if not due:
                 self._numbers_stale = True
+                self._begin_undrawn |= begins
                 return
             self._say_pace(lane)
         if not begins and self._is_ahead(lane):  # both lanes are one picture
@@ -241,8 +259,8 @@ class ShowingScreen(Screen[None]):
 
     def _say_pace(self, lane: Lane) -> None:
         if lane.player:
-            lane.state.pace = lane.player.pace
-            lane.state.ended, lane.state.seekable = lane.player.ended, lane.player.seekable
+            for state in (entry.state for entry in self.lanes.all):
+                state.pace, state.ended, state.seekable = lane.player.pace, lane.player.ended, lane.player.seekable
         elif isinstance(lane.source, Watched):
             lane.state.ended = lane.source.ended
         self._refresh_lines()
@@ -293,6 +311,7 @@ class ShowingScreen(Screen[None]):
             self._line_beside.refresh()
 
     def _draw_numbers(self, begins: bool = False) -> None:
+        begins, self._begin_undrawn = begins or self._begin_undrawn, False
         self._numbers_at = time.monotonic()
         self._numbers_stale = False
         self._charts_stale = True
@@ -332,8 +351,12 @@ class ShowingScreen(Screen[None]):
     def _show_lanes(self) -> None:
         """Show the lanes there are, and in the charts the chosen one."""
         self.set_class(self.lanes.comparing, "-comparing")
-        first = self.lanes.all[0].state
+        first, last = self.lanes.all[0].state, self.lanes.all[-1].state
         self._state_line.state = first
+        if self.lanes.comparing:
+            self._line_beside.state = last
+            self._beside.show(last)
+        self.recording.follow(self.lanes.all)
         for panel in (self._panel, self._second):
             panel.show(first)
         for panel in (self._panel, self._beside):

@@ -7,6 +7,7 @@ import numpy as np
 from engine.depth_fit import fitted_depth_scale
 from engine.errors import UsageError
 from engine.theory import Prediction, predict
+from vgtui.input_files import InputFile, opened
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.recordings.reader import Reader, read_recording
 from vgtui.training.history import History
@@ -67,12 +68,13 @@ class Story:
         self.header_seen, self.first = header, None
 
 
-def read_story(path: str) -> Story:
+def read_story(source: InputFile | str) -> Story:
     """The story of a recording. Raises UsageError where it is none, or there is no frame in it."""
-    reader, story = Reader(path), Story()
-    for message in read_recording(path, reader):
-        story.take(message)
+    with opened(source) as file:
+        reader, story = Reader(file.path), Story()
+        for message in read_recording(file, reader):
+            story.take(message)
     if story.last_seen is None:
-        raise UsageError("FILE", f"{path} has no frame, so there is nothing to show")
+        raise UsageError("FILE", f"{file.path} has no frame, so there is nothing to show")
     story.summary = reader.summary()
     return story

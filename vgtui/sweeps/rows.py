@@ -6,6 +6,7 @@ It can be cut off anywhere, and is gone on with: what is whole counts, and only 
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.errors import UsageError, unwritable
+from vgtui.input_files import InputFile, opened
 from vgtui.recordings.frames import Number, decode_other, encode_line
 from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
 from vgtui.training.differences import differences
@@ -58,24 +60,42 @@ _FAULTS = (msgspec.DecodeError, UsageError, ValueError, TypeError, OverflowError
 
 
 class SweepFile:
-    """Appends rows to a file, its own while it is open. Rows that are there already are in `done`, by number."""
+    """Appends rows to a file, its own while it is open. Rows that are there already are in `done`, by number.
 
-    def __init__(self, path: str, sweep: Sweep) -> None:
+    overwrite: whatever is there is replaced. Nothing is written or taken away before begin(), or the first row.
+    """
+
+    def __init__(self, path: str, sweep: Sweep, overwrite: bool = False) -> None:
         """Raises UsageError where the file cannot be written, or belongs to something else."""
         self.path = path
+        self._sweep = sweep
+        self._begun = False
+        self._is_new = not os.path.lexists(path)
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise unwritable("output", path, error) from error
         try:
             self._lock()
-            self.done = self._go_on(sweep)
+            self._size = 0
+            self.done: dict[int, Row] = {} if overwrite else self._go_on(sweep)
         except BaseException:
             os.close(self._file)
             raise
 
+    def begin(self) -> None:
+        """Write the line that defines the sweep, where it is not there yet. Raises OSError."""
+        if self._begun:
+            return
+        self._begun = True
+        os.ftruncate(self._file, self._size)  # a line that was cut off is computed again
+        os.lseek(self._file, 0, os.SEEK_END)
+        if not self._size:
+            self._append(encode_line(self._sweep))
+
     def append(self, row: Row) -> None:
         """Write a row. Raises OSError where the disk takes no more; the file then ends where it ended before."""
+        self.begin()
         self._append(encode_line(row))
 
     def __enter__(self) -> "SweepFile":
@@ -84,6 +104,9 @@ class SweepFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(OSError):
+            if self._is_new and not os.fstat(self._file).st_size:
+                os.unlink(self.path)
         os.close(self._file)
 
     def _lock(self) -> None:
@@ -94,17 +117,12 @@ class SweepFile:
 
     def _go_on(self, sweep: Sweep) -> dict[int, Row]:
         done: dict[int, Row] = {}
-        self._size = 0
         if os.fstat(self._file).st_size:
             with Path(self.path).open("rb") as file:
                 reader = SweepReader(self.path, file, "output")
                 refuse_other_sweep(self.path, reader.sweep, sweep)
                 done = {row.number: row for row in reader.rows()}
                 self._size = reader.whole_bytes
-        os.ftruncate(self._file, self._size)  # a line that was cut off is computed again
-        os.lseek(self._file, 0, os.SEEK_END)
-        if not self._size:
-            self._append(encode_line(sweep))
         return done
 
     def _append(self, data: bytes) -> None:
@@ -162,26 +180,21 @@ class SweepReader:
                 yield row
 
 
-def is_sweep(path: str) -> bool:
-    """Whether a file begins as a sweep does. Raises UsageError where it cannot be read."""
+def is_sweep(source: InputFile | str) -> bool:
+    """Whether a file begins as a sweep does; what was looked at is still there to be read. Raises UsageError."""
+    with opened(source) as file:
+        line = file.look_at_first_line(LINE_LIMIT)
     try:
-        with open(path, "rb") as file:
-            opening = msgspec.json.decode(file.readline(LINE_LIMIT), type=_Opening)
-    except OSError as error:
-        raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+        return msgspec.json.decode(line, type=_Opening).format == FORMAT
     except _FAULTS:
         return False
-    return opening.format == FORMAT
 
 
-def read_sweep(path: str) -> tuple[Sweep, list[Row]]:
+def read_sweep(source: InputFile | str) -> tuple[Sweep, list[Row]]:
     """A sweep and its rows by their number. Raises UsageError."""
-    try:
-        with open(path, "rb") as file:
-            reader = SweepReader(path, file)
-            rows = {row.number: row for row in reader.rows()}
-    except OSError as error:
-        raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+    with opened(source) as file:
+        reader = SweepReader(file.path, file)
+        rows = {row.number: row for row in reader.rows()}
     return reader.sweep, [rows[number] for number in sorted(rows)]
 
 
@@ -196,4 +209,5 @@ def refuse_other_sweep(path: str, there: Sweep, wanted: Sweep) -> None:
     else:
         found = differences(there.settings, wanted.settings)
         words = f"{found[0].before} rather than {found[0].after}" if found else "another data set or backend"
-    raise UsageError("output", f"{path} belongs to another sweep, {words}; give the same options, or a new file")
+    problem = f"{path} belongs to another sweep, {words}; give the same options, a new file, or --overwrite"
+    raise UsageError("output", problem)

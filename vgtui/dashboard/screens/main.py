@@ -291,8 +291,8 @@ class MainScreen(ShowingScreen):
             return
         try:
             path = export_moment(state.shown, state.frame, self.app.export_screenshot(title="vgtui"))
-        except OSError as error:
-            self._say(f"nothing was exported: {error}", "error")
+        except UsageError as error:
+            self._say(f"nothing was exported: {error.problem}", "error")
         else:
             self._say(f"exported {path}.svg and .csv", "information")
 

@@ -62,6 +62,12 @@ def check_free(setting: str, path: str, overwrite: bool | None) -> None:
         raise _occupied(setting, path, overwrite)
 
 
+def check_other(setting: str, path: str, source: str, what_for: str) -> None:
+    """Raises UsageError where a file would take the place of the one that it is made of."""
+    if is_regular(path) and os.path.exists(source) and os.path.samefile(path, source):
+        raise UsageError(setting, f"{path} is what is {what_for}; it takes another file")
+
+
 def is_regular(path: str) -> bool:
     """Whether a path names a regular file by a name of its own, not one that is open already."""
     return _open_descriptor(path) is None and os.path.isfile(path)

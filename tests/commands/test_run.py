@@ -263,7 +263,9 @@ def test_a_users_folder_cannot_stand_in_for_the_engine(tmp_path: Path) -> None:
 
 def test_a_run_that_cannot_be_had_costs_no_file(tmp_path: Path) -> None:
     (tmp_path / "run.jsonl").write_text("an earlier run\n")
-    done = call("run", *SMALL, "--steps", "3", "--output", "run.jsonl", "--overwrite", "--batch-size", "5000", cwd=tmp_path)
+    done = call(
+        "run", *SMALL, "--steps", "3", "--output", "run.jsonl", "--overwrite", "--batch-size", "5000", cwd=tmp_path
+    )
     assert done.returncode == 2
     assert (tmp_path / "run.jsonl").read_text() == "an earlier run\n"
     assert call("run", *SMALL, "--steps", "3", "--output", "run.jsonl", "--overwrite", cwd=tmp_path).returncode == 0

@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,8 +16,8 @@ from vgtui.arguments import add_overwrite_option
 from vgtui.commands.plot import add_chart_options, metric_of, names_of
 from vgtui.commands.run import STDOUT
 from vgtui.extras import missing
-from vgtui.input_files import STREAM, InputFile
-from vgtui.output_files import check_free, is_regular, telling_faults, writing_whole
+from vgtui.input_files import InputFile
+from vgtui.output_files import check_free, check_other, telling_faults, writing_whole
 from vgtui.recordings.frames import Frame, Header
 from vgtui.recordings.reader import Reader, read_recording
 from vgtui.reports.figures import draw, run_parts, save, sweep_chart
@@ -57,7 +56,9 @@ ROWS_AT_ONCE = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a recording, .gz too, or what vgtui sweep --output wrote")
+    parser.add_argument(
+        "file", metavar="FILE", help="a recording, .gz too, or what vgtui sweep --output wrote; - is standard input"
+    )
     parser.add_argument("--output", "-o", required=True, metavar="FILE", help="where to; - is standard output")
     parser.add_argument(
         "--format", metavar="NAME", help=f"{', '.join(FORMATS)} (default: by the ending of the output, else csv)"
@@ -73,8 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(chosen: argparse.Namespace) -> int:
     kind = _kind(chosen)
     metric, by = metric_of(chosen), names_of(chosen)
-    if _are_one(chosen.output, chosen.file):
-        raise UsageError("output", f"{chosen.output} is what is exported; it takes another file")
+    check_other("output", chosen.output, chosen.file, "exported")
     with InputFile(chosen.file) as file:
         if chosen.output != STDOUT:
             check_free("output", chosen.output, chosen.overwrite)  # told before anything is computed
@@ -111,15 +111,6 @@ def _written(chosen: argparse.Namespace) -> Iterator[BinaryIO]:
     else:
         with writing_whole("output", chosen.output, chosen.overwrite) as file:
             yield file
-
-
-def _are_one(output: str, file: str) -> bool:
-    if output == STDOUT or file == STREAM or not is_regular(output):
-        return False
-    try:
-        return os.path.samefile(output, file)
-    except OSError:
-        return False  # one of them is not there, which is told elsewhere
 
 
 def _border(sweep: Sweep, table: Table) -> Border:

@@ -23,7 +23,7 @@ DEFAULT_THEME = "dark"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="what vgtui sweep --output wrote")
+    parser.add_argument("file", metavar="FILE", help="what vgtui sweep --output wrote; - is standard input")
     add_chart_options(parser)
 
 

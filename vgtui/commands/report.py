@@ -9,7 +9,7 @@ from vgtui.arguments import add_overwrite_option, add_run_options, check_least, 
 from vgtui.commands.plot import add_chart_options, metric_of, names_of
 from vgtui.commands.run import STDOUT, Plan, train_into
 from vgtui.input_files import InputFile
-from vgtui.output_files import check_free, is_regular, telling_faults, writing_whole
+from vgtui.output_files import check_free, check_other, is_regular, telling_faults, writing_whole
 from vgtui.recordings.frames import Frame, Header
 from vgtui.reports.figures import check_installed
 from vgtui.reports.page import run_page, sweep_page
@@ -39,7 +39,12 @@ FRAMES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", metavar="FILE", help="a recording or a sweep; without one, a run is trained")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="a recording or a sweep, - is standard input; without one, a run is trained",
+    )
     parser.add_argument("--output", "-o", metavar="FILE", help="the page (default: FILE.html beside it); - is stdout")
     add_overwrite_option(parser)
     parser.add_argument("--steps", type=whole, metavar="N", help="of a run that is trained for it (default: 500)")
@@ -67,9 +72,12 @@ def call(chosen: argparse.Namespace) -> int:
         raise UsageError("steps", f"is of a run that is trained for its page, and {chosen.file} has its own")
     else:
         with InputFile(chosen.file) as file:
-            _check_free(output, chosen.overwrite)
+            swept = is_sweep(file)
+            if chosen.output:
+                check_other("output", output, chosen.file, "reported")
+                _check_free(output, chosen.overwrite)
             tell_unused(unused_run_options(chosen, f"here: {file.path} was trained already"))
-            if is_sweep(file):
+            if swept:
                 sweep, rows = read_sweep(file)
                 page = sweep_page(sweep, rows, make_table(sweep, rows, metric, by))
             else:

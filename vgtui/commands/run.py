@@ -277,9 +277,9 @@ async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter,
 
 async def _begin(source: LiveRun, plan: Plan, sink: _Sink) -> tuple[int, Header]:
     """Step 0 and the header. There is a checkpoint of it ahead of the first line: the two always belong together."""
+    source.pause()
     if not plan.checkpoint:
         return 0, await _next(source, 0, Header)
-    source.pause()
     header = await _next(source, plan.steps + 1, Header)
     source.save(Save(plan.checkpoint, 0, sink.name, 0))
     _tell_problem(await _next(source, plan.steps + 1, Saved))

@@ -74,7 +74,6 @@ def call(chosen: argparse.Namespace) -> int:
         with InputFile(chosen.file) as file:
             swept = is_sweep(file)
             if chosen.output:
-                check_other("output", output, chosen.file, "reported")
                 _check_free(output, chosen.overwrite)
             tell_unused(unused_run_options(chosen, f"here: {file.path} was trained already"))
             if swept:
@@ -83,6 +82,7 @@ def call(chosen: argparse.Namespace) -> int:
             else:
                 tell_unused(unused_chart_options(chosen, f"here: it is for a sweep, and {file.path} is not one"))
                 page = run_page(read_story(file))
+            check_other("output", output, chosen.file, "reported")
     _write(page, output, chosen.overwrite)
     return 0
 

@@ -35,7 +35,7 @@ examples:
   vgtui run --steps 200 --activation relu --format csv > relu.csv
   vgtui run --steps 100 --format jsonl | tail -1 | jq .verdict.message
   vgtui run --steps 2000 --batch-norm --until accuracy=0.95 || echo "it does not learn"
-  vgtui run --steps 100000 --output run.jsonl --checkpoint run.npz --resume
+  vgtui run --steps 100000 --output long.jsonl --checkpoint long.npz --resume
                                                             stopped and called again, it goes on
 
 exit codes: 0; 1 a fault of the run; 2 wrong usage; 3 --until was not reached; 128 + n a signal."""

@@ -44,8 +44,10 @@ def showing_progress(doing: str, total: int, unit: str, quiet: bool, done: int =
         yield lambda done: progress.update(bar, completed=done)
 
 
-def is_pipe(file: IO[str]) -> bool:
-    """Whether another program reads what is written."""
+def is_pipe(file: IO[str] | None) -> bool:
+    """Whether another program reads what is written; standard output is None where the shell has closed it."""
+    if file is None:
+        return False
     try:
         mode = os.fstat(file.fileno()).st_mode
     except io.UnsupportedOperation:  # it is none of the system's files

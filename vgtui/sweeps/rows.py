@@ -151,6 +151,8 @@ class SweepReader:
             assert isinstance(sweep, Sweep)
         except (*_FAULTS, AssertionError) as error:
             problem = f"{path} is no sweep: its first line is not as vgtui sweep --output writes it"
+            if setting == "output":
+                problem += "; give a new file, or --overwrite"
             raise UsageError(setting, problem) from error
         if (sweep.format, sweep.version) != (FORMAT, VERSION):
             problem = f"{path} has version {sweep.version} of the format, and this vgtui reads {VERSION}"

@@ -24,6 +24,6 @@ def unwritable(setting: str, path: object, error: OSError) -> UsageError:
 
 def unknown_name(setting: str, kind: str, name: object, known: Collection[str]) -> UsageError:
     """The error for a name that is not among the known ones, with the nearest one as a suggestion."""
-    close = get_close_matches(str(name), known, n=1)
+    close = get_close_matches(str(name).lower(), known, n=1)
     hint = f'did you mean "{close[0]}"?' if close else "it may be " + ", ".join(known) + "."
     return UsageError(setting, f'no {kind} "{name}"; {hint}')

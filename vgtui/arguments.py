@@ -1,12 +1,16 @@
 """What the parsers of all commands share: their errors, the options of a run, and the settings that these make."""
 
 import argparse
+import itertools
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.errors import UsageError
-from vgtui.options import OPTIONS, Option, settings_from
+from vgtui.options import ALL_OPTIONS, OPTIONS, Option, settings_from
 from vgtui.text import plain
 from vgtui.training.settings import RunSettings
 
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from vgtui.defaults import Default
 
 USAGE_EXIT = 2
+FIELDS = frozenset(option.field for option in ALL_OPTIONS)
 METAVARS = {"name": "NAME", "whole": "N", "number": "X"}
 
 
@@ -29,11 +34,27 @@ class Parser(argparse.ArgumentParser):
             option, equals, value = word.partition("=")
             if equals and value == "--" and option.startswith("-"):
                 self.error(f'{option}: "--" is no value')
+        self._refuse_misspelt(words)
         return self.parse_args(words)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """As argparse does, which hides that it could not be written."""
         (file or sys.stderr).write(message)
+
+    def _refuse_misspelt(self, words: Sequence[str]) -> None:
+        """Say which option is meant by one that there is not, ahead of whatever else is wrong."""
+        flags = {flag.lstrip("-"): flag for action in self._actions for flag in action.option_strings}
+        fields = {a.dest.replace("_", "-"): a.option_strings[0] for a in self._actions if a.option_strings}
+        known = {**fields, **flags}
+        for word in itertools.takewhile(lambda word: word != "--", words):
+            option = word.partition("=")[0]
+            name = option.lstrip("-")
+            is_option = re.fullmatch("--?[a-zA-Z][^ ]*", option) and option not in flags.values()
+            if not is_option or option[:2] in flags.values():  # -oFILE
+                continue
+            close = [name] if name in known else [one for one in known if one.startswith(name)]
+            for nearest in (close or get_close_matches(name, known))[:1]:
+                self.error(f"{option}: no such option; did you mean {known[nearest]}?")
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE_EXIT, f"{self.prog}: {plain(message.removeprefix('argument '))} (see {self.prog} --help)\n")
@@ -70,6 +91,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     offer(preset, _preset_names)
     for option in OPTIONS:
         add_option(group, option)
+
+
+def add_overwrite_option(group: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
+    """The option without which no file is replaced: see output_files."""
+    group.add_argument("--overwrite", action="store_true", help="replace the file that is written, where it is there")
 
 
 def _preset_names() -> Iterable[str]:
@@ -146,7 +172,7 @@ def _defaults_of(chosen: argparse.Namespace) -> "dict[str, Default]":
 def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """The fields of a run that the command line itself says, its preset among them. Raises UsageError."""
     preset: Mapping[str, Any] = {}
-    if chosen.preset is not None:
+    if getattr(chosen, "preset", None) is not None:
         from vgtui.presets import find_preset
 
         preset = find_preset(chosen.preset).settings
@@ -160,9 +186,15 @@ def settings_of(chosen: argparse.Namespace, **changes: Any) -> RunSettings:
         o.field: changes[o.field] if o.field in changes and defaults[o.field].is_built_in else defaults[o.field].value
         for o in OPTIONS
     }
+    return settings_from({**standing, **given})
+
+
+@contextmanager
+def blaming_the_giver(chosen: argparse.Namespace) -> Iterator[None]:
+    """Have the error for an option that the command line does not give name the environment or the settings file."""
     try:
-        return settings_from({**standing, **given})
+        yield
     except UsageError as error:
-        if error.setting in standing and error.setting not in given:
-            raise defaults[error.setting].blamed(error.problem) from None
+        if error.setting in FIELDS and not hasattr(chosen, error.setting) and error.setting not in given_of(chosen):
+            raise _defaults_of(chosen)[error.setting].blamed(error.problem) from error
         raise

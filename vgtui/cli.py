@@ -14,10 +14,11 @@ from types import ModuleType
 
 import vgtui
 from engine.errors import DISK_FAULTS, UsageError, unknown_name
-from vgtui.arguments import USAGE_EXIT, Parser, add_run_options, settings_of
-from vgtui.options import flag_of
+from vgtui.arguments import USAGE_EXIT, Parser, add_overwrite_option, add_run_options, blaming_the_giver, settings_of
+from vgtui.options import words_of
 from vgtui.screen_options import add_screen_options, no_screen, screen_of
 from vgtui.terminal import have_home, open_streams, replace_unencodable, tell
+from vgtui.unused_options import tell_unused, unused, unused_in_run, unused_run_options
 
 COMMANDS = {
     "run": "train without a screen and write frames",
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not open_streams():
         tell("standard output is closed; > /dev/null takes what is not wanted")
         return USAGE_EXIT
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
     replace_unencodable()
     try:
         try:
@@ -74,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()  # here, as at the interpreter's own exit it is too late for a sentence
     except UsageError as error:
-        tell(f"{flag_of(error.setting)}: {error.problem}")
+        tell(words_of(error))
         return USAGE_EXIT
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -113,7 +116,9 @@ def _command(name: str, words: Sequence[str]) -> int:
     command = find_command(name)
     parser = Parser(prog=f"vgtui {name}", description=command.DESCRIPTION, epilog=command.EXAMPLES)
     command.add_arguments(parser)
-    code: int = command.call(parser.parse_words(words))
+    chosen = parser.parse_words(words)
+    with blaming_the_giver(chosen):
+        code: int = command.call(chosen)
     return code
 
 
@@ -124,6 +129,7 @@ def add_dashboard_options(parser: argparse.ArgumentParser) -> None:
     screen = add_screen_options(parser)
     screen.add_argument("--lesson", metavar="NAME", help="begin a guided lesson: vgtui lessons")
     screen.add_argument("--record", metavar="FILE", help="keep every frame; compressed where FILE ends with .gz")
+    add_overwrite_option(screen)
 
 
 def _dashboard(words: Sequence[str]) -> int:
@@ -134,6 +140,12 @@ def _dashboard(words: Sequence[str]) -> int:
     )
     add_dashboard_options(parser)
     chosen = parser.parse_words(words)
+    with blaming_the_giver(chosen):
+        return _open(chosen)
+
+
+def _open(chosen: argparse.Namespace) -> int:
+    """The dashboard, or where there can be none a report."""
     theme, fps = screen_of(chosen)
     settings = settings_of(chosen)
     lesson = None
@@ -142,11 +154,17 @@ def _dashboard(words: Sequence[str]) -> int:
 
         lesson = find_lesson(chosen.lesson)
         settings = lesson.settings_before(0)
+        found = [*unused_run_options(chosen, f"with --lesson {lesson.name}, which has settings of its own")]
+    else:
+        found = [*unused_in_run(chosen, settings)]
+    if chosen.overwrite and not chosen.record:
+        found.append(unused("--overwrite", "without --record FILE"))
+    tell_unused(found)
     reason = no_screen(sys.stdin, sys.stdout, sys.stderr)
     if reason is None:
         from vgtui.commands.dashboard import train_live
 
-        return train_live(settings, theme, fps, chosen.record, lesson)
+        return train_live(settings, theme, fps, chosen.record, chosen.overwrite, lesson, found)
     if lesson:
         raise UsageError("lesson", f"{reason}, and a lesson needs one; vgtui lessons {lesson.name} prints its text")
     if chosen.record:

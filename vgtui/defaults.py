@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from engine.errors import UsageError, unknown_name
 from vgtui.options import ALL_OPTIONS, Option
-from vgtui.settings import FILE_VARIABLE, load_settings, settings_path
+from vgtui.settings import FILE_VARIABLE, load_settings, settings_name, settings_path
 from vgtui.watching.places import RUNTIME_VARIABLE
 
 Origin = Literal["built in", "settings file", "environment"]
@@ -29,7 +29,7 @@ class Default:
         if self.origin == "environment":
             return UsageError(self.option.variable, problem)
         if self.origin == "settings file":
-            return UsageError(FILE_VARIABLE, f"{settings_path()}: options.{self.option.name}: {problem}")
+            return UsageError(settings_name(), f"{settings_path()}: options.{self.option.name}: {problem}")
         return UsageError(self.option.field, problem)
 
 
@@ -40,7 +40,7 @@ def read_defaults() -> dict[str, Default]:
     for name in chosen:
         if name not in names:
             problem = unknown_name("", "option", name, names).problem
-            raise UsageError(FILE_VARIABLE, f"{settings_path()}: options: {problem}")
+            raise UsageError(settings_name(), f"{settings_path()}: options: {problem}")
     return {option.field: _default(option, chosen) for option in ALL_OPTIONS}
 
 

@@ -165,5 +165,11 @@ def option_named(words: str) -> Option | None:
 
 
 def flag_of(setting: str) -> str:
-    """How a user calls a setting: an option by its flag; what is in capitals is no option, and called as it is."""
-    return setting if setting.isupper() else _FLAGS.get(setting, f"--{setting.replace('_', '-')}")
+    """How a user calls a setting: an option by its flag; what is not a word in lower case is called as it is."""
+    is_option = setting.isidentifier() and setting.islower()
+    return _FLAGS.get(setting, f"--{setting.replace('_', '-')}") if is_option else setting
+
+
+def words_of(error: UsageError) -> str:
+    """The sentence for a user; where nothing in particular was set, without a name ahead of it."""
+    return f"{flag_of(error.setting)}: {error.problem}" if error.setting else error.problem

@@ -44,12 +44,17 @@ def settings_path() -> Path:
     return Path(chosen) if chosen else user_config_path("vgtui") / "settings.toml"
 
 
+def settings_name() -> str:
+    """How an error calls the settings file: by the variable that names it, if it is set."""
+    return FILE_VARIABLE if os.environ.get(FILE_VARIABLE) else "settings file"
+
+
 def load_settings() -> UserSettings:
     """The settings file, or the defaults where there is none. Raises UsageError."""
     path = settings_path()
     if not os.path.exists(path) and FILE_VARIABLE not in os.environ:
         return UserSettings()
-    return read_toml(path, UserSettings, FILE_VARIABLE)
+    return read_toml(path, UserSettings, settings_name())
 
 
 def recall() -> Remembered:

@@ -207,3 +207,73 @@ def test_what_needs_a_checkpoint_says_so(words: list[str]) -> None:
     done = call("run", "--steps", "5", *words)
     assert done.returncode == 2
     assert done.stderr == f"vgtui: {words[0]}: needs --checkpoint FILE, which says where\n"
+
+
+RARELY = ["--checkpoint", "run.npz", "--checkpoint-every", "900", "--output", "part.jsonl", "--resume"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The frames of a run that nothing has stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(folder, 900, "--output", "whole.jsonl")
+    return frames(folder / "whole.jsonl")
+
+
+def test_a_run_that_is_killed_ahead_of_its_first_checkpoint_begins_again(
+    tmp_path: Path, whole: list[dict[str, Any]]
+) -> None:
+    words = ["run", *SMALL, "--steps", "900", "--every", "4", *RARELY]
+    output = tmp_path / "part.jsonl"
+    with subprocess.Popen(command(*words), cwd=tmp_path) as process:
+        while not output.exists() or output.read_bytes().count(b"\n") < 3:
+            assert process.poll() is None
+            time.sleep(LOOK_SECONDS)
+        process.kill()
+    assert output.read_bytes().count(b"\n") < 200
+    assert call(*words, cwd=tmp_path).returncode == 0
+    assert frames(output) == whole
+
+
+@pytest.mark.parametrize("left", [["part.jsonl"], ["run.npz"], []], ids=["empty output", "checkpoint", "nothing"])
+def test_whatever_a_run_leaves_that_is_killed_as_it_begins_the_same_words_begin_again(
+    tmp_path: Path, left: list[str], whole: list[dict[str, Any]]
+) -> None:
+    if "run.npz" in left:
+        run(tmp_path, 0, *RARELY)
+        (tmp_path / "part.jsonl").unlink()
+    elif left:
+        (tmp_path / "part.jsonl").touch()
+    done = run(tmp_path, 900, *RARELY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert frames(tmp_path / "part.jsonl") == whole
+
+
+def test_a_run_of_no_step_has_a_checkpoint_of_its_beginning(tmp_path: Path) -> None:
+    assert run(tmp_path, 0, "--checkpoint", "run.npz", "--output", "part.jsonl").returncode == 0
+    about = json.loads(members(tmp_path / "run.npz")["about"].tobytes())
+    assert (about["step"], about["output"], about["output_bytes"]) == (0, "part.jsonl", 0)
+
+
+@pytest.mark.parametrize("checkpoint", ["none", "of another output"])
+def test_resume_leaves_somebody_elses_output_alone(tmp_path: Path, checkpoint: str) -> None:
+    if checkpoint != "none":
+        run(tmp_path, 20, *KEEPING[:4], "--output", "other.jsonl")
+    (tmp_path / "part.jsonl").write_text("all my work")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    done = run(tmp_path, 40, *KEEPING, "--resume")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr == "vgtui: --output: part.jsonl is there already; it takes the name of a new file, or --overwrite\n"
+    )
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert run(tmp_path, 40, *KEEPING, "--resume", "--overwrite").returncode == 0
+    begin = 0 if checkpoint == "none" else 20
+    assert [line["step"] for line in frames(tmp_path / "part.jsonl")[1:]] == list(range(begin, 41, 4))
+
+
+def test_overwrite_with_resume_still_goes_on_where_there_is_something_to_go_on_with(tmp_path: Path) -> None:
+    run(tmp_path, 44, "--output", "whole.jsonl")
+    run(tmp_path, 30, *KEEPING)
+    assert run(tmp_path, 44, *KEEPING, "--resume", "--overwrite").returncode == 0
+    assert frames(tmp_path / "part.jsonl") == frames(tmp_path / "whole.jsonl")

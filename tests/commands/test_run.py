@@ -273,10 +273,12 @@ def test_a_users_folder_cannot_stand_in_for_the_engine(tmp_path: Path) -> None:
 
 def test_a_run_that_cannot_be_had_costs_no_file(tmp_path: Path) -> None:
     (tmp_path / "run.jsonl").write_text("an earlier run\n")
-    done = call("run", *SMALL, "--steps", "3", "--output", "run.jsonl", "--batch-size", "5000", cwd=tmp_path)
+    done = call(
+        "run", *SMALL, "--steps", "3", "--output", "run.jsonl", "--overwrite", "--batch-size", "5000", cwd=tmp_path
+    )
     assert done.returncode == 2
     assert (tmp_path / "run.jsonl").read_text() == "an earlier run\n"
-    assert call("run", *SMALL, "--steps", "3", "--output", "run.jsonl", cwd=tmp_path).returncode == 0
+    assert call("run", *SMALL, "--steps", "3", "--output", "run.jsonl", "--overwrite", cwd=tmp_path).returncode == 0
     assert lines_of((tmp_path / "run.jsonl").read_text())[0]["type"] == "header"
 
 

@@ -39,3 +39,16 @@ async def test_a_folder_that_takes_no_file_is_one_sentence_and_the_run_goes_on(
         await sitting.press("e")
         await sitting.until(lambda: "nothing was exported" in sitting.text)
         assert sitting.app.is_running and sitting.app.crash is None
+
+
+async def test_a_moment_that_is_there_already_is_left_as_it_is_and_nothing_is_written_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vgtui.dashboard.export.time.strftime", lambda form: "moment")
+    (tmp_path / "moment-step-30.svg").write_text("all my work")
+    async with open_dashboard() as sitting:
+        await sitting.press("space", "left", "left", "e")
+        await sitting.until(lambda: "nothing was exported" in sitting.text)
+    assert [path.name for path in tmp_path.iterdir()] == ["moment-step-30.svg"]
+    assert (tmp_path / "moment-step-30.svg").read_text() == "all my work"

@@ -11,6 +11,7 @@ import pytest
 from tests.dashboard.sitting import MOMENT, Sitting, make_dashboard, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.commands.replay import report
+from vgtui.input_files import InputFile
 from vgtui.recordings.frames import Event, Frame, Header, Line
 from vgtui.recordings.reader import Reader, read_recording
 from vgtui.recordings.replay import Replay
@@ -164,8 +165,8 @@ async def test_tables_reports_and_text_tell_the_lanes_apart(tmp_path: Path, caps
 
     path, table = tmp_path / "run.jsonl", tmp_path / "run.csv"
     await record(path, "b", "tab", "s", "plus", before="c")
-    with table.open("w", newline="") as file:
-        write_csv(file, [FRAME_COLUMNS, *_frame_rows(str(path))])
+    with table.open("w", newline="") as file, InputFile(str(path)) as recording:
+        write_csv(file, [FRAME_COLUMNS, *_frame_rows(recording)])
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["lane"] for row in rows} == {"A", "B"}

@@ -65,3 +65,28 @@ def test_a_full_disk_is_an_error_of_the_system_and_the_file_is_closed() -> None:
     with pytest.raises(OSError, match="No space left"):
         recorder.close()
     recorder.close()
+
+
+def test_a_file_to_be_replaced_is_kept_until_there_is_something_in_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "run.jsonl"
+    file.write_text("an earlier run\n")
+    Recorder(file, overwrite=True).close()
+    assert file.read_text() == "an earlier run\n"
+    recorder = Recorder(file, overwrite=True)
+    recorder.write(LINES[0])
+    assert file.read_text() == "an earlier run\n"
+    recorder.close()
+    assert file.read_bytes() == encode_line(LINES[0])
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+def test_a_recording_of_nothing_leaves_no_file(tmp_path: Path, name: str) -> None:
+    Recorder(tmp_path / name).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_recordings_are_never_in_one_file(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "run.jsonl")
+    with pytest.raises(UsageError, match="is being written by another process"):
+        Recorder(tmp_path / "run.jsonl", overwrite=True)
+    recorder.close()

@@ -252,7 +252,8 @@ def test_without_matplotlib_it_says_at_once_what_to_install(
     pages: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr("vgtui.reports.figures.find_spec", lambda name: None if name == "matplotlib" else found(name))
+    monkeypatch.setattr("vgtui.extras.find_spec", lambda name: None if name == "matplotlib" else found(name))
     done = call("report", *words, cwd=pages)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "vgtui: PICTURES: need matplotlib: pip install 'vgtui[report]'\n"
+    how = f"{sys.executable} -m pip install 'vgtui[report]'"
+    assert done.stderr == f"vgtui: pictures need matplotlib, which is not installed; install it with: {how}\n"

@@ -79,6 +79,31 @@ def test_leaving_says_where_the_recording_is_and_the_command_that_shows_it(
     assert bytes(terminal.received).partition(b"\x1b[?1049l")[2].endswith(sentence.encode())
 
 
+def test_a_file_that_is_there_is_recorded_into_with_overwrite_alone(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_text("all my work\n")
+    with Terminal([*SMALL, "--record", str(path)]) as terminal:
+        assert terminal.wait_for_exit() == 2
+        assert b"is there already; it takes the name of a new file, or --overwrite" in terminal.received
+    assert path.read_text() == "all my work\n"
+    with Terminal([*SMALL, "--record", str(path), "--overwrite"]) as terminal:
+        terminal.wait_for(lambda: (terminal.step or 0) > 20)
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+    assert steps_in(path)[0][0] == 0
+
+
+def test_a_dashboard_that_cannot_be_opened_leaves_no_recording(tmp_path: Path) -> None:
+    settings = tmp_path / "vgtui" / "settings.toml"
+    settings.parent.mkdir()
+    settings.write_text('[keys]\nbatchnorm = "B"\n')
+    with Terminal(["--record", str(tmp_path / "run.jsonl.gz")], XDG_CONFIG_HOME=str(tmp_path)) as terminal:
+        assert terminal.wait_for_exit() == 2
+        words = f'settings file: {settings}: keys.batchnorm: no action "batchnorm"; did you mean "batch_norm"?'
+        assert words.encode() in terminal.received
+    assert not (tmp_path / "run.jsonl.gz").exists()
+
+
 def assert_training_goes_on(terminal: Terminal) -> None:
     before = terminal.step or 0
     terminal.wait_for(lambda: (terminal.step or 0) > before + 50)

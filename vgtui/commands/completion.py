@@ -4,6 +4,9 @@ import argparse
 import os
 import sys
 
+from engine.errors import unknown_name
+from vgtui.arguments import offer
+
 SHELLS = ("bash", "zsh", "fish")
 DESCRIPTION = "Print what a shell needs to complete the words of vgtui."
 EXAMPLES = """\
@@ -14,10 +17,12 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+    offer(parser.add_argument("shell", metavar="SHELL", help=", ".join(SHELLS)), lambda: SHELLS)
 
 
 def call(chosen: argparse.Namespace) -> int:
+    if chosen.shell not in SHELLS:
+        raise unknown_name("SHELL", "shell", chosen.shell, SHELLS)
     from argcomplete.shell_integration import shellcode
 
     sys.stdout.write(shellcode(["vgtui"], shell=chosen.shell).strip() + "\n")

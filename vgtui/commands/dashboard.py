@@ -1,10 +1,12 @@
 """Opening the dashboard, and leaving it with the terminal as it was, whatever ends it."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
+from engine.errors import UsageError
 from vgtui.lessons.lesson import Lesson
 from vgtui.recordings.writer import Recorder
-from vgtui.settings import load_settings, recall, remember
+from vgtui.settings import load_settings, recall, remember, settings_name, settings_path
 from vgtui.terminal import has_colour, has_utf8, tell
 from vgtui.training.client import LiveRun
 from vgtui.training.settings import RunSettings
@@ -14,14 +16,23 @@ DEFAULT_THEME = "dark"
 
 
 def train_live(
-    settings: RunSettings, theme: str | None, fps: float, record: str | None = None, lesson: Lesson | None = None
+    settings: RunSettings,
+    theme: str | None,
+    fps: float,
+    record: str | None = None,
+    overwrite: bool = False,
+    lesson: Lesson | None = None,
+    remarks: Sequence[UsageError] = (),
 ) -> int:
     """Train in the dashboard until the user leaves; into a recording where `record` names one.
 
-    Returns the exit code. Raises UsageError when the run or the recording cannot be had.
+    remarks: shown as notices. Returns the exit code. Raises UsageError when the run or the recording is not available.
     """
-    recorder = Recorder(record) if record else None
-    return open_dashboard(LiveRun(settings), settings, theme, fps, recorder, lesson)
+    recorder = Recorder(record, overwrite) if record else None
+    try:
+        return open_dashboard(LiveRun(settings), settings, theme, fps, recorder, lesson, remarks)
+    finally:
+        _end_recording(recorder)  # also where the dashboard could not be opened
 
 
 def open_dashboard(
@@ -31,6 +42,7 @@ def open_dashboard(
     fps: float,
     recorder: Recorder | None = None,
     lesson: Lesson | None = None,
+    remarks: Sequence[UsageError] = (),
 ) -> int:
     """Show a frame source until the user leaves. Returns the exit code; raises UsageError when it cannot be had.
 
@@ -43,7 +55,10 @@ def open_dashboard(
     from vgtui.dashboard.state import VIEWS, Look
     from vgtui.themes import load_palettes
 
-    keymap = Keymap(load_settings().keys)
+    try:
+        keymap = Keymap(load_settings().keys)
+    except UsageError as error:
+        raise UsageError(settings_name(), f"{settings_path()}: {error.setting}: {error.problem}") from error
     if lesson:
         keymap.check(lesson)
     last = recall()
@@ -62,7 +77,7 @@ def open_dashboard(
         on_lesson=lambda done: remember(lessons=done),
         lesson=lesson,
         lessons_done=last.lessons,
-        warnings=warnings,
+        warnings=[*warnings, *remarks],
         recorder=recorder,
     )
     try:

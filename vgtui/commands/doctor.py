@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from vgtui.commands.bench import best_rate
 from vgtui.commands.progress import showing_progress
 from vgtui.data_files import users_folder
 from vgtui.defaults import read_defaults, unknown_variables
-from vgtui.options import flag_of
+from vgtui.extras import EXTRAS, install_command, is_installed
+from vgtui.options import words_of
 from vgtui.settings import settings_path
 from vgtui.terminal import has_colour, has_utf8, is_dumb
 from vgtui.terminal_query import SYNCHRONISED_OUTPUT, supports_mode
@@ -39,8 +39,6 @@ EXAMPLES = "examples:\n  vgtui doctor\n  vgtui doctor --json | jq .backend\n  ss
 SPEED_SECONDS = 2.0
 SMALLEST = (80, 24)
 """The columns and rows below which the dashboard leaves out most of what it has."""
-EXTRAS = {"cluster": "distributed", "report": "matplotlib", "parquet": "pyarrow"}
-"""What can be installed beside, and the module that tells whether it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +98,8 @@ def _program() -> Iterator[Finding]:
         yield Finding(
             "program", blas["user_api"], f"{blas['internal_api']} {blas['version']}, {blas['num_threads']} threads"
         )
-    there = [name for name, module in EXTRAS.items() if find_spec(module)]
-    yield Finding(
-        "program", "extras", [f"{name} ({'installed' if name in there else 'not installed'})" for name in EXTRAS]
-    )
+    how = {name: "installed" if is_installed(name) else f"not installed: {install_command(name)}" for name in EXTRAS}
+    yield Finding("program", "extras", [f"{name} ({words})" for name, words in how.items()])
 
 
 def _backend() -> Iterator[Finding]:
@@ -157,7 +153,7 @@ def _paths() -> Iterator[Finding]:
     try:
         read_defaults()
     except UsageError as error:
-        problem = f"{flag_of(error.setting)}: {error.problem}"
+        problem = words_of(error)
     yield Finding("paths", "settings file", f"{path}{'' if os.path.exists(path) else ' (not there)'}", problem)
     for kind in ("themes", "lessons"):
         yield Finding("paths", kind, str(users_folder(kind)))

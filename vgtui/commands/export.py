@@ -2,26 +2,30 @@
 
 import argparse
 import itertools
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
-from engine.errors import UsageError, unknown_name, unwritable
-from vgtui.commands.plot import add_chart_options, names_of
+from engine.errors import UsageError, unknown_name
+from vgtui.arguments import add_overwrite_option
+from vgtui.commands.plot import add_chart_options, metric_of, names_of
 from vgtui.commands.run import STDOUT
+from vgtui.extras import missing
+from vgtui.input_files import InputFile
+from vgtui.output_files import check_free, check_other, telling_faults, writing_whole
 from vgtui.recordings.frames import Frame
-from vgtui.recordings.reader import STREAM, Reader, read_recording
+from vgtui.recordings.reader import Reader, read_recording
 from vgtui.reports.figures import draw, run_parts, save, sweep_chart
 from vgtui.reports.story import read_stories
 from vgtui.sweeps.border import Border, find_border
 from vgtui.sweeps.grid import Sweep
 from vgtui.sweeps.rows import is_sweep, read_sweep
-from vgtui.sweeps.table import Table, find_metric, make_table
+from vgtui.sweeps.table import Table, make_table
 from vgtui.tables import (
     FRAME_COLUMNS,
     SWEEP_COLUMNS,
@@ -34,6 +38,7 @@ from vgtui.tables import (
     write_csv,
 )
 from vgtui.terminal import tell
+from vgtui.unused_options import tell_unused, unused, unused_chart_options
 
 DESCRIPTION = "Write a recording or a sweep as a table or a picture."
 EXAMPLES = """\
@@ -51,11 +56,14 @@ ROWS_AT_ONCE = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a recording, .gz too, or what vgtui sweep --output wrote")
+    parser.add_argument(
+        "file", metavar="FILE", help="a recording, .gz too, or what vgtui sweep --output wrote; - is standard input"
+    )
     parser.add_argument("--output", "-o", required=True, metavar="FILE", help="where to; - is standard output")
     parser.add_argument(
         "--format", metavar="NAME", help=f"{', '.join(FORMATS)} (default: by the ending of the output, else csv)"
     )
+    add_overwrite_option(parser)
     group = parser.add_argument_group("pictures of a sweep")
     add_chart_options(group)
     group.add_argument(
@@ -65,36 +73,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(chosen: argparse.Namespace) -> int:
     kind = _kind(chosen)
-    metric, by = find_metric(chosen.metric), names_of(chosen)
-    if _are_one(chosen.output, chosen.file):
-        raise UsageError("output", f"{chosen.output} is what is exported; it takes another file")
-    swept = chosen.file != STREAM and is_sweep(chosen.file)
-    if kind in PICTURES:
-        if swept:
-            sweep, rows = read_sweep(chosen.file)
-            table = make_table(sweep, rows, metric, by)
-            if table is None:
-                raise UsageError("FILE", f"{chosen.file} varies nothing, so there is no picture of it")
-            if len(rows) < sweep.size or table.failed:
-                tell(f"{len(rows)} of {sweep.size} runs are there, {table.failed} of them without this number")
-            figure = draw([sweep_chart(table, _border(sweep, table) if chosen.depth_scale else None)], height=4.5)
-        else:
-            figure = draw(run_parts(*read_stories(chosen.file)))
-        _write(chosen.output, save(figure, kind))
-        return 0
-    columns = SWEEP_COLUMNS if swept else FRAME_COLUMNS
-    rows_ = map(sweep_row, read_sweep(chosen.file)[1]) if swept else _frame_rows(chosen.file)
-    _write_table(chosen.output, kind, columns, rows_)
+    metric, by = metric_of(chosen), names_of(chosen)
+    check_other("output", chosen.output, chosen.file, "exported")
+    with InputFile(chosen.file) as file:
+        if chosen.output != STDOUT:
+            check_free("output", chosen.output, chosen.overwrite)  # told before anything is computed
+        swept = is_sweep(file)
+        if not swept:
+            tell_unused(unused_chart_options(chosen, f"here: it is for a sweep, and {file.path} is not one"))
+        elif kind in TABLES:
+            tell_unused(unused_chart_options(chosen, f"here: it is for a picture, and {kind} is a table"))
+        if chosen.overwrite and chosen.output == STDOUT:
+            tell_unused([unused("--overwrite", "without a file to write")])
+        if kind in PICTURES:
+            if swept:
+                sweep, rows = read_sweep(file)
+                table = make_table(sweep, rows, metric, by)
+                if table is None:
+                    raise UsageError("FILE", f"{file.path} varies nothing, so there is no picture of it")
+                if len(rows) < sweep.size or table.failed:
+                    tell(f"{len(rows)} of {sweep.size} runs are there, {table.failed} of them without this number")
+                figure = draw([sweep_chart(table, _border(sweep, table) if chosen.depth_scale else None)], height=4.5)
+            else:
+                figure = draw(run_parts(*read_stories(file)))
+            with _written(chosen) as picture:
+                picture.write(save(figure, kind))
+            return 0
+        columns = SWEEP_COLUMNS if swept else FRAME_COLUMNS
+        _write_table(chosen, kind, columns, map(sweep_row, read_sweep(file)[1]) if swept else _frame_rows(file))
     return 0
 
 
-def _are_one(output: str, file: str) -> bool:
-    if STDOUT in (output, file):
-        return False
-    try:
-        return os.path.samefile(output, file)
-    except OSError:
-        return False  # one of them is not there, which is told elsewhere
+@contextmanager
+def _written(chosen: argparse.Namespace) -> Iterator[BinaryIO]:
+    if chosen.output == STDOUT:
+        with telling_faults("output", STDOUT):
+            yield sys.stdout.buffer
+            sys.stdout.flush()
+    else:
+        with writing_whole("output", chosen.output, chosen.overwrite) as file:
+            yield file
 
 
 def _border(sweep: Sweep, table: Table) -> Border:
@@ -121,39 +139,35 @@ def _kind(chosen: argparse.Namespace) -> str:
     return kind
 
 
-def _frame_rows(path: str) -> Iterator[list[Cell]]:
-    reader = Reader(path)
-    for message in read_recording(path, reader):
+def _frame_rows(file: InputFile) -> Iterator[list[Cell]]:
+    reader = Reader(file.path)
+    for message in read_recording(file, reader):
         if isinstance(message, Frame):
             yield from frame_rows(reader.header_of(message), message)
     if reader.flawed:
         tell(reader.summary())
 
 
-def _write_table(output: str, kind: str, columns: Sequence[str], rows: Iterator[list[Cell]]) -> None:
+def _write_table(chosen: argparse.Namespace, kind: str, columns: Sequence[str], rows: Iterator[list[Cell]]) -> None:
     first = next(rows, None)  # what cannot be read is told before anything is written
     rows = rows if first is None else itertools.chain([first], rows)
-    try:
-        if kind == "parquet":
-            _write_parquet(output, columns, rows)
-            return
-        with ExitStack() as stack:
-            file = sys.stdout
-            if output != STDOUT:
-                file = stack.enter_context(open(output, "w", encoding="utf-8", newline=""))
-            write_csv(file, itertools.chain([columns], rows))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise unwritable("output", output, error) from error
+    if kind == "parquet":
+        _write_parquet(chosen, columns, rows)
+    elif chosen.output == STDOUT:
+        with telling_faults("output", STDOUT):
+            write_csv(sys.stdout, itertools.chain([columns], rows))
+            sys.stdout.flush()
+    else:
+        with _written(chosen) as file, TextIOWrapper(file, "utf-8", newline="") as text:
+            write_csv(text, itertools.chain([columns], rows))
 
 
-def _write_parquet(output: str, columns: Sequence[str], rows: Iterable[list[Cell]]) -> None:
+def _write_parquet(chosen: argparse.Namespace, columns: Sequence[str], rows: Iterable[list[Cell]]) -> None:
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise UsageError("format", "parquet needs pyarrow: pip install 'vgtui[parquet]'") from error
+        raise missing("Parquet needs", "parquet") from error
     types = {
         name: pyarrow.int64()
         if name in WHOLE_COLUMNS
@@ -165,21 +179,9 @@ def _write_parquet(output: str, columns: Sequence[str], rows: Iterable[list[Cell
         for name in columns
     }
     schema = pyarrow.schema(list(types.items()))
-    place: Any = sys.stdout.buffer if output == STDOUT else output
-    with parquet.ParquetWriter(place, schema) as writer:
+    with _written(chosen) as file, parquet.ParquetWriter(file, schema) as writer:
         rows = iter(rows)
         while group := list(itertools.islice(rows, ROWS_AT_ONCE)):
             values = zip(*group, strict=True)
             arrays = [pyarrow.array(column, kind) for column, kind in zip(values, types.values(), strict=True)]
             writer.write_table(pyarrow.table(arrays, schema=schema))
-
-
-def _write(output: str, data: bytes) -> None:
-    try:
-        if output == STDOUT:
-            sys.stdout.buffer.write(data)
-            sys.stdout.flush()
-        else:
-            Path(output).write_bytes(data)
-    except OSError as error:
-        raise unwritable("output", output, error) from error

@@ -7,7 +7,7 @@ import sys
 from engine.errors import UsageError
 from vgtui.arguments import offer, value_of
 from vgtui.sweeps.rows import read_sweep
-from vgtui.sweeps.table import METRICS, Table, find_metric, make_table
+from vgtui.sweeps.table import METRICS, Metric, Table, find_metric, make_table
 from vgtui.terminal import has_colour, tell
 
 DESCRIPTION = "Show a sweep, also one that is still running: a heat map over two options, a line over one."
@@ -23,33 +23,35 @@ DEFAULT_THEME = "dark"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="what vgtui sweep --output wrote")
+    parser.add_argument("file", metavar="FILE", help="what vgtui sweep --output wrote; - is standard input")
     add_chart_options(parser)
 
 
 def add_chart_options(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
     action = parser.add_argument(
         "--metric",
-        default=DEFAULT_METRIC,
         metavar="NAME",
         help=f"what to show: {', '.join(METRICS)} (default: {DEFAULT_METRIC})",
     )
     offer(action, lambda: METRICS)
-    parser.add_argument(
-        "--by", default="", metavar="X[,Y]", help="over these of the options that vary (default: the first two)"
-    )
+    parser.add_argument("--by", metavar="X[,Y]", help="over these of the options that vary (default: the first two)")
+
+
+def metric_of(chosen: argparse.Namespace) -> Metric:
+    """The one of --metric. Raises UsageError."""
+    return find_metric(DEFAULT_METRIC if chosen.metric is None else chosen.metric)
 
 
 def names_of(chosen: argparse.Namespace) -> list[str]:
     """The options of --by. Raises UsageError."""
-    names = [name for name in chosen.by.split(",") if name]
+    names = [name for name in (chosen.by or "").split(",") if name]
     if len(names) > 2 or len(set(names)) < len(names):
         raise UsageError("by", f'"{chosen.by}" is not one or two different options, as in --by width,activation')
     return names
 
 
 def call(chosen: argparse.Namespace) -> int:
-    metric, by = find_metric(chosen.metric), names_of(chosen)
+    metric, by = metric_of(chosen), names_of(chosen)
     sweep, rows = read_sweep(chosen.file)
     table = make_table(sweep, rows, metric, by)
     print_table(table, value_of(chosen, "theme"))

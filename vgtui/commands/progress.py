@@ -1,9 +1,12 @@
-"""A progress bar on stderr, where that is a terminal."""
+"""A progress bar on stderr, where that is a terminal that nobody else writes to."""
 
+import io
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 Advance: TypeAlias = Callable[[int], None]
 """Told how far it is, out of the total."""
@@ -13,9 +16,9 @@ Advance: TypeAlias = Callable[[int], None]
 def showing_progress(doing: str, total: int, unit: str, quiet: bool, done: int = 0) -> Iterator[Advance]:
     """Show a bar with the rate and the time left, unless it is quiet, as where results scroll by on the same terminal.
 
-    done: how far it is already.
+    There is none either where stdout is a pipe: its reader may draw on this terminal. done: how far it is already.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty() or is_pipe(sys.stdout):
         yield lambda done: None
         return
     from rich.console import Console
@@ -39,3 +42,14 @@ def showing_progress(doing: str, total: int, unit: str, quiet: bool, done: int =
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(doing, total=total, completed=done)
         yield lambda done: progress.update(bar, completed=done)
+
+
+def is_pipe(file: IO[str] | None) -> bool:
+    """Whether another program reads what is written; standard output is None where the shell has closed it."""
+    if file is None:
+        return False
+    try:
+        mode = os.fstat(file.fileno()).st_mode
+    except io.UnsupportedOperation:  # it is none of the system's files
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

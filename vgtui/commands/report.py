@@ -4,17 +4,26 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine.errors import UsageError, unwritable
-from vgtui.arguments import add_run_options, check_least, settings_of, whole
-from vgtui.commands.plot import add_chart_options, names_of
+from engine.errors import UsageError
+from vgtui.arguments import add_overwrite_option, add_run_options, check_least, settings_of, whole
+from vgtui.commands.plot import add_chart_options, metric_of, names_of
 from vgtui.commands.run import STDOUT, Plan, train_into
+from vgtui.input_files import InputFile
+from vgtui.output_files import check_free, check_other, is_regular, telling_faults, writing_whole
 from vgtui.recordings.frames import Frame, Header
 from vgtui.reports.figures import check_installed
 from vgtui.reports.page import run_page, sweep_page
 from vgtui.reports.story import Story, read_stories
 from vgtui.sweeps.rows import is_sweep, read_sweep
-from vgtui.sweeps.table import find_metric, make_table
+from vgtui.sweeps.table import make_table
 from vgtui.terminal import tell
+from vgtui.unused_options import (
+    tell_unused,
+    unused,
+    unused_chart_options,
+    unused_in_run,
+    unused_run_options,
+)
 
 DESCRIPTION = "Write one HTML page of a recording, a sweep, or a run that is trained for it."
 EXAMPLES = """\
@@ -30,8 +39,14 @@ FRAMES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", metavar="FILE", help="a recording or a sweep; without one, a run is trained")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="a recording or a sweep, - is standard input; without one, a run is trained",
+    )
     parser.add_argument("--output", "-o", metavar="FILE", help="the page (default: FILE.html beside it); - is stdout")
+    add_overwrite_option(parser)
     parser.add_argument("--steps", type=whole, metavar="N", help="of a run that is trained for it (default: 500)")
     add_chart_options(parser.add_argument_group("of a sweep"))
     add_run_options(parser)
@@ -40,23 +55,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(chosen: argparse.Namespace) -> int:
     check_least("steps", chosen.steps, 0)
     check_installed()  # told before anything is trained
-    metric, by = find_metric(chosen.metric), names_of(chosen)
+    metric, by = metric_of(chosen), names_of(chosen)
+    output = chosen.output or _beside(chosen.file)
     if chosen.file is None:
+        _check_free(output, chosen.overwrite)
         story = Story()
         steps = 500 if chosen.steps is None else chosen.steps
-        code = train_into(_Teller(story), settings_of(chosen), Plan(steps, every=max(1, steps // FRAMES)))
+        settings = settings_of(chosen)
+        tell_unused(unused_in_run(chosen, settings))
+        tell_unused(unused_chart_options(chosen, "here: it is for a sweep"))
+        code = train_into(_Teller(story), settings, Plan(steps, every=max(1, steps // FRAMES)))
         if code:
             return code
         page = run_page(story)
     elif chosen.steps is not None:
         raise UsageError("steps", f"is of a run that is trained for its page, and {chosen.file} has its own")
-    elif is_sweep(chosen.file):
-        sweep, rows = read_sweep(chosen.file)
-        page = sweep_page(sweep, rows, make_table(sweep, rows, metric, by))
     else:
-        page = run_page(*read_stories(chosen.file))
-    _write(page, chosen.output or _beside(chosen.file))
+        with InputFile(chosen.file) as file:
+            swept = is_sweep(file)
+            if chosen.output:
+                _check_free(output, chosen.overwrite)
+            tell_unused(unused_run_options(chosen, f"here: {file.path} was trained already"))
+            if swept:
+                sweep, rows = read_sweep(file)
+                page = sweep_page(sweep, rows, make_table(sweep, rows, metric, by))
+            else:
+                tell_unused(unused_chart_options(chosen, f"here: it is for a sweep, and {file.path} is not one"))
+                page = run_page(*read_stories(file))
+            check_other("output", output, chosen.file, "reported")
+    _write(page, output, chosen.overwrite)
     return 0
+
+
+def _check_free(output: str, overwrite: bool) -> None:
+    """Tell what cannot be replaced before anything is trained, or read to its end. Raises UsageError."""
+    if output != STDOUT:
+        check_free("output", output, overwrite)
+    elif overwrite:
+        tell_unused([unused("--overwrite", "without a file to write")])
 
 
 class _Teller:
@@ -76,18 +112,19 @@ class _Teller:
 
 
 def _beside(file: str | None) -> str:
-    if file is None:
+    """Where a page is written that nobody gave a name: beside the file, if it has a place of its own."""
+    if file is None or not is_regular(file):
         return DEFAULT_NAME
     path = Path(file)
     return str((path.with_suffix("") if path.suffix == ".gz" else path).with_suffix(".html"))
 
 
-def _write(page: str, output: str) -> None:
+def _write(page: str, output: str, overwrite: bool) -> None:
     if output == STDOUT:
-        sys.stdout.write(page)
+        with telling_faults("output", STDOUT):
+            sys.stdout.write(page)
+            sys.stdout.flush()
         return
-    try:
-        Path(output).write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise unwritable("output", output, error) from error
+    with writing_whole("output", output, overwrite) as file:
+        file.write(page.encode())
     tell(f"the page is {output}")

@@ -5,25 +5,26 @@ import asyncio
 import io
 import os
 import signal
-import stat
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
-from engine.errors import DISK_FAULTS, UsageError, unknown_name, unwritable
-from vgtui.arguments import add_run_options, check_least, settings_of, whole
-from vgtui.commands.progress import Advance, showing_progress
+from engine.errors import DISK_FAULTS, UsageError, unknown_name
+from vgtui.arguments import add_overwrite_option, add_run_options, check_least, settings_of, whole
+from vgtui.commands.progress import Advance, is_pipe, showing_progress
 from vgtui.commands.text_report import ReportWriter, TableWriter
 from vgtui.commands.until import NAMES, Bound
 from vgtui.commands.writers import CsvWriter, FrameWriter, JsonLinesWriter
+from vgtui.output_files import OutputFile, check_free, is_regular, open_output
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.terminal import tell
 from vgtui.training.client import LiveRun
 from vgtui.training.protocol import Refused, Resumed, Save, Saved, Silent
 from vgtui.training.settings import RunSettings
+from vgtui.unused_options import tell_unused, unused, unused_in_run
 
 DESCRIPTION = "Train without a screen and write frames."
 EXAMPLES = """\
@@ -33,7 +34,7 @@ examples:
   vgtui run --steps 200 --activation relu --format csv > relu.csv
   vgtui run --steps 100 --format jsonl | tail -1 | jq .verdict.message
   vgtui run --steps 2000 --batch-norm --until accuracy=0.95 || echo "it does not learn"
-  vgtui run --steps 100000 --output run.jsonl --checkpoint run.npz --resume
+  vgtui run --steps 100000 --output long.jsonl --checkpoint long.npz --resume
                                                             stopped and called again, it goes on
 
 exit codes: 0; 1 a fault of the run; 2 wrong usage; 3 --until was not reached; 128 + n a signal."""
@@ -98,6 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--format", metavar="NAME", help=f"{', '.join(FORMATS)} (default: by the ending of FILE, else table)"
     )
+    add_overwrite_option(group)
     group = parser.add_argument_group("ending and going on")
     group.add_argument(
         "--until",
@@ -123,12 +125,8 @@ def call(chosen: argparse.Namespace) -> int:
     for name in ("resume", "checkpoint_every"):
         if getattr(chosen, name) and chosen.checkpoint is None:
             raise UsageError(name, "needs --checkpoint FILE, which says where")
-    if chosen.checkpoint is not None and os.path.exists(chosen.checkpoint) and not os.path.isfile(chosen.checkpoint):
-        raise UsageError("checkpoint", f"{chosen.checkpoint} is not a file; it takes the name of one, or a new one")
-    if chosen.checkpoint is not None and not os.access(Path(chosen.checkpoint).parent, os.W_OK):
-        raise UsageError(
-            "checkpoint", f"{chosen.checkpoint} cannot be written: its folder is not there, or takes no file"
-        )
+    if chosen.checkpoint is not None:
+        _check_checkpoint(chosen)
     name = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
     if name not in FORMATS:
         raise unknown_name("format", "format", name, FORMATS)
@@ -136,26 +134,50 @@ def call(chosen: argparse.Namespace) -> int:
     plan = Plan(
         steps=chosen.steps,
         every=chosen.every or tenth,
-        until=tuple(Bound.of(text) for text in chosen.until),
+        until=Bound.all_of(chosen.until),
         checkpoint=chosen.checkpoint,
         save_every=(chosen.checkpoint_every or tenth) if chosen.checkpoint else 0,
         resume=chosen.resume,
     )
-    return run(settings_of(chosen), plan, chosen.output, name)
+    settings = settings_of(chosen)
+    tell_unused(unused_in_run(chosen, settings))
+    tell_unused(_unused(chosen))
+    return run(settings, plan, chosen.output, name, chosen.overwrite)
 
 
-def run(settings: RunSettings, plan: Plan, output: str, format_name: str) -> int:
+def _unused(chosen: argparse.Namespace) -> Iterator[UsageError]:
+    if chosen.every is not None and chosen.every > chosen.steps:
+        yield unused("--every", f"above --steps {chosen.steps}: there are frames of the first and the last step")
+    if chosen.checkpoint_every is not None and chosen.checkpoint_every > chosen.steps:
+        yield unused("--checkpoint-every", f"above --steps {chosen.steps}: there is a checkpoint at the end")
+    if chosen.overwrite and chosen.output == STDOUT and not chosen.checkpoint:
+        yield unused("--overwrite", "without a file to write")
+
+
+def _check_checkpoint(chosen: argparse.Namespace) -> None:
+    """Raises UsageError for a checkpoint that would take the place of something else."""
+    path = chosen.checkpoint
+    if not os.access(Path(path).parent, os.W_OK):
+        raise UsageError("checkpoint", f"{path} cannot be written: its folder is not there, or takes no file")
+    if os.path.exists(path) and not is_regular(path):
+        raise UsageError("checkpoint", f"{path} is not a regular file, which is what a checkpoint takes")
+    if chosen.output != STDOUT and os.path.realpath(path) == os.path.realpath(chosen.output):
+        raise UsageError("checkpoint", f"{path} is the output too; it takes a file of its own")
+    if not chosen.resume:
+        check_free("checkpoint", path, chosen.overwrite)
+
+
+def run(settings: RunSettings, plan: Plan, output: str, format_name: str, overwrite: bool = False) -> int:
     """Train as planned and write the frames. Returns the exit code.
 
     Raises UsageError for an output that cannot be written or settings that cannot be had.
     """
     begun = plan.checkpoint if plan.resume and plan.checkpoint and os.path.exists(plan.checkpoint) else None
     source = LiveRun(settings, validate=True, checkpoint=begun)
-    quiet = output == STDOUT and sys.stdout.isatty()
     try:
         with (
-            _opened(output, format_name) as sink,
-            showing_progress("training", plan.steps, "steps", quiet) as advance,
+            _opened(output, format_name, plan, overwrite, begun is not None) as sink,
+            showing_progress("training", plan.steps, "steps", sink.file.isatty() or is_pipe(sink.file)) as advance,
         ):
             writer = _WRITERS[format_name](sink.file)
             return asyncio.run(_run(source, plan, begun is not None, writer, sink, advance))
@@ -172,58 +194,65 @@ def train_into(writer: FrameWriter, settings: RunSettings, plan: Plan) -> int:
     Raises UsageError for settings that cannot be had.
     """
     with showing_progress("training", plan.steps, "steps", quiet=False) as advance:
-        sink = _Sink(STDOUT, sys.stdout)
+        sink = _Sink(sys.stdout)
         return asyncio.run(_run(LiveRun(settings, validate=True), plan, False, writer, sink, advance))
 
 
 @dataclass(slots=True)
 class _Sink:
-    """Where the frames go. is_new: the file was not there. kept: so many of its bytes stay, the header too."""
+    """Where the frames go. opened: the file, where it is one. kept: so many of its bytes stay, the header too."""
 
-    name: str
     file: IO[str]
-    is_new: bool = False
+    opened: OutputFile | None = None
+    overwrite: bool = False
     kept: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.opened.path if self.opened else STDOUT
 
     @property
     def size(self) -> int:
         """In bytes, all that was written; 0 where nobody can go back."""
-        return 0 if self.name == STDOUT else os.fstat(self.file.fileno()).st_size
+        return self.opened.size if self.opened else 0
 
     def keep(self, begun: Resumed) -> None:
         """Of a file that a checkpoint was written for, what was there by then stays. Raises UsageError if it is not."""
-        if begun.output != self.name or self.name == STDOUT or self.is_new:
+        if not self.opened or self.opened.target is None or self.opened.is_new:
             return
-        if self.size < begun.output_bytes:
+        if os.path.realpath(begun.output) != os.path.realpath(self.name):
+            self.opened.check_free("output", self.overwrite)
+        elif self.size >= begun.output_bytes:
+            self.kept = begun.output_bytes
+        elif not self.overwrite:
             raise UsageError(
                 "output",
                 f"{self.name} has {self.size} bytes, and had {begun.output_bytes} when the checkpoint was written; "
-                "name a new file for the frames from there on",
+                "name a new file for the frames from there on, or replace it by --overwrite",
             )
-        self.kept = begun.output_bytes
 
     def begin(self) -> None:
         """Take away what is not kept: not before the run is there, so that a wrong word costs no file."""
-        if self.name != STDOUT and stat.S_ISREG(os.fstat(self.file.fileno()).st_mode):
-            os.ftruncate(self.file.fileno(), self.kept)
+        if self.opened:
+            self.opened.cut(self.kept)
 
 
 async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter, sink: _Sink, advance: Advance) -> int:
     received = _cancel_on_signals()
     frame: Frame | None = None
     try:
-        begin = await _resume(source, plan, writer, sink) if resuming else 0
+        begin, header = await (_resume if resuming else _begin)(source, plan, sink)
+        sink.begin()
+        writer.header(header, begun=sink.kept > 0)
         for step in plan.stops(begin):
             if plan.checkpoint and plan.saves(step) and step > begin:
                 # sent ahead of the training, and obeyed ahead of the frame: see training.worker
                 source.save(Save(plan.checkpoint, step, sink.name, sink.size))
                 source.train(until=step)
-                problem = (await _next(source, plan.next_frame(step), writer, sink, Saved)).problem
-                if problem:
-                    tell(f"--checkpoint: {problem}; the training goes on")
+                _tell_problem(await _next(source, plan.next_frame(step), Saved))
             if plan.shows(step):
                 source.train(until=step)
-                frame = await _next(source, step, writer, sink, Frame)
+                frame = await _next(source, step, Frame)
                 writer.frame(frame)
                 if plan.until and all(bound.is_met(frame) for bound in plan.until):
                     break
@@ -244,32 +273,46 @@ async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter,
     return 0
 
 
-async def _resume(source: LiveRun, plan: Plan, writer: FrameWriter, sink: _Sink) -> int:
-    """The step at which the run goes on, with its first frame asked for.
+async def _begin(source: LiveRun, plan: Plan, sink: _Sink) -> tuple[int, Header]:
+    """Step 0 and the header. There is a checkpoint of it ahead of the first line: the two always belong together."""
+    source.pause()
+    if not plan.checkpoint:
+        return 0, await _next(source, 0, Header)
+    header = await _next(source, plan.steps + 1, Header)
+    source.save(Save(plan.checkpoint, 0, sink.name, 0))
+    _tell_problem(await _next(source, plan.steps + 1, Saved))
+    source.ask(0)
+    return 0, header
+
+
+async def _resume(source: LiveRun, plan: Plan, sink: _Sink) -> tuple[int, Header]:
+    """The step at which the run goes on, with its first frame asked for, and the header.
 
     The worker alone reads the checkpoint, once: another process may be writing a later one just now.
     """
     source.pause()
-    begun = await _next(source, plan.steps, writer, sink, Resumed)
+    begun = await _next(source, plan.steps, Resumed)
     if begun.step > plan.steps:
         raise UsageError(
             "steps", f"{plan.steps} is before step {begun.step}, where {plan.checkpoint} is; it takes more"
         )
     sink.keep(begun)
     source.ask(plan.next_frame(begun.step))
-    return begun.step
+    return begun.step, await _next(source, plan.next_frame(begun.step), Header)
 
 
-Wanted = TypeVar("Wanted", Frame, Saved, Resumed)
+def _tell_problem(saved: Saved) -> None:
+    if saved.problem:
+        tell(f"--checkpoint: {saved.problem}; the training goes on")
 
 
-async def _next(source: LiveRun, at: int, writer: FrameWriter, sink: _Sink, wanted: type[Wanted]) -> Wanted:
+Wanted = TypeVar("Wanted", Header, Frame, Saved, Resumed)
+
+
+async def _next(source: LiveRun, at: int, wanted: type[Wanted]) -> Wanted:
     """The next answer of this kind; the frame that is asked for meanwhile is that of step `at`."""
     while not isinstance(answer := await source.next_answer(at), wanted):
         match answer:
-            case Header():
-                sink.begin()
-                writer.header(answer, begun=sink.kept > 0)
             case Refused():
                 raise UsageError(answer.setting, answer.problem)
             case Event(kind="fault"):
@@ -301,26 +344,17 @@ def ending_signals() -> list[signal.Signals]:
 
 
 @contextmanager
-def _opened(output: str, format_name: str) -> Iterator[_Sink]:
+def _opened(output: str, format_name: str, plan: Plan, overwrite: bool, resuming: bool) -> Iterator[_Sink]:
     """The output, with nothing taken away that is there."""
     if output == STDOUT:
         if format_name in ("jsonl", "csv") and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # a file format, whatever the locale
-        yield _Sink(output, sys.stdout)
+        yield _Sink(sys.stdout)
         sys.stdout.flush()
         return
-    is_new = not os.path.exists(output)
-    with ExitStack() as stack:
-        if is_new:
-            stack.callback(_take_away_if_empty, Path(output))  # of a run that was refused
-        try:
-            file = stack.enter_context(open(output, "a", encoding="utf-8", newline="\n"))
-        except OSError as error:
-            raise unwritable("output", output, error) from error
-        yield _Sink(output, file, is_new)
-
-
-def _take_away_if_empty(path: Path) -> None:
-    with suppress(OSError):
-        if path.stat().st_size == 0:
-            path.unlink()
+    opened = open_output("output", output, overwrite, resumes=resuming)
+    try:
+        with open(opened.descriptor, "w", encoding="utf-8", newline="\n", closefd=False) as file:
+            yield _Sink(file, opened, overwrite)
+    finally:
+        opened.close()

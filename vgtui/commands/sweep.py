@@ -2,24 +2,36 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
-from engine.errors import DISK_FAULTS
-from vgtui.arguments import add_option, add_run_options, check_least, settings_of, value_of, whole
-from vgtui.commands.plot import add_chart_options, names_of, print_table
-from vgtui.commands.progress import showing_progress
+from engine.errors import DISK_FAULTS, UsageError
+from vgtui.arguments import (
+    add_option,
+    add_overwrite_option,
+    add_run_options,
+    check_least,
+    settings_of,
+    value_of,
+    whole,
+)
+from vgtui.commands.plot import add_chart_options, metric_of, names_of, print_table
+from vgtui.commands.progress import is_pipe, showing_progress
 from vgtui.commands.run import FAULT_EXIT, STDOUT, ending_signals
 from vgtui.options import option_of
+from vgtui.output_files import is_regular, open_output
 from vgtui.recordings.frames import encode_line
 from vgtui.sweeps.collect import rows_of
 from vgtui.sweeps.crew import CrewLostError, cluster_crew, local_crew
 from vgtui.sweeps.grid import Sweep, make_sweep
 from vgtui.sweeps.rows import Row, SweepFile
-from vgtui.sweeps.table import find_metric, make_table
+from vgtui.sweeps.table import make_table
 from vgtui.terminal import tell
+from vgtui.unused_options import tell_unused, unused, unused_chart_options, unused_in_run
 
 DESCRIPTION = "Train every combination of some options' values, a row each, and show what came of it."
 EXAMPLES = """\
@@ -50,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--retry", action="store_true", help="going on, compute the rows that have no result again: a killed run, say"
     )
+    add_overwrite_option(group)
     for field in ("jobs", "scheduler"):
         add_option(group, option_of(field))
     add_chart_options(group)
@@ -61,47 +74,75 @@ def call(chosen: argparse.Namespace) -> int:
     check_least("steps", chosen.steps, 0)
     jobs, scheduler = value_of(chosen, "jobs"), value_of(chosen, "scheduler")
     check_least("jobs", jobs, 1)
-    metric, by = find_metric(chosen.metric), names_of(chosen)
-    sweep = make_sweep(settings_of(chosen, threads=1), chosen.vary, chosen.seeds, chosen.steps)
+    metric, by = metric_of(chosen), names_of(chosen)
+    settings = settings_of(chosen, threads=1)
+    sweep = make_sweep(settings, chosen.vary, chosen.seeds, chosen.steps)
     make_table(sweep, [], metric, by)  # so that a wrong name is told before anything is computed
-    with _opened(chosen.output, sweep, chosen.retry) as store:
+    tell_unused(unused_in_run(chosen, settings, {axis.field: axis.values for axis in sweep.vary}))
+    tell_unused(_unused(chosen, scheduler))
+    with _opened(chosen.output, sweep, chosen.retry, chosen.overwrite) as store:
         code = _compute(sweep, store, jobs, scheduler)
-    if chosen.output != STDOUT and store.rows:
+    if store.stream is None and store.rows:
         print_table(make_table(sweep, list(store.rows.values()), metric, by), value_of(chosen, "theme"))
     return code
 
 
-class _Store:
-    """The rows that there are, and where they are kept, if they are."""
+def _unused(chosen: argparse.Namespace, scheduler: str | None) -> Iterator[UsageError]:
+    if scheduler is not None and hasattr(chosen, "jobs"):
+        yield unused("--jobs", "with --scheduler: the cluster has as many as its workers")
+    if chosen.output in (None, STDOUT):
+        for name in ("retry", "overwrite"):
+            if getattr(chosen, name):
+                yield unused(f"--{name}", "without --output FILE")
+    if chosen.output == STDOUT:
+        yield from unused_chart_options(chosen, "where rows are printed rather than a chart")
 
-    def __init__(self, file: SweepFile | None, prints: bool, retry: bool = False) -> None:
+
+class _Store:
+    """The rows that there are, and where they are kept, if they are: in a file of their own, or a stream."""
+
+    def __init__(self, file: SweepFile | None = None, stream: IO[str] | None = None, retry: bool = False) -> None:
         there = file.done if file else {}
         self.rows = {number: row for number, row in there.items() if not (retry and row.failed)}
         self.file = file
-        self.prints = prints
+        self.stream = stream
         self.name = file.path if file else STDOUT
+
+    def begin(self, sweep: Sweep) -> None:
+        """Write what is ahead of all rows. Raises OSError."""
+        if self.file:
+            self.file.begin()
+        self._write(sweep)
 
     def take(self, row: Row) -> None:
         """Raises OSError where the disk takes no more."""
         if self.file:
             self.file.append(row)
-        elif self.prints:
-            sys.stdout.write(encode_line(row).decode())
-            sys.stdout.flush()
+        self._write(row)
         self.rows[row.number] = row
+
+    def _write(self, line: Sweep | Row) -> None:
+        if self.stream:
+            self.stream.write(encode_line(line).decode())
+            self.stream.flush()
 
 
 @contextmanager
-def _opened(output: str | None, sweep: Sweep, retry: bool) -> Iterator[_Store]:
-    if output in (None, STDOUT):
-        if output:
-            sys.stdout.write(encode_line(sweep).decode())
-            sys.stdout.flush()
-        yield _Store(None, prints=bool(output))
-        return
-    assert output
-    with SweepFile(output, sweep) as file:
-        yield _Store(file, prints=False, retry=retry)
+def _opened(output: str | None, sweep: Sweep, retry: bool, overwrite: bool) -> Iterator[_Store]:
+    if output is None:
+        yield _Store()
+    elif output == STDOUT:
+        yield _Store(stream=sys.stdout)
+    elif os.path.exists(output) and not is_regular(output):
+        opened = open_output("output", output)
+        try:
+            with open(opened.descriptor, "w", encoding="utf-8", closefd=False) as stream:
+                yield _Store(stream=stream)
+        finally:
+            opened.close()
+    else:
+        with SweepFile(output, sweep, overwrite) as file:
+            yield _Store(file, retry=retry)
 
 
 class _Stopped(BaseException):
@@ -119,7 +160,7 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
     missing = (point for point in sweep.points() if point.number not in store.rows)
     if len(store.rows) == sweep.size:
         return 0  # and nobody who could compute need be there
-    quiet = store.prints and sys.stdout.isatty()
+    quiet = store.stream is not None and (store.stream.isatty() or is_pipe(store.stream))
     code, problem = 0, ""
     try:
         with (
@@ -128,6 +169,7 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
             cluster_crew(scheduler) if scheduler else local_crew(jobs) as crew,
             contextlib.closing(rows_of(missing, crew)) as rows,
         ):
+            store.begin(sweep)
             for row in rows:
                 store.take(row)
                 advance(len(store.rows))
@@ -136,7 +178,7 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
     except CrewLostError as error:
         code, problem = FAULT_EXIT, f"--{'scheduler' if scheduler else 'jobs'}: {error}"
     except OSError as error:
-        if error.errno not in DISK_FAULTS or store.prints:
+        if error.errno not in DISK_FAULTS or store.stream is sys.stdout:
             raise
         code, problem = FAULT_EXIT, f"--output: {store.name} cannot be written: {error.strerror}"
     if code:

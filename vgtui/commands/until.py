@@ -1,6 +1,6 @@
 """What `--until` takes: a bound on a frame, such as accuracy=0.95 or verdict=healthy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -14,6 +14,8 @@ NUMBERS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     "loss": ("at most", lambda value, bound: value <= bound),
 }
 """A frame's numbers that a bound can be on, and how."""
+SHARES = ("accuracy", "validation_accuracy")
+"""Those that are at most 1."""
 VERDICT = "verdict"
 NAMES = (*NUMBERS, VERDICT)
 
@@ -41,7 +43,18 @@ class Bound:
             number = float("nan")
         if not 0 <= number < float("inf"):
             raise UsageError("until", f'"{text}" has no number from 0 after the "=", as in {name}=0.95')
+        if name in SHARES and number > 1:
+            raise UsageError("until", f"{name}={number:g} cannot be met; it takes a number from 0 to 1")
         return cls(name, number)
+
+    @classmethod
+    def all_of(cls, texts: Iterable[str]) -> tuple["Bound", ...]:
+        """Bounds that a frame can meet together. Raises UsageError."""
+        bounds = tuple(map(cls.of, texts))
+        verdicts = sorted({str(bound.wanted) for bound in bounds if bound.name == VERDICT})
+        if len(verdicts) > 1:
+            raise UsageError("until", f"the verdict cannot be {' and '.join(verdicts)} at once; it takes one of them")
+        return bounds
 
     def is_met(self, frame: Frame) -> bool:
         """Whether this frame has what is wanted; NaN never has."""

@@ -1,8 +1,12 @@
 """The moment on the screen in two files of their own: the screen as a picture, the layers as a table."""
 
 import time
+from contextlib import AbstractContextManager
+from io import TextIOWrapper
 from pathlib import Path
+from typing import BinaryIO
 
+from vgtui.output_files import writing_whole
 from vgtui.recordings.frames import Frame, Header
 from vgtui.tables import FRAME_COLUMNS, frame_rows, write_csv
 
@@ -13,10 +17,14 @@ def file_name() -> str:
 
 
 def export_moment(header: Header, frame: Frame, picture: str) -> Path:
-    """Write both files; their path, without the endings. Raises OSError, also where one is there already."""
-    path = Path(f"{file_name()}-step-{frame.step}").absolute()
-    with path.with_suffix(".csv").open("x", encoding="utf-8", newline="") as table:
-        write_csv(table, [FRAME_COLUMNS, *frame_rows(header, frame)])
-    with path.with_suffix(".svg").open("x", encoding="utf-8") as image:
-        image.write(picture)
-    return path
+    """Write both files, or none; their path, without the endings. Raises UsageError."""
+    path = Path(f"{file_name()}-step-{frame.step}")
+    with _new(f"{path}.csv") as table, _new(f"{path}.svg") as image:
+        with TextIOWrapper(table, "utf-8", newline="") as text:
+            write_csv(text, [FRAME_COLUMNS, *frame_rows(header, frame)])
+        image.write(picture.encode())
+    return path.absolute()
+
+
+def _new(path: str) -> AbstractContextManager[BinaryIO]:
+    return writing_whole("export", path, overwrite=None)

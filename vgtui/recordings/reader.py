@@ -4,7 +4,6 @@ Memory is bounded by the longest line that is taken, whatever the file holds or 
 """
 
 import math
-import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -18,6 +17,8 @@ from msgspec import UNSET
 from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
+from vgtui.input_files import STREAM as STREAM
+from vgtui.input_files import InputFile, opened
 from vgtui.recordings.frames import (
     FORMAT,
     LANES_VERSION,
@@ -35,8 +36,6 @@ from vgtui.recordings.writer import GZIP
 from vgtui.text import shortened
 from vgtui.training.differences import settings_of
 
-STREAM = "-"
-"""How standard input is called."""
 CHUNK_BYTES = 2**16
 UNPACK_BYTES = 2**20
 """How much is unpacked at a time."""
@@ -282,15 +281,12 @@ def _check_change(network: NetworkConfig, training: TrainingConfig, setting: str
         replace(training, **change)
 
 
-def read_recording(path: str, reader: Reader) -> Iterator[Line]:
+def read_recording(source: InputFile | str, reader: Reader) -> Iterator[Line]:
     """Everything that is whole in a file, from its start to its end; reader.summary() says afterwards what was not.
 
-    "-" is standard input. Raises UsageError where it cannot be read, or is no recording.
+    Raises UsageError where it cannot be read, or is no recording.
     """
-    try:
-        with open(sys.stdin.fileno() if path == STREAM else path, "rb", closefd=path != STREAM) as file:
-            while data := file.read(CHUNK_BYTES):
-                yield from reader.feed(data)
-    except OSError as error:
-        raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+    with opened(source) as file:
+        while data := file.read(CHUNK_BYTES):
+            yield from reader.feed(data)
     reader.check_begun()

@@ -2,13 +2,12 @@
 
 import os
 import shlex
-import stat
 import time
 import zlib
 from errno import ENOENT
 from pathlib import Path
 
-from engine.errors import UsageError, unwritable
+from vgtui.output_files import OutputFile, open_output
 from vgtui.recordings.frames import Line, encode_line
 
 FLUSH_SECONDS = 1.0
@@ -17,23 +16,20 @@ GZIP = 16 + zlib.MAX_WBITS
 
 
 class Recorder:
-    """Appends to one file, which it makes; compressed when its name ends with .gz. After a fault it takes no more."""
+    """Writes one file, compressed when its name ends with .gz. After a fault it takes no more.
 
-    def __init__(self, path: str | Path) -> None:
+    overwrite: a file that is there is replaced when the first lines are written; None where nobody can ask for that.
+    """
+
+    def __init__(self, path: str | Path, overwrite: bool | None = None) -> None:
         """Raises UsageError for a path that cannot be written, or where something is already."""
         self.path = Path(path)
         self.lines = 0
         self._waiting = bytearray()
         self._flushed_at = time.monotonic()
         self._packer = zlib.compressobj(wbits=GZIP) if self.path.suffix == ".gz" else None
-        try:
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise unwritable("record", path, error) from error
-        found = os.fstat(self._file)
-        if stat.S_ISREG(found.st_mode) and found.st_size:
-            os.close(self._file)
-            raise UsageError("record", f"{path} is there already; it takes the name of a new file")
+        self._begun = False
+        self._output: OutputFile | None = open_output("record", str(path), overwrite)
 
     @property
     def where(self) -> str:
@@ -49,32 +45,33 @@ class Recorder:
 
     def flush_if_due(self) -> None:
         """Write what has waited for a second. Raises OSError."""
-        if self._waiting and time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
-            self._flush(zlib.Z_SYNC_FLUSH)
+        if self._output and self._waiting and time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+            self._flush(self._output, zlib.Z_SYNC_FLUSH)
 
     def close(self) -> None:
         """Write all that waits, and end the file properly. Raises OSError; the file is closed all the same."""
-        if self._file < 0:
-            return
         try:
-            self._flush(zlib.Z_FINISH)
+            if self._output and self.lines:
+                self._flush(self._output, zlib.Z_FINISH)
         finally:
             self.abandon()
 
     def abandon(self) -> None:
         """Close the file as it is: what was written stays readable."""
-        file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
+        output, self._output = self._output, None
+        if output:
+            output.close()
 
-    def _flush(self, mode: int) -> None:
-        found = os.fstat(self._file)
-        if stat.S_ISREG(found.st_mode) and not found.st_nlink:
+    def _flush(self, output: OutputFile, mode: int) -> None:
+        if output.target is not None and not os.fstat(output.descriptor).st_nlink:
             raise FileNotFoundError(ENOENT, "the file was taken away")
+        if not self._begun:
+            output.cut()
+            self._begun = True
         data = bytes(self._waiting)
         self._waiting.clear()
         self._flushed_at = time.monotonic()
         if self._packer:
             data = self._packer.compress(data) + self._packer.flush(mode)
         while data:
-            data = data[os.write(self._file, data) :]
+            data = data[os.write(output.descriptor, data) :]

@@ -5,14 +5,13 @@ import logging
 import math
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import UsageError
 from engine.theory import Prediction
+from vgtui.extras import is_installed, missing
 from vgtui.options import option_of
 from vgtui.reports.story import Story
 from vgtui.sweeps.border import Border
@@ -60,8 +59,8 @@ def save(figure: Any, kind: str) -> bytes:
 
 def check_installed() -> None:
     """Raises UsageError where matplotlib is not installed; nothing is imported."""
-    if find_spec("matplotlib") is None:
-        raise UsageError("PICTURES", "need matplotlib: pip install 'vgtui[report]'")
+    if not is_installed("report"):
+        raise missing("pictures need", "report")
 
 
 def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:

@@ -8,6 +8,7 @@ from msgspec import UNSET
 from engine.depth_fit import fitted_depth_scale
 from engine.errors import UsageError
 from engine.theory import Prediction, predict
+from vgtui.input_files import InputFile, opened
 from vgtui.recordings.frames import Event, Frame, Header, carried
 from vgtui.recordings.reader import Reader, read_recording
 from vgtui.terminal import tell
@@ -74,27 +75,28 @@ class Story:
         self.header_seen, self.first = header, None
 
 
-def read_stories(path: str) -> list[Story]:
+def read_stories(source: InputFile | str) -> list[Story]:
     """The story of a recording, or where it ends with two lanes that are compared, of each.
 
     What is damaged is said on stderr too. Raises UsageError where it is not a recording, or there is no frame in it.
     """
-    reader = Reader(path)
     lanes: dict[str, Story] = {}
-    for message in read_recording(path, reader):
-        name = message.lane or ""
-        if isinstance(message, Header):
-            ends = len(lanes) > 1 and not name
-            lanes = carried(lanes, message)
-            story = lanes.setdefault(name, Story())
-            story.lane = name
-            if ends and story.last_seen:
-                story.compared_until = story.last_seen.step
-        if not isinstance(message, Event):
-            lanes[name].take(message)
+    with opened(source) as file:
+        reader = Reader(file.path)
+        for message in read_recording(file, reader):
+            name = message.lane or ""
+            if isinstance(message, Header):
+                ends = len(lanes) > 1 and not name
+                lanes = carried(lanes, message)
+                story = lanes.setdefault(name, Story())
+                story.lane = name
+                if ends and story.last_seen:
+                    story.compared_until = story.last_seen.step
+            if not isinstance(message, Event):
+                lanes[name].take(message)
     stories = [story for _, story in sorted(lanes.items()) if story.last_seen]
     if not stories:
-        raise UsageError("FILE", f"{path} has no frame, so there is nothing to show")
+        raise UsageError("FILE", f"{file.path} has no frame, so there is nothing to show")
     for story in stories:
         story.summary = reader.summary()
     if reader.flawed:

@@ -17,6 +17,7 @@ from typing import Any
 import vgtui
 from engine.errors import UsageError
 from engine.threads import usable_cores
+from vgtui.extras import missing
 from vgtui.terminal import tell
 
 AHEAD = 2
@@ -80,7 +81,7 @@ def cluster_crew(address: str) -> Iterator[Crew]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise UsageError("scheduler", "needs Dask: pip install 'vgtui[cluster]'") from error
+        raise missing("--scheduler needs Dask's", "cluster") from error
     with _without_logging():
         try:
             client: Any = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]

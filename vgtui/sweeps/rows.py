@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.errors import UsageError, unwritable
+from vgtui.input_files import InputFile, opened
 from vgtui.recordings.frames import LINE_LIMIT, Number, decode_other, encode_line
 from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
 from vgtui.terminal import tell
@@ -66,11 +68,16 @@ class SweepFile:
     """Appends rows to a file, its own while it is open. Rows that are there already are in `done`, by number.
 
     damage: what was wrong with the others, in words; "" where nothing was.
+
+    overwrite: whatever is there is replaced. Nothing is written or taken away before begin(), or the first row.
     """
 
-    def __init__(self, path: str, sweep: Sweep) -> None:
+    def __init__(self, path: str, sweep: Sweep, overwrite: bool = False) -> None:
         """Raises UsageError where the file cannot be written, or belongs to something else."""
         self.path = path
+        self._sweep = sweep
+        self._begun = False
+        self._is_new = not os.path.lexists(path)
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
@@ -79,13 +86,25 @@ class SweepFile:
             if not stat.S_ISREG(os.fstat(self._file).st_mode):
                 raise UsageError("output", f"{path} is not a file; - prints the rows")
             self._lock()
-            self.done = self._go_on(sweep)
+            self._size = 0
+            self.done: dict[int, Row] = {} if overwrite else self._go_on(sweep)
         except BaseException:
             os.close(self._file)
             raise
 
+    def begin(self) -> None:
+        """Write the line that defines the sweep, where it is not there yet. Raises OSError."""
+        if self._begun:
+            return
+        self._begun = True
+        os.ftruncate(self._file, self._size)  # a line that was cut off is computed again
+        os.lseek(self._file, 0, os.SEEK_END)
+        if not self._size:
+            self._append(encode_line(self._sweep))
+
     def append(self, row: Row) -> None:
         """Write a row. Raises OSError where the disk takes no more; the file then ends where it ended before."""
+        self.begin()
         self._append(encode_line(row))
 
     def __enter__(self) -> "SweepFile":
@@ -94,6 +113,9 @@ class SweepFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(OSError):
+            if self._is_new and not os.fstat(self._file).st_size:
+                os.unlink(self.path)
         os.close(self._file)
 
     def _lock(self) -> None:
@@ -104,7 +126,6 @@ class SweepFile:
 
     def _go_on(self, sweep: Sweep) -> dict[int, Row]:
         done: dict[int, Row] = {}
-        self._size = 0
         self.damage = ""
         if os.fstat(self._file).st_size:
             with Path(self.path).open("rb") as file:
@@ -113,10 +134,6 @@ class SweepFile:
                 done = {row.number: row for row in reader.rows()}
                 self._size = reader.whole_bytes
                 self.damage = reader.damage
-        os.ftruncate(self._file, self._size)  # a line that was cut off is computed again
-        os.lseek(self._file, 0, os.SEEK_END)
-        if not self._size:
-            self._append(encode_line(sweep))
         return done
 
     def _append(self, data: bytes) -> None:
@@ -145,6 +162,8 @@ class SweepReader:
             assert isinstance(sweep, Sweep)
         except (*_FAULTS, AssertionError) as error:
             problem = f"{path} is no sweep: its first line is not as vgtui sweep --output writes it"
+            if setting == "output":
+                problem += "; give a new file, or --overwrite"
             raise UsageError(setting, problem) from error
         if (sweep.format, sweep.version) != (FORMAT, VERSION):
             problem = f"{path} has version {sweep.version} of the format, and this vgtui reads {VERSION}"
@@ -202,29 +221,24 @@ class SweepReader:
             yield line
 
 
-def is_sweep(path: str) -> bool:
-    """Whether a file begins as a sweep does. Raises UsageError where it cannot be read."""
+def is_sweep(source: InputFile | str) -> bool:
+    """Whether a file begins as a sweep does; what was looked at is still there to be read. Raises UsageError."""
+    with opened(source) as file:
+        line = file.look_at_first_line(LINE_LIMIT)
     try:
-        with open(path, "rb") as file:
-            opening = msgspec.json.decode(file.readline(LINE_LIMIT), type=_Opening)
-    except OSError as error:
-        raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+        return msgspec.json.decode(line, type=_Opening).format == FORMAT
     except _FAULTS:
         return False
-    return opening.format == FORMAT
 
 
-def read_sweep(path: str) -> tuple[Sweep, list[Row]]:
+def read_sweep(source: InputFile | str) -> tuple[Sweep, list[Row]]:
     """A sweep and its rows by their number; what is damaged is said on stderr. Raises UsageError."""
-    try:
-        with open(path, "rb") as file:
-            reader = SweepReader(path, file)
-            rows = {row.number: row for row in reader.rows()}
-    except OSError as error:
-        raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
+    with opened(source) as file:
+        reader = SweepReader(file.path, file)
+        rows = {row.number: row for row in reader.rows()}
     if reader.damage:
         again = "; the same vgtui sweep computes again what is missing" if len(rows) < reader.sweep.size else ""
-        tell(f"{path}: {reader.damage}{again}")
+        tell(f"{file.path}: {reader.damage}{again}")
     return reader.sweep, [rows[number] for number in sorted(rows)]
 
 
@@ -239,4 +253,5 @@ def refuse_other_sweep(path: str, there: Sweep, wanted: Sweep) -> None:
     else:
         found = differences(there.settings, wanted.settings)
         words = f"{found[0].before} rather than {found[0].after}" if found else "another data set or backend"
-    raise UsageError("output", f"{path} belongs to another sweep, {words}; give the same options, or a new file")
+    problem = f"{path} belongs to another sweep, {words}; give the same options, a new file, or --overwrite"
+    raise UsageError("output", problem)

@@ -351,8 +351,8 @@ class MainScreen(ShowingScreen):
             path = export_moment(
                 state.shown, in_lane(state.frame, state.name), self.app.export_screenshot(title="vgtui")
             )
-        except OSError as error:
-            self._say(f"nothing was exported: {error}", "error")
+        except UsageError as error:
+            self._say(f"nothing was exported: {error.problem}", "error")
         else:
             self._say(f"exported {path}.svg and .csv", "information")
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: run test test-all check format coverage mutants bench soak lock dist man clean
+.PHONY: run test test-all check format coverage mutants bench soak attack lock dist man clean
 .DELETE_ON_ERROR:
 # the processes that tests start would compile every module again
 unexport PYTHONDONTWRITEBYTECODE
@@ -63,6 +63,11 @@ MINUTES ?= 60
 soak: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 	$(BIN)/python -m benchmarks.results
+
+# thousands of damaged files, kills at random moments, hostile sockets, full disks, slow lines; ROUNDS=100 for more
+ROUNDS ?= 10
+attack: $(INSTALLED_DEV)
+	$(BIN)/python -m benchmarks.attack --rounds $(ROUNDS)
 
 # a wheel and the source, in dist/
 dist: $(INSTALLED_DEV)

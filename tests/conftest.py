@@ -18,7 +18,7 @@ gc.set_threshold(100_000, 20, 20)  # a screen is many small objects: a fifth of 
 
 FOREIGN = (
     *("VGTUI_", "XDG_", "LC_", "LANG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "COLORTERM", "TERM", "TEXTUAL"),
-    *("TMPDIR", "TEMP", "TMP", "PYTHON", "MPL", "OMP_", "OPENBLAS_", "MKL_", "PAGER"),
+    *("TMPDIR", "TEMP", "TMP", "PYTHON", "MPL", "OMP_", "OPENBLAS_NUM_", "MKL_", "PAGER"),
 )
 """How the variables begin that a developer may have set and that could change what a test sees."""
 KEPT = ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")

@@ -3,36 +3,44 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Have `write` fill a file beside `path`, which then takes its place; on any failure nothing is left of it.
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file beside `target`, which takes its place in the end; on any failure nothing is left of it.
 
-    A link goes on pointing to its file, and a file that is replaced keeps its permissions. What is not a file, such as
-    /dev/stdout, cannot be replaced: it is written to directly.
-
-    Raises OSError, and what `write` raises.
+    A file that is replaced keeps its permissions. Raises OSError.
     """
-    target = Path(os.path.realpath(path))
-    replaced = target.exists()
-    if replaced and not target.is_file():
-        with target.open("wb") as file:
-            write(file)
-        return
     written = target.with_name(f".vgtui-{secrets.token_hex(8)}")  # short: the name of the target may be the longest
     try:
         with written.open("xb") as file:
-            write(file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        if replaced:
+        if target.exists():
             shutil.copymode(target, written)
         os.replace(written, target)
     except BaseException:
         with suppress(OSError):
             written.unlink()
         raise
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Have `write` fill a file that takes the place of `path`, or of what that links to.
+
+    What is not a file, such as /dev/stdout, cannot be replaced: it is written to directly.
+
+    Raises OSError, and what `write` raises.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
+            write(file)
+    else:
+        with replacing(target) as whole:
+            write(whole)

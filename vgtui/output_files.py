@@ -8,13 +8,14 @@ import fcntl
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import UsageError, unwritable
+from vgtui.atomic import replacing
 
 MAX_LINKS = 40
 """Symbolic links that are followed, as the system does."""
@@ -114,7 +115,7 @@ def writing_whole(setting: str, path: str, overwrite: bool | None = False) -> It
     try:
         with (
             telling_faults(setting, path),
-            _beside(output.target, output.descriptor) if output.target and output.size else _directly(output) as file,
+            replacing(Path(output.target)) if output.target and output.size else _directly(output) as file,
         ):
             yield file
     finally:
@@ -139,21 +140,6 @@ def _directly(output: OutputFile) -> Iterator[BinaryIO]:
             yield file
     except BaseException:
         output.cut()
-        raise
-
-
-@contextmanager
-def _beside(target: str, descriptor: int) -> Iterator[BinaryIO]:
-    """A file of another name in the same folder, which takes the place of the one that is there."""
-    new, written = tempfile.mkstemp(prefix=".vgtui-", dir=os.path.dirname(target))
-    try:
-        with open(new, "wb") as file:
-            os.fchmod(new, stat.S_IMODE(os.fstat(descriptor).st_mode))
-            yield file
-        os.replace(written, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(written)
         raise
 
 

@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from tests.commands.shell import with_files_of
+from tests.commands.shell import WITHOUT_BYTECODE, with_files_of
 from vgtui.atomic import write_whole
 
 
@@ -61,7 +61,7 @@ def test_a_full_disk_leaves_what_was_remembered_and_nothing_beside_it(tmp_path: 
         file.write_bytes(before)
     subprocess.run(
         [sys.executable, "-c", REMEMBER],
-        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        env={**os.environ, **WITHOUT_BYTECODE, "XDG_STATE_HOME": str(tmp_path)},
         preexec_fn=with_files_of(10_000),
         check=True,
     )
@@ -71,7 +71,14 @@ def test_a_full_disk_leaves_what_was_remembered_and_nothing_beside_it(tmp_path: 
 
 def test_a_full_disk_is_told_with_the_systems_reason(tmp_path: Path) -> None:
     words = [sys.executable, "-c", KEEP, str(tmp_path / "file.npz")]
-    done = subprocess.run(words, preexec_fn=with_files_of(10_000), check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        words,
+        env={**os.environ, **WITHOUT_BYTECODE},
+        preexec_fn=with_files_of(10_000),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout == "File too large\n"
     assert names(tmp_path) == []
 

@@ -56,9 +56,13 @@ def call_apart(
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, **(WITHOUT_BYTECODE if before else {}), **(env or {})},
         preexec_fn=before,
     )
+
+
+WITHOUT_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""For a process whose files are limited: Python would leave half of a compiled module for every process after it."""
 
 
 def with_files_of(size: int) -> Callable[[], None]:

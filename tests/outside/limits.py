@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.commands.shell import SMALL, command
+from tests.commands.shell import SMALL, WITHOUT_BYTECODE, command
 from tests.outside.corpus import RECORDING, SWEEP_FILE
 from tests.outside.harmless import COMMANDING
 
@@ -53,7 +53,7 @@ def call_with(
             resource.setrlimit(which, (most, most))
         before()
 
-    variables = {**os.environ, "PYTHONUNBUFFERED": "", **(env or {})}
+    variables = {**os.environ, "PYTHONUNBUFFERED": "", **WITHOUT_BYTECODE, **(env or {})}
     to_other_user = (
         ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=+dac_read_search",
          "--ambient-caps=+dac_read_search"] if user else []

@@ -215,6 +215,7 @@ def test_what_is_no_model_and_a_wrong_pace_are_refused() -> None:
 def test_a_full_disk_ends_the_recording_and_not_the_training(tmp_path: Path) -> None:
     script = """
 import sys, resource, signal, torch, vgtui
+sys.dont_write_bytecode = True
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 model = torch.nn.Linear(4, 2)

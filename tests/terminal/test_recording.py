@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.shell import WITHOUT_BYTECODE, with_files_of
+from tests.commands.shell import with_files_of
 from tests.terminal.terminal import Terminal
 from vgtui.recordings.frames import Frame
 from vgtui.recordings.reader import Reader
@@ -115,7 +115,8 @@ def assert_training_goes_on(terminal: Terminal) -> None:
 @pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
 def test_a_full_disk_ends_the_recording_and_training_goes_on(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    with Terminal([*SMALL, "--record", str(path)], before=with_files_of(20_000), **WITHOUT_BYTECODE) as terminal:
+    words = [*SMALL, "--record", str(path)]
+    with Terminal(words, before=with_files_of(20_000), PYTHONDONTWRITEBYTECODE="1") as terminal:
         terminal.wait_for(lambda: "● rec" in terminal.line)
         terminal.wait_for(lambda: "the recording ends here, what was written" in terminal.text)
         assert_training_goes_on(terminal)

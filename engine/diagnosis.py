@@ -165,7 +165,8 @@ def diagnose(network: NetworkConfig, training: TrainingConfig, recent: Sequence[
 def diagnose_by(label: Callable[[int], str], remedies: Remedies, recent: Sequence[LayerMeasurements]) -> Verdict:
     """The same, of whatever has layers. Where nothing is known of a layer, nothing is found in it."""
     case = _Case(label, remedies, list(recent))
-    return next(verdict for check in _CHECKS if (verdict := check(case)))
+    with np.errstate(over="ignore"):  # a ratio beyond all numbers is ∞
+        return next(verdict for check in _CHECKS if (verdict := check(case)))
 
 
 def _non_finite(case: _Case) -> Verdict | None:

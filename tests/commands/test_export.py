@@ -134,7 +134,7 @@ def test_what_is_cut_off_or_does_not_unpack_is_said_by_tables_and_pictures(folde
     (folder / "broken.jsonl.gz").write_bytes(gzip.compress(whole) + b"what is not gzip")
     for name, words in (("cut.jsonl", "the last line is torn"), ("broken.jsonl.gz", "the compressed data are damaged")):
         for output in ("part.csv", "part.svg"):
-            done = export(folder, name, "-o", output)
+            done = export(folder, name, "-o", f"{name}-{output}")
             assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
             assert words in done.stderr
 

@@ -21,25 +21,25 @@ BARS = {
 def drawn(words: list[str], stdout: int, folder: Path) -> bytes:
     """What a command writes on the terminal that its standard error is."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    found = bytearray()
+    with subprocess.Popen(
         command(*words),
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=slave,
         env={**os.environ, "TERM": "xterm-256color"},
-    )
-    os.close(slave)
-    if process.stdout:
-        process.stdout.read()
-    found = bytearray()
-    while True:
-        try:
-            found += os.read(master, 65536)
-        except OSError:  # the program has gone
-            break
-    os.close(master)
-    assert process.wait() == 0, found
+    ) as process:
+        os.close(slave)
+        if process.stdout:
+            process.stdout.read()
+        while True:
+            try:
+                found += os.read(master, 65536)
+            except OSError:  # the program has gone
+                break
+        os.close(master)
+    assert process.returncode == 0, found
     return bytes(found)
 
 

@@ -13,9 +13,10 @@ import pytest
 from tests.commands.shell import call, call_apart, command, with_files_of
 
 TINY = ["--hidden-layers", "2", "--width", "4", "--batch-size", "32", "--jobs", "2"]
+WITHOUT_WIDTH = ["--hidden-layers", "2", "--batch-size", "32", "--jobs", "2"]
 LOOK_SECONDS = 0.01
 GRID = ["--vary", "width=2,4", "--vary", "activation=relu,tanh"]
-LONG = ["sweep", *TINY, "--vary", "width=2:41:40", "--steps", "250", "--output", "s.jsonl"]
+LONG = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2:41:40", "--steps", "250", "--output", "s.jsonl"]
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -48,7 +49,7 @@ def is_running(process_id: int) -> bool:
 
 
 def test_every_point_is_a_row_and_the_chart_comes_at_the_end(tmp_path: Path) -> None:
-    done = call("sweep", *TINY, *GRID, "--seeds", "2", "--steps", "3", "--output", "s.jsonl", cwd=tmp_path)
+    done = call("sweep", *WITHOUT_WIDTH, *GRID, "--seeds", "2", "--steps", "3", "--output", "s.jsonl", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     found = rows(tmp_path / "s.jsonl")
     assert sorted(row["number"] for row in found) == list(range(8))
@@ -122,7 +123,7 @@ def test_a_configuration_that_cannot_be_is_a_row_with_its_reason(tmp_path: Path)
 
 
 def test_retry_computes_the_rows_without_a_result_again(tmp_path: Path) -> None:
-    words = ["sweep", *TINY, "--vary", "width=2,4,8", "--steps", "2", "-o", "s.jsonl"]
+    words = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2,4,8", "--steps", "2", "-o", "s.jsonl"]
     call(*words, cwd=tmp_path)
     file = tmp_path / "s.jsonl"
     lines = file.read_text().splitlines()
@@ -137,7 +138,7 @@ def test_retry_computes_the_rows_without_a_result_again(tmp_path: Path) -> None:
 
 
 def test_retry_computes_a_row_whose_reason_is_empty_again(tmp_path: Path) -> None:
-    words = ["sweep", *TINY, "--vary", "width=2,4", "--steps", "2", "-o", "s.jsonl", "--retry"]
+    words = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2,4", "--steps", "2", "-o", "s.jsonl", "--retry"]
     call(*words, cwd=tmp_path)
     file = tmp_path / "s.jsonl"
     header, first, second = file.read_text().splitlines()
@@ -149,7 +150,7 @@ def test_retry_computes_a_row_whose_reason_is_empty_again(tmp_path: Path) -> Non
 
 
 def test_damaged_rows_are_told_and_computed_again(tmp_path: Path) -> None:
-    words = ["sweep", *TINY, "--vary", "width=2,4,8", "--steps", "2", "-o", "s.jsonl"]
+    words = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2,4,8", "--steps", "2", "-o", "s.jsonl"]
     call(*words, cwd=tmp_path)
     file = tmp_path / "s.jsonl"
     lines = file.read_text().splitlines()
@@ -203,9 +204,9 @@ def test_bad_usage_is_one_sentence_and_touches_nothing(tmp_path: Path, options: 
 
 
 def test_an_output_of_another_sweep_is_refused(tmp_path: Path) -> None:
-    call("sweep", *TINY, *GRID, "--steps", "2", "--output", "s.jsonl", cwd=tmp_path)
+    call("sweep", *WITHOUT_WIDTH, *GRID, "--steps", "2", "--output", "s.jsonl", cwd=tmp_path)
     before = (tmp_path / "s.jsonl").read_bytes()
-    done = call("sweep", *TINY, *GRID, "--steps", "2", "--lr", "0.5", "--output", "s.jsonl", cwd=tmp_path)
+    done = call("sweep", *WITHOUT_WIDTH, *GRID, "--steps", "2", "--lr", "0.5", "--output", "s.jsonl", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "s.jsonl belongs to another sweep, rate 0.1 rather than rate 0.5" in done.stderr
     assert (tmp_path / "s.jsonl").read_bytes() == before

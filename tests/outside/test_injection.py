@@ -50,7 +50,7 @@ def own_recording(name: str) -> bytes:
     assert header.dataset
     header = msgspec.structs.replace(
         header,
-        dataset=msgspec.structs.replace(header.dataset, name=name),
+        dataset=msgspec.structs.replace(header.dataset, name=_as_file(name)),
         backend=BackendInfo(name, name, name, name),
         layers=tuple(msgspec.structs.replace(layer, name=name) for layer in header.layers),
     )
@@ -71,10 +71,15 @@ def model_recording(name: str) -> bytes:
 
 def sweep_file(name: str) -> bytes:
     """A sweep over a data set of this name, one run of which failed for a reason of this name."""
-    sweep = Sweep(settings=SMALL, vary=(Axis("dataset", (f"{name}.csv", "digits")),), seeds=1, steps=2)
+    sweep = Sweep(settings=SMALL, vary=(Axis("dataset", (f"{_as_file(name)}.csv", "digits")),), seeds=1, steps=2)
     first, second = sweep.points()
     rows = (row_of(first, verdict=name, computed_on=name), row_of(second, error=name))
     return b"".join(map(encode_line, (sweep, *rows)))
+
+
+def _as_file(name: str) -> str:
+    """As far as a file can be called so."""
+    return name.replace("\0", "")
 
 
 FILES = {"own": own_recording, "model": model_recording, "sweep": sweep_file}

@@ -158,8 +158,10 @@ def _write_table(chosen: argparse.Namespace, kind: str, columns: Sequence[str], 
             write_csv(sys.stdout, itertools.chain([columns], rows))
             sys.stdout.flush()
     else:
-        with _written(chosen) as file, TextIOWrapper(file, "utf-8", newline="") as text:
+        with _written(chosen) as file:
+            text = TextIOWrapper(file, "utf-8", newline="")
             write_csv(text, itertools.chain([columns], rows))
+            text.detach()  # written to its end, and left open
 
 
 def _write_parquet(chosen: argparse.Namespace, columns: Sequence[str], rows: Iterable[list[Cell]]) -> None:

@@ -68,7 +68,6 @@ class SweepFile:
     """Appends rows to a file, its own while it is open. Rows that are there already are in `done`, by number.
 
     damage: what was wrong with the others, in words; "" where nothing was.
-
     overwrite: whatever is there is replaced. Nothing is written or taken away before begin(), or the first row.
     """
 
@@ -77,6 +76,7 @@ class SweepFile:
         self.path = path
         self._sweep = sweep
         self._begun = False
+        self.damage = ""
         self._is_new = not os.path.lexists(path)
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -126,7 +126,6 @@ class SweepFile:
 
     def _go_on(self, sweep: Sweep) -> dict[int, Row]:
         done: dict[int, Row] = {}
-        self.damage = ""
         if os.fstat(self._file).st_size:
             with Path(self.path).open("rb") as file:
                 reader = SweepReader(self.path, file, "output")

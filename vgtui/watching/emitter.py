@@ -212,6 +212,8 @@ class Emitter:
         header = Header(backend=backend, model=model, layers=layers)
         try:
             list(Reader(self.name).feed(encode_line(header)))
+        except OSError:
+            pass  # it is too large for any reader, which is said where it is written
         except Exception as error:
             raise ArgumentError("layers", f"they cannot be told to a viewer: {error}") from error
         return header

@@ -16,7 +16,7 @@ import pytest
 
 from vgtui.watching import publisher as publishing
 from vgtui.watching.places import ASK_SECONDS, RUNTIME_VARIABLE, answers, folder, new_path, places
-from vgtui.watching.publisher import MOST_VIEWERS, Publisher
+from vgtui.watching.publisher import MAX_BEHIND, MAX_NOTES, MOST_VIEWERS, Publisher
 
 ASK = b'{"type":"pull"}\n'
 HEADER, FRAME = b'{"type":"header"}\n', b'{"type":"frame"}\n'
@@ -399,6 +399,27 @@ def test_a_viewer_that_asks_without_end_and_never_reads_holds_one_frame_in_memor
         wait_until_wanted(publisher)  # what it asked for in between is still wanted
         publisher.publish(FRAME)
         assert stream.readline() == FRAME
+
+
+def test_notes_without_end_are_bounded_and_a_viewer_that_reads_is_told_the_newest(publisher: Publisher) -> None:
+    note = b'{"type":"event"' + b" " * 10_000 + b"}\n"
+    with connect(publisher.path) as sleeper:
+        sleeper.sendall(ASK)
+        wait_until_wanted(publisher)
+        for _ in range(5000):
+            publisher.tell(note)
+            assert len(publisher._notes) <= MAX_NOTES
+        (viewer,) = publisher._viewers.values()
+        assert len(viewer.sending) <= MAX_BEHIND + MAX_NOTES * len(note)
+        stream = sleeper.makefile("rb")
+        assert stream.readline() == HEADER
+        while viewer.sending:
+            assert stream.readline() == note
+        wait_until_wanted(publisher)
+        publisher.publish(FRAME)
+        while (line := stream.readline()) == note:
+            pass
+        assert line == FRAME
 
 
 def test_where_no_connection_can_be_accepted_the_thread_does_not_spin(

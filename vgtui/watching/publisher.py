@@ -10,6 +10,7 @@ import selectors
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -30,6 +31,10 @@ PATIENCE_SECONDS = 10.0
 """So long a viewer may leave what it asked for unread, before it is taken for dead."""
 SILENCE_SECONDS = 2.0
 """So long a viewer that waits for nothing may say nothing valid, before its place goes to a new one that needs it."""
+MAX_NOTES = 100
+"""That wait for the thread; of more, the newest are told."""
+MAX_BEHIND = 2**20
+"""Bytes that a viewer may have left unread and still be told notes."""
 REST_SECONDS = 0.05
 """So long no connection is accepted after one that could not be: trying without end costs the training little."""
 NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
@@ -74,6 +79,7 @@ class Publisher:
         self._opening = self._told = b""
         self._frame = b""
         self._news: list[bytes] = []
+        self._notes: deque[bytes] = deque(maxlen=MAX_NOTES)
         self._ends = False
         self._accepts_at = 0.0
         """When the next connection is accepted; 0 while that is at any time."""
@@ -109,9 +115,9 @@ class Publisher:
         self._ring()
 
     def tell(self, event: bytes) -> None:
-        """A line for all that are there now."""
+        """A line for all that are there now, and read what they are given."""
         with self._lock:
-            self._news.append(event)
+            self._notes.append(event)
         self._ring()
 
     def publish(self, frame: bytes) -> None:
@@ -231,11 +237,13 @@ class Publisher:
 
     def _hand_out(self) -> None:
         with self._lock:
-            news, self._news = self._news, []
+            news, self._news = b"".join(self._news), []
+            notes = b"".join(self._notes)
+            self._notes.clear()
             frame, self._frame = self._frame, b""
             self._told = self._opening
         for viewer in list(self._viewers.values()):
-            answer = b"".join(news)
+            answer = news + (notes if len(viewer.sending) <= MAX_BEHIND else b"")
             if frame and viewer.asks and not viewer.sending:  # one at a time, however often a viewer asks
                 viewer.asks = False
                 viewer.spoke = time.monotonic()

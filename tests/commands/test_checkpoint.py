@@ -277,3 +277,10 @@ def test_overwrite_with_resume_still_goes_on_where_there_is_something_to_go_on_w
     run(tmp_path, 30, *KEEPING)
     assert run(tmp_path, 44, *KEEPING, "--resume", "--overwrite").returncode == 0
     assert frames(tmp_path / "part.jsonl") == frames(tmp_path / "whole.jsonl")
+
+
+def test_a_name_that_no_checkpoint_can_hold_is_refused(tmp_path: Path) -> None:
+    for names in (("run.npz", "run\udcff.jsonl"), ("run\udcff.npz", "run.jsonl")):
+        done = call("run", *SMALL, "--steps", "2", "--checkpoint", names[0], "--output", names[1], cwd=tmp_path)
+        assert (done.returncode, "is not the name of a file in UTF-8" in done.stderr) == (2, True), done
+    assert not list(tmp_path.iterdir())

@@ -288,3 +288,12 @@ def test_a_full_disk_ends_a_run_with_a_sentence_and_what_was_written_is_whole(tm
     assert done.returncode == 1
     assert done.stderr == "vgtui: --output: a.jsonl cannot be written: File too large\n"
     assert len(lines_of((tmp_path / "a.jsonl").read_text().rpartition("\n")[0])) > 5
+
+
+def test_an_output_that_would_not_be_compressed_is_refused_with_the_way_to_compress_it(tmp_path: Path) -> None:
+    done = call("run", *SMALL, "--steps", "2", "--output", "run.jsonl.gz", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "vgtui: --output: run.jsonl.gz would not be compressed; take --format jsonl --output - | gzip > run.jsonl.gz\n"
+    )
+    assert not list(tmp_path.iterdir())

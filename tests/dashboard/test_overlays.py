@@ -259,3 +259,12 @@ async def test_what_lay_over_the_screen_leaves_nothing_behind(key: str) -> None:
 
         before = await strips_left(3)
         assert await strips_left(6) < before + 2000  # one picture of them is 800
+
+
+@pytest.mark.parametrize("key", ["question_mark", "comma", "g", "w", "ctrl+p"])
+async def test_ctrl_c_leaves_whatever_lies_over_the_screen(key: str) -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press(key)
+        sitting.type_key("ctrl+c")
+        await sitting.until(lambda: not sitting.app.is_running)
+        assert sitting.app.return_code == 0

@@ -127,6 +127,9 @@ def call(chosen: argparse.Namespace) -> int:
             raise UsageError(name, "needs --checkpoint FILE, which says where")
     if chosen.checkpoint is not None:
         _check_checkpoint(chosen)
+    if chosen.output.endswith(".gz"):
+        problem = f"{chosen.output} would not be compressed; take --format jsonl --output - | gzip > {chosen.output}"
+        raise UsageError("output", problem)
     name = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
     if name not in FORMATS:
         raise unknown_name("format", "format", name, FORMATS)
@@ -157,6 +160,12 @@ def _unused(chosen: argparse.Namespace) -> Iterator[UsageError]:
 def _check_checkpoint(chosen: argparse.Namespace) -> None:
     """Raises UsageError for a checkpoint that would take the place of something else."""
     path = chosen.checkpoint
+    for name in (path, chosen.output):
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            problem = f"{name!r} is not the name of a file in UTF-8, which a checkpoint can hold; rename the file"
+            raise UsageError("checkpoint", problem) from error
     if not os.access(Path(path).parent, os.W_OK):
         raise UsageError("checkpoint", f"{path} cannot be written: its folder is not there, or takes no file")
     if os.path.exists(path) and not is_regular(path):

@@ -66,4 +66,9 @@ class Bound:
         """What the frame has instead, in words."""
         if isinstance(self.wanted, str):
             return f"the verdict is {frame.verdict.kind}, not {self.wanted}"
-        return f"{self.name} is {getattr(frame, self.name):.4g}, not {NUMBERS[self.name][0]} {self.wanted:g}"
+        value = wanted = ""
+        for digits in (4, 8, 17):  # as few as tell the two apart
+            value, wanted = (f"{number:.{digits}g}" for number in (float(getattr(frame, self.name)), self.wanted))
+            if value != wanted:
+                break
+        return f"{self.name} is {value}, not {NUMBERS[self.name][0]} {wanted}"

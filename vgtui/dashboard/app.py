@@ -34,7 +34,7 @@ class Dashboard(App[UsageError]):
 
     CSS_PATH = "app.tcss"
     TITLE = "vgtui"
-    BINDINGS = [Binding("ctrl+c", "exit_cleanly", "quit", show=False)]
+    BINDINGS = [Binding("ctrl+c", "exit_cleanly", "quit", show=False, priority=True)]
 
     def __init__(
         self,

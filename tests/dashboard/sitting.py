@@ -47,7 +47,7 @@ class Sitting:
         async with asyncio.timeout(SECONDS):
             try:
                 while not condition():
-                    await self.pilot.pause(0.01)
+                    await asyncio.sleep(0.01)  # a pause of the pilot draws all anew
             except asyncio.CancelledError:
                 print(self.text)
                 raise

@@ -7,6 +7,7 @@ import pytest
 
 from engine.config import NetworkConfig, TrainingConfig
 from tests.dashboard.sitting import open_dashboard
+from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, ScriptedSource, vanishing
 from vgtui.training.protocol import Pong, Refused, Silent
 from vgtui.training.settings import RunSettings
@@ -47,25 +48,37 @@ async def test_bars_share_one_axis_that_reaches_the_smallest_norm() -> None:
         assert "1e-20" in sitting.text.split("\n")[2]
 
 
-@pytest.mark.parametrize(
-    ("key", "words"),
-    [
-        ("a", "tanh"),
-        ("A", "linear"),
-        ("b", "BatchNorm on"),
-        ("s", "skip on"),
-        ("i", "xavier_uniform"),
-        ("I", "standard_normal"),
-        ("plus", "25×64"),
-        ("equals_sign", "25×64"),
-        ("minus", "15×64"),
-        ("l", "sgd 0.2"),
-        ("o", "momentum 0.1"),
-        ("d", "spirals"),
-        ("k", "clip 10"),
-        ("L", "sgd 0.05"),
-    ],
-)
+CHANGES = {
+    "a": "tanh",
+    "A": "linear",
+    "b": "BatchNorm on",
+    "s": "skip on",
+    "i": "xavier_uniform",
+    "I": "standard_normal",
+    "plus": "25×64",
+    "equals_sign": "25×64",
+    "minus": "15×64",
+    "l": "sgd 0.2",
+    "o": "momentum 0.1",
+    "d": "spirals",
+    "k": "clip 10",
+    "L": "sgd 0.05",
+}
+"""What each key changes, in the words of the line of state."""
+INDEPENDENT = ("a", "b", "s", "i", "plus", "l", "o", "d", "k")
+"""Keys of different settings: each can be pressed after the others."""
+
+
+async def test_a_key_changes_the_run_whatever_was_changed_before() -> None:
+    async with open_dashboard(size=(200, 40)) as sitting:
+        for number, key in enumerate(INDEPENDENT, start=1):
+            await sitting.press(key)
+            assert f"{CHANGES[key]} " in sitting.line, key
+            assert sitting.source.told == ["restart"] * number, key
+            assert sitting.source.settings.training.seed == 0
+
+
+@pytest.mark.parametrize(("key", "words"), slow_but(map(list, CHANGES.items()), ["A", CHANGES["A"]]))
 async def test_a_key_changes_the_run_and_restarts_it_from_the_same_seed(key: str, words: str) -> None:
     async with open_dashboard() as sitting:
         await sitting.press(key)
@@ -164,13 +177,14 @@ async def test_a_fault_is_explained_and_r_starts_again() -> None:
         assert "stopped" not in sitting.line
 
 
-@pytest.mark.parametrize("words", ["[/]", "[bold]x", "\x1b[2J", "\x9b31m", "\u202egnp.exe", "\x1b]52;c;aGk=\x07"])
-async def test_words_from_outside_do_no_harm(words: str) -> None:
+async def test_words_from_outside_do_no_harm() -> None:
+    hostile = ["[/]", "[bold]x", "\x1b[2J", "\x9b31m", "\u202egnp.exe", "\x1b]52;c;aGk=\x07"]
     async with open_dashboard() as sitting:
-        sitting.source.fail(f"worker said {words} at the end")
-        await sitting.settle()
-        assert "worker said" in sitting.text
-        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", sitting.text)
+        for number, words in enumerate(hostile):
+            sitting.source.fail(f"worker {number} said {words} at the end")
+            await sitting.settle()
+            assert f"worker {number} said" in sitting.text
+            assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", sitting.text)
 
 
 async def test_a_refused_change_is_explained_and_taken_back() -> None:
@@ -233,7 +247,10 @@ async def test_help_lists_every_key_and_closes() -> None:
 
 @pytest.mark.parametrize(
     "size",
-    [(200, 60), (120, 40), (100, 30), (80, 24), (60, 16), (40, 12), (20, 5), (1, 1), (1, 40), (2, 40), (3, 30)],
+    slow_but(
+        [(200, 60), (120, 40), (100, 30), (80, 24), (60, 16), (40, 12), (20, 5), (1, 1), (1, 40), (2, 40), (3, 30)],
+        *((200, 60), (40, 12), (1, 1), (2, 40)),
+    ),
 )
 async def test_every_size_can_be_drawn(size: tuple[int, int]) -> None:
     async with open_dashboard(size=size) as sitting:

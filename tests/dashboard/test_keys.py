@@ -14,9 +14,9 @@ from vgtui.dashboard.state import VIEWS, Look
 from vgtui.presets import PRESETS
 from vgtui.training.settings import RunSettings
 
-PRESSES = 2000
 RUN = 40
-"""Presses in one view and screen before the next."""
+"""Presses in one view and screen before the next; half of it without --slow."""
+PRESSES = 2000
 OVERLAY_KEYS = ("", "w", "enter", "comma", "question_mark", "ctrl+p")
 LEAVING = ("quit",)
 EVERY_KEY = [one for key in KEYS if key.name not in LEAVING for one in key.key.split(",")]
@@ -33,18 +33,19 @@ async def open_overlay(sitting: Sitting, key: str) -> None:
 
 
 async def test_any_keys_in_any_order_do_no_harm_in_any_view_and_screen(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, long_form: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)  # one of the keys records
     chance = random.Random(5)
     places = [(view, key) for view in VIEWS for key in OVERLAY_KEYS]
+    presses, run = (PRESSES, RUN) if long_form else (RUN // 2 * len(places), RUN // 2)
     pressed: list[str] = []
-    while len(pressed) < PRESSES:
-        view, _ = places[len(pressed) // RUN % len(places)]
+    while len(pressed) < presses:
+        view, _ = places[len(pressed) // run % len(places)]
         async with open_dashboard(ScriptedRun(RunSettings(), frames=1), (80, 24), look=Look(view=view)) as sitting:
-            while len(pressed) < PRESSES and sitting.app.is_running:
-                if len(pressed) % RUN == 0:
-                    await open_overlay(sitting, places[len(pressed) // RUN % len(places)][1])
+            while len(pressed) < presses and sitting.app.is_running:
+                if len(pressed) % run == 0:
+                    await open_overlay(sitting, places[len(pressed) // run % len(places)][1])
                 pressed.append(chance.choice(EVERY_KEY * 3 + EVERYWHERE))
                 sitting.type_key(pressed[-1])
                 if len(pressed) % 8 == 0:

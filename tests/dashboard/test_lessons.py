@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.dashboard.sitting import MOMENT, SECONDS, Sitting, make_dashboard, open_dashboard
+from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.state import VIEWS, Look
@@ -42,7 +43,7 @@ async def wait_for(sitting: Sitting, condition: object) -> None:
                 raise sitting.app.crash
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", slow_but(LESSONS, "quarter"))
 async def test_a_lesson_is_played_to_its_end_and_waits_at_a_wrong_key(name: str) -> None:
     lesson, keymap = LESSONS[name], Keymap()
     key_of = {key.name: key.key.split(",")[0] for key in keymap}
@@ -131,7 +132,7 @@ async def test_a_lesson_speaks_of_the_users_own_keys() -> None:
         await sitting.until(lambda: "Press f5 2 times." in sitting.text)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", slow_but(VIEWS, "sparklines"))
 async def test_rows_are_drawn_before_their_panel_has_fitted_a_shallower_run(view: str) -> None:
     """A lesson's words change the room while its run has fewer layers than the one before."""
     async with open_dashboard(size=(80, 24), look=Look(view=view)) as sitting:
@@ -146,7 +147,7 @@ async def test_rows_are_drawn_before_their_panel_has_fitted_a_shallower_run(view
         assert sitting.app.crash is None
 
 
-@pytest.mark.parametrize("size", [(200, 60), (80, 24), (40, 12)])
+@pytest.mark.parametrize("size", slow_but([(200, 60), (80, 24), (40, 12)], (40, 12)))
 async def test_a_lesson_is_readable_at_every_size(size: tuple[int, int]) -> None:
     source = ScriptedRun(RunSettings(), frames=1)
     async with open_dashboard(source, size=size, lesson=LESSONS["quarter"]) as sitting:

@@ -13,6 +13,7 @@ from textual.widgets import Input
 from engine.config import NetworkConfig, TrainingConfig
 from engine.inspection import Histogram, Inspection
 from tests.dashboard.sitting import Sitting, open_dashboard
+from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, ScriptedSource
 from vgtui.dashboard.screens.main import MainScreen
 from vgtui.options import OPTIONS, values_of
@@ -218,7 +219,7 @@ async def test_help_explains_the_present_view() -> None:
         assert "0.25ⁿ, the most that n sigmoids let through" in sitting.text
 
 
-@pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 60)])
+@pytest.mark.parametrize("size", slow_but([(40, 12), (80, 24), (200, 60)], (40, 12)))
 async def test_every_overlay_fits_every_size(size: tuple[int, int]) -> None:
     async with open_dashboard(size=size) as sitting:
         for key in ("w", "enter", "comma", "question_mark"):
@@ -229,7 +230,9 @@ async def test_every_overlay_fits_every_size(size: tuple[int, int]) -> None:
             assert isinstance(sitting.app.screen, MainScreen)
 
 
-@pytest.mark.parametrize("key", ["w", "enter", "comma", "question_mark", "g", "slash", "ctrl+p"])
+@pytest.mark.parametrize(
+    "key", slow_but(["w", "enter", "comma", "question_mark", "g", "slash", "ctrl+p"], "comma", "ctrl+p")
+)
 async def test_what_lies_over_the_screen_can_be_drawn_at_every_size(key: str) -> None:
     async with open_dashboard() as sitting:
         await sitting.press(key)
@@ -241,7 +244,7 @@ async def test_what_lies_over_the_screen_can_be_drawn_at_every_size(key: str) ->
         assert sitting.app.crash is None
 
 
-@pytest.mark.parametrize("key", ["enter", "ctrl+p", "w"])
+@pytest.mark.parametrize("key", slow_but(["enter", "ctrl+p", "w"], "ctrl+p"))
 async def test_what_lay_over_the_screen_leaves_nothing_behind(key: str) -> None:
     async with open_dashboard() as sitting:
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
+from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, ScriptedSource, vanishing
 from vgtui.recordings.frames import encode_line
@@ -137,7 +138,7 @@ async def test_a_recording_says_how_far_it_was_played_and_where_it_ends(tmp_path
         assert "end of the recording   (r plays again)" in timeline(sitting)
 
 
-@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+@pytest.mark.parametrize("name", slow_but(["run.jsonl", "run.jsonl.gz"], "run.jsonl.gz"))
 async def test_a_recording_plays_from_the_moment_on_the_screen(tmp_path: Path, name: str) -> None:
     await record(tmp_path / name)
     async with played_to_the_end(tmp_path / name, FRAMES) as sitting:

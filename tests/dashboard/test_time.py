@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
+from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.dashboard.state import VIEWS, Look
 from vgtui.recordings.replay import Replay
@@ -45,7 +46,7 @@ async def test_an_arrow_while_training_says_how_to_go_back() -> None:
         assert sitting.app.main.state.moment is None
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", slow_but(VIEWS, "sparklines"))
 async def test_a_moment_of_another_run_is_shown_with_its_settings_and_its_layers(view: str) -> None:
     async with open_dashboard(look=Look(view=view)) as sitting:
         await sitting.press("plus", "b")
@@ -100,7 +101,7 @@ def norms_with_a_spike(settings: RunSettings, step: int) -> list[float]:
     return norms
 
 
-@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+@pytest.mark.parametrize("name", slow_but(["run.jsonl", "run.jsonl.gz"], "run.jsonl.gz"))
 async def test_a_recording_gives_the_same_screens_at_the_same_steps(tmp_path: Path, name: str) -> None:
     recorder = Recorder(tmp_path / name)
     source = ScriptedRun(RunSettings(), norms=norms_with_a_spike)

@@ -9,6 +9,7 @@ from engine.config import NetworkConfig
 from engine.theory import Prediction, predict
 from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.dashboard.test_dashboard import row_of
+from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.dashboard.state import VIEWS, Look, RunState
 from vgtui.reports.story import Story
@@ -189,7 +190,7 @@ async def test_a_small_terminal_shows_the_scores_that_its_chart_has_no_room_for(
         assert "loss 2.3 · accuracy 0.125 · validation 0.1" in sitting.text
 
 
-@pytest.mark.parametrize("depth", [1, 2, 100, 1000])
+@pytest.mark.parametrize("depth", slow_but([1, 2, 100, 1000], 1, 1000))
 async def test_every_depth_can_be_drawn_in_every_view(depth: int) -> None:
     def broken(settings: RunSettings, step: int) -> list[float]:
         norms = vanishing(settings, step)

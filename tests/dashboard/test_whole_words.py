@@ -1,10 +1,12 @@
-"""Every screen at five sizes: no word is cut off at an edge, and no number parted from its unit.
+"""Every screen at five sizes, or two without --slow: no word is cut off at an edge, and no number parted from its unit.
 
 One app a kind of source is resized; what is on its screen is read widget by widget.
 """
 
 from math import inf, nan
 from pathlib import Path
+
+import pytest
 
 from engine.config import NetworkConfig
 from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
@@ -22,8 +24,11 @@ from vgtui.training.differences import settings_of
 from vgtui.training.quantities import QUANTITIES
 from vgtui.training.settings import RunSettings
 
+Sizes = tuple[tuple[int, int], ...]
 FRAMES = 2
 SIZES = ((80, 24), (100, 30), (120, 40), (160, 50), (200, 60))
+SHORT_SIZES = ((80, 24), (160, 50))
+"""Without --slow: the smallest, and one in which both sides have room."""
 WORDS = {*(quantity.symbol for quantity in QUANTITIES), *SIGN_WORDS.values(), "out", "100%", "96×32"}
 """Whole words that always stand at an edge."""
 LONG_NAME = "transformer.encoder.block_number_{}.multihead_self_attention.projection"
@@ -43,9 +48,14 @@ class LongNames(WatchedModel):
             self.say(make_model_frame([0.1 * layer + 1e-9 for layer in range(6)], 10 * step, LONG_LAYERS))
 
 
-async def read(screens: Screens, sitting: Sitting, what: str, *steps: str) -> None:
+@pytest.fixture
+def sizes(long_form: bool) -> Sizes:
+    return SIZES if long_form else SHORT_SIZES
+
+
+async def read(screens: Screens, sitting: Sitting, sizes: Sizes, what: str, *steps: str) -> None:
     """Read what is there, and what the keys of each step lead to, at every size; they end where they began."""
-    for columns, lines in SIZES:
+    for columns, lines in sizes:
         await sitting.pilot.resize_terminal(columns, lines)
         await sitting.settle()
         screens.read(sitting.app.screen, f"{what} at {columns}×{lines}")
@@ -54,48 +64,48 @@ async def read(screens: Screens, sitting: Sitting, what: str, *steps: str) -> No
             screens.read(sitting.app.screen, f"{what}, {step} at {columns}×{lines}")
 
 
-async def test_no_word_is_cut_off_while_a_run_trains_rests_and_ends() -> None:
+async def test_no_word_is_cut_off_while_a_run_trains_rests_and_ends(sizes: Sizes) -> None:
     screens = Screens()
     settings = RunSettings(NetworkConfig(hidden_layers=12))
     async with open_dashboard(ScriptedRun(settings, FRAMES, broken), look=Look(theory=True)) as sitting:
         await sitting.press("p", "b", "p", "a")
-        await read(screens, sitting, "a run that breaks", "n n", "N N v", "v space home", "v end space")
+        await read(screens, sitting, sizes, "a run that breaks", "n n", "N N v", "v space home", "v end space")
         for key in ("w", "enter", "comma", "question_mark", "g", "ctrl+p"):
             await sitting.press(key)
-            await read(screens, sitting, key)
+            await read(screens, sitting, sizes, key)
             await sitting.press("escape")
         sitting.source.fail("the training process ended by signal 9")
-        await read(screens, sitting, "fault")
+        await read(screens, sitting, sizes, "fault")
     assert "\n".join(screens.cut(WORDS)) == ""
 
 
-async def test_no_word_is_cut_off_while_two_runs_are_compared() -> None:
+async def test_no_word_is_cut_off_while_two_runs_are_compared(sizes: Sizes) -> None:
     screens = Screens()
     async with open_dashboard(ScriptedRun(RunSettings(), FRAMES), look=Look(theory=True)) as sitting:
         await sitting.press("c", "b")
-        await read(screens, sitting, "two lanes", "v", "v space left", "v end space")
+        await read(screens, sitting, sizes, "two lanes", "v", "v space left", "v end space")
     assert "\n".join(screens.cut(WORDS)) == ""
 
 
-async def test_no_word_is_cut_off_in_a_lesson() -> None:
+async def test_no_word_is_cut_off_in_a_lesson(sizes: Sizes) -> None:
     screens = Screens()
     async with open_dashboard(ScriptedRun(RunSettings(), FRAMES)) as sitting:
         longest = max(load_lessons()[0].values(), key=lambda lesson: len(lesson.title))
         sitting.app.main.begin_lesson(longest)
         await sitting.settle()
         await sitting.press("b")
-        await read(screens, sitting, longest.name)
+        await read(screens, sitting, sizes, longest.name)
     assert "\n".join(screens.cut(WORDS)) == ""
 
 
-async def test_no_word_is_cut_off_while_a_model_is_watched() -> None:
+async def test_no_word_is_cut_off_while_a_model_is_watched(sizes: Sizes) -> None:
     screens = Screens()
     async with open_dashboard(LongNames(RunSettings(), FRAMES)) as sitting:
-        await read(screens, sitting, "a model", "v z", "z v slash l", "escape")
+        await read(screens, sitting, sizes, "a model", "v z", "z v slash l", "escape")
     assert "\n".join(screens.cut(WORDS)) == ""
 
 
-async def test_no_word_is_cut_off_while_a_recording_is_played(tmp_path: Path) -> None:
+async def test_no_word_is_cut_off_while_a_recording_is_played(sizes: Sizes, tmp_path: Path) -> None:
     screens, recorder = Screens(), Recorder(tmp_path / "run.jsonl")
     async with open_dashboard(recorder=recorder):
         pass
@@ -106,5 +116,5 @@ async def test_no_word_is_cut_off_while_a_recording_is_played(tmp_path: Path) ->
         sitting.source._answers.get_nowait()
         await sitting.press("space", "end")
         await sitting.until(lambda: replay.ended)
-        await read(screens, sitting, "a recording")
+        await read(screens, sitting, sizes, "a recording")
     assert "\n".join(screens.cut(WORDS)) == ""

@@ -21,8 +21,8 @@ FOREIGN = (
     *("TMPDIR", "TEMP", "TMP", "PYTHON", "MPL", "OMP_", "OPENBLAS_NUM_", "MKL_", "PAGER"),
 )
 """How the variables begin that a developer may have set and that could change what a test sees."""
-KEPT = ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX")
-"""What starts with one of these all the same: without it there may be no Python to test."""
+KEPT = ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "TEXTUAL_SNAPSHOT_")
+"""How those begin that stay all the same: without them there may be no Python to test, or no place for snapshots."""
 
 settings.register_profile(
     "short", max_examples=20, derandomize=True, database=None, deadline=None,
@@ -33,7 +33,7 @@ settings.register_profile("slow", settings.get_profile("short"), max_examples=10
 
 def forget_developer(environment: MutableMapping[str, str]) -> None:
     """Leave nothing in it that a developer may have set for other programs, or for vgtui."""
-    for name in [name for name in environment if name.startswith(FOREIGN) and name not in KEPT]:
+    for name in [name for name in environment if name.startswith(FOREIGN) and not name.startswith(KEPT)]:
         del environment[name]
     environment.update(LANG="C.UTF-8", TERM="xterm-256color")
 

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import TextIO
 
 import vgtui
 from engine.errors import DISK_FAULTS, UsageError, unknown_name
@@ -57,12 +58,22 @@ COMPLETION_VARIABLE = "_ARGCOMPLETE"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0, 1 for a fault, 2 for wrong usage, 128 + n for a signal n."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        try:
+            if sys.stderr:
+                sys.stderr.flush()
+        except OSError:  # a terminal that is gone, a full disk: nobody can be told, and the exit code stays what it is
+            _discard(sys.stderr)
+
+
+def _run(words: list[str]) -> int:
     have_home()
     if COMPLETION_VARIABLE in os.environ:
         from vgtui.commands.completion import complete
 
         complete()
-    words = list(sys.argv[1:] if arguments is None else arguments)
     if not open_streams():
         tell("standard output is closed; > /dev/null takes what is not wanted")
         return USAGE_EXIT
@@ -82,11 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        _discard_output()  # its reader has enough
+        _discard(sys.stdout)  # its reader has enough
         return 0
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FAULTS:
-            _discard_output()
+            _discard(sys.stdout)
             tell(f"{error.filename or 'the output'} cannot be written: {error.strerror}")
             return FAULT_EXIT
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in SCARCE):
@@ -97,9 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return report_crash(error)
 
 
-def _discard_output() -> None:
+def _discard(stream: TextIO) -> None:
     """Let what is still buffered go nowhere, rather than fail once more as the interpreter exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def find_command(name: str) -> ModuleType:

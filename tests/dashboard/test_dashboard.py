@@ -216,7 +216,7 @@ async def test_a_source_that_cannot_be_changed_is_left_alone() -> None:
 async def test_the_chosen_layer_is_described_and_kept_in_sight() -> None:
     deep = RunSettings(NetworkConfig(hidden_layers=100))
     async with open_dashboard(ScriptedRun(deep)) as sitting:
-        assert "layer 1: gradient 2.0e-100" in sitting.text
+        assert "layer 1: gradient 2e-100" in sitting.text
         assert "69 more: ↑ ↓" in sitting.text
         await sitting.press(*["pageup"] * 4)
         assert "layer 41: gradient" in sitting.text

@@ -68,7 +68,8 @@ async def test_a_look_inside_shows_the_layers_numbers_and_goes_to_neighbours(mon
         assert "layer 2: gradient" in sitting.text
 
 
-async def test_a_look_inside_of_what_is_not_finite_says_so() -> None:
+async def test_a_look_inside_of_what_is_not_finite_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgtui.dashboard.screens.layer.REFRESH_SECONDS", 3600)  # what is said stays
     source = ScriptedRun(RunSettings())
     async with open_dashboard(source) as sitting:
         await sitting.press("enter")
@@ -77,8 +78,11 @@ async def test_a_look_inside_of_what_is_not_finite_says_so() -> None:
         source.say(Inspected(110, Inspection(0, broken, partly, broken)))
         await sitting.settle()
         await sitting.until(lambda: "nothing finite here" in sitting.text)
+        assert re.search(r"│67 % exactly 0, 1 NaN or ∞ *│", sitting.text)  # what is wrong, where not all has room
+        await sitting.pilot.resize_terminal(160, 40)
+        await sitting.until(lambda: "values, 67" in sitting.text)
         assert "3 values" not in sitting.text
-        assert re.search(r"4 values, 67 % exactly 0", sitting.text)
+        assert re.search(r"│4 values, 67 % exactly 0, 1 NaN or ∞ *│", sitting.text)
 
 
 async def test_two_clicks_look_inside() -> None:

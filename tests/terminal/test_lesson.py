@@ -18,7 +18,7 @@ def test_the_view_that_a_lesson_asks_for_is_not_remembered(tmp_path: Path) -> No
     with Terminal(["--lesson", "quarter"], XDG_STATE_HOME=str(tmp_path)) as terminal:
         terminal.wait_for(lambda: "Lesson: " in terminal.text and terminal.step is not None)
         terminal.press("v")
-        terminal.wait_for(lambda: remembered_in(tmp_path) is not None)
+        terminal.wait_for(lambda: (kept := remembered_in(tmp_path)) and kept.view)  # steps of the lesson are kept too
         remembered = remembered_in(tmp_path)
         assert remembered and remembered.view == "sparklines"
         terminal.wait_for(lambda: "layer  since the start" in terminal.text)

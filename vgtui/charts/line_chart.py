@@ -44,31 +44,52 @@ class Cell:
 def draw_lines(
     lines: Sequence[Line], x_range: tuple[float, float], y_range: tuple[float, float], columns: int, rows: int
 ) -> list[list[Cell]]:
-    """The lines as `rows` rows of `columns` cells; a later line lies over an earlier one."""
+    """The lines as `rows` rows of `columns` cells; a later line lies over an earlier one.
+
+    Those with a marker are drawn first, then their markers, so that no line hides one, and on top those without.
+    """
     picture = [[Cell(" ", "")] * columns for _ in range(rows)]
+    marked = [line for line in lines if line.marker]
+    points = [_draw_dots(picture, line, x_range, y_range) for line in marked]
+    taken: set[tuple[int, int]] = set()
+    for line, places in zip(marked, points, strict=True):
+        _add_markers(picture, line, places, taken)
     for line in lines:
-        xs, ys = [], []
-        for x, y in zip(line.xs, line.ys, strict=True):
-            if math.isfinite(y):
-                xs.append(_place(x, x_range, DOTS_ACROSS * columns))
-                ys.append(_place(y, y_range, DOTS_DOWN * rows))
-        drawn, every = line.dashes
-        for row, text in enumerate(draw(xs, ys, columns, rows, joined=line.joined and len(xs) > 1)):
-            for column, character in enumerate(text):
-                if character not in (" ", BLANK) and column % every < drawn:
-                    picture[row][column] = Cell(character, line.style)
-        if line.marker:
-            _add_markers(picture, line, xs, ys)
+        if not line.marker:
+            _draw_dots(picture, line, x_range, y_range)
     return picture
 
 
-def _add_markers(picture: list[list[Cell]], line: Line, xs: Sequence[float], ys: Sequence[float]) -> None:
-    """The line's character at its first point, and then at every one that is far enough from the last that has it."""
+def _draw_dots(
+    picture: list[list[Cell]], line: Line, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> list[tuple[int, int]]:
+    """Draw the line; returns the row and the column of each of its points."""
+    columns, rows = len(picture[0]), len(picture)
+    xs, ys = [], []
+    for x, y in zip(line.xs, line.ys, strict=True):
+        if math.isfinite(y):
+            xs.append(_place(x, x_range, DOTS_ACROSS * columns))
+            ys.append(_place(y, y_range, DOTS_DOWN * rows))
+    drawn, every = line.dashes
+    for row, text in enumerate(draw(xs, ys, columns, rows, joined=line.joined and len(xs) > 1)):
+        for column, character in enumerate(text):
+            if character not in (" ", BLANK) and column % every < drawn:
+                picture[row][column] = Cell(character, line.style)
+    return [(rows - 1 - round(y) // DOTS_DOWN, round(x) // DOTS_ACROSS) for x, y in zip(xs, ys, strict=True)]
+
+
+def _add_markers(
+    picture: list[list[Cell]], line: Line, points: Sequence[tuple[int, int]], taken: set[tuple[int, int]]
+) -> None:
+    """The line's character at its first point, and then at every one that is far enough from the last that has it.
+
+    taken: cells that have another line's marker, which stays where this line has other points.
+    """
     free = 0
-    for x, y in zip(xs, ys, strict=True):
-        column, row = round(x) // DOTS_ACROSS, len(picture) - 1 - round(y) // DOTS_DOWN
+    for row, column in [point for point in points if point not in taken] or points[:1]:
         if column >= free:
             picture[row][column] = Cell(line.marker, line.style)
+            taken.add((row, column))
             free = column + MARKER_EVERY
 
 

@@ -319,7 +319,7 @@ class ShowingScreen(Screen[None]):
             panel.draw_numbers(begins)
         self._verdict.redraw()
         self._lesson.show()
-        self._refresh_lines()
+        self._say_pace(self.lanes.chosen)  # also of frames that came too fast for a picture each
         if overlay := self._overlay:
             overlay.state_changed()
         if begins:

@@ -47,10 +47,12 @@ class StateLine(Widget):
     def _settings(self, room: int) -> Text:
         """The settings that there is room for; those in which two lanes differ are left out last."""
         if self.state.shown and (model := self.state.shown.model):
-            layers = f" · {len(self.state.shown.layers)} layers"
-            name = self._lane_name(True)
-            words = whole_words(plain(model.name), room - len(name) - len(layers))
-            return Text(f"{name}{words}{layers}", self.palette.text)
+            lane = self._lane_name(self.size.width >= FULL_WIDTH)
+            name, layers = plain(model.name), f"{BETWEEN}{len(self.state.shown.layers)} layers"
+            words = whole_words(name, room - len(lane) - len(layers))
+            if words != name and " " not in words:  # no word of the name would be whole
+                words, layers = whole_words(name, room - len(lane)), ""
+            return Text(f"{lane}{words}{layers}", self.palette.text)
         run = self.state.on_screen
         network, training = run.network, run.training
         wide = self.size.width >= FULL_WIDTH

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
+from tests.forms import slow_but
 
 LOOK_SECONDS = 0.01
 KEEPING = ["--checkpoint", "run.npz", "--checkpoint-every", "10", "--output", "part.jsonl"]
@@ -30,7 +31,7 @@ def run(folder: Path, steps: int, *options: str) -> "subprocess.CompletedProcess
 
 
 # for the other optimizers, tests/engine/test_state.py says the same of what a checkpoint holds
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", slow_but(["sgd", "adam"], "adam"))
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(optimizer: str, tmp_path: Path) -> None:
     options = ["--optimizer", optimizer, "--batch-norm", "--lr", "0.01"]
     run(tmp_path, 44, *options, "--output", "whole.jsonl")

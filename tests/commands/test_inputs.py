@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.shell import SMALL, call, command
+from tests.forms import slow_but
 
 READING = {
     "export": ["export", "FILE", "-o", "-"],
@@ -27,12 +28,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("way", ["-", "/dev/stdin", "fifo"])
-@pytest.mark.parametrize(("name", "words"), READING.items(), ids=READING)
+WAYS = ["-", "/dev/stdin", "fifo"]
+SHORT = [["export", "-"], ["plot of a sweep", "/dev/stdin"], ["replay", "fifo"]]
+"""Without --slow: every way once."""
+
+
+@pytest.mark.parametrize(("name", "way"), slow_but(([name, way] for name in READING for way in WAYS), *SHORT))
 def test_what_comes_through_a_pipe_is_read_from_its_first_byte(
-    folder: Path, tmp_path: Path, name: str, words: list[str], way: str
+    folder: Path, tmp_path: Path, name: str, way: str
 ) -> None:
     pytest.importorskip("matplotlib")
+    words = READING[name]
     source = folder / ("sweep.jsonl" if "sweep" in name else "run.jsonl")
     whole = call(*(str(source) if word == "FILE" else word for word in words))
     assert (whole.returncode, whole.stdout != "") == (0, True)

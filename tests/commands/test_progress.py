@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.shell import SMALL, call, command
+from tests.forms import slow_but
 
 BARS = {
     "run": ["run", *SMALL, "--steps", "300", "--format", "jsonl"],
@@ -43,7 +44,7 @@ def drawn(words: list[str], stdout: int, folder: Path) -> bytes:
     return bytes(found)
 
 
-@pytest.mark.parametrize("words", BARS.values(), ids=BARS)
+@pytest.mark.parametrize("words", slow_but([[words] for words in BARS.values()], [BARS["run"]]), ids=BARS)
 def test_there_is_no_bar_beside_a_pipe_whose_reader_may_draw_there_too(words: list[str], tmp_path: Path) -> None:
     if words[0] == "report":
         pytest.importorskip("matplotlib")

@@ -16,6 +16,7 @@ import pytest
 import vgtui
 from engine.telemetry import LAYER_FIELDS
 from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
+from tests.forms import slow_but
 from vgtui.cli import COMMANDS
 
 
@@ -221,7 +222,7 @@ def endless_run(before: Callable[[], object] | None = None) -> Iterator[subproce
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", slow_but([signal.SIGINT, signal.SIGTERM], signal.SIGINT))
 def test_a_signal_ends_a_run_with_its_code_and_whole_lines(number: signal.Signals) -> None:
     with endless_run() as process:
         process.send_signal(number)

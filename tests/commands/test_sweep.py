@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.commands.shell import call, call_apart, command, with_files_of
+from tests.forms import slow_but
 
 TINY = ["--hidden-layers", "2", "--width", "4", "--batch-size", "32", "--jobs", "2"]
 WITHOUT_WIDTH = ["--hidden-layers", "2", "--batch-size", "32", "--jobs", "2"]
@@ -90,7 +91,7 @@ def test_a_killed_sweep_computes_only_what_is_missing_and_leaves_no_process(tmp_
     assert sorted(row["number"] for row in rows(tmp_path / "s.jsonl")) == list(range(40))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", slow_but([signal.SIGINT, signal.SIGTERM], signal.SIGTERM))
 def test_a_signal_ends_a_sweep_cleanly_and_it_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     process = begin(tmp_path)
     os.kill(process.pid, number)

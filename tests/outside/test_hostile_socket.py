@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forms import slow_but
 from tests.outside.harmless import assert_harmless
 from tests.outside.hostile import TALKS, hostile_socket
 from tests.outside.limits import call_with
@@ -24,7 +25,7 @@ def peak_megabytes(pid: int) -> float:
     return next(int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-@pytest.mark.parametrize("name", ON_A_SCREEN)
+@pytest.mark.parametrize("name", slow_but(ON_A_SCREEN, "frames without an end that nobody asked for"))
 def test_on_a_screen_q_is_answered_whatever_comes(name: str) -> None:
     path = path_of_socket()
     with hostile_socket(path, TALKS[name]), Terminal(["attach", str(path)]) as terminal:
@@ -45,7 +46,7 @@ def test_on_a_screen_what_is_no_model_ends_it_in_a_sentence() -> None:
         assert b"an error of its own" not in terminal.received
 
 
-@pytest.mark.parametrize("name", IN_A_PIPE)
+@pytest.mark.parametrize("name", slow_but(IN_A_PIPE, "half a header"))
 def test_in_a_pipe_it_is_a_report_or_a_sentence(name: str, tmp_path: Path) -> None:
     path = path_of_socket()
     with hostile_socket(path, TALKS[name]):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.shell import SMALL
+from tests.forms import slow_but
 from tests.outside.limits import (
     FULL,
     NO_PASSWD_ENTRY,
@@ -32,7 +33,7 @@ other_user = pytest.mark.skipif(not is_root_with_setpriv(), reason="needs root a
 
 
 @linux
-@pytest.mark.parametrize("words", QUICK, ids=" ".join)
+@pytest.mark.parametrize("words", slow_but(QUICK, ("--help",), (*SWEEP, "-o", "-")), ids=" ".join)
 def test_output_that_a_full_disk_does_not_take_is_one_sentence_and_never_success(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -73,7 +74,7 @@ def test_a_checkpoint_goes_where_a_link_leads(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere" / "run.npz").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("files", [10, 16, 32])
+@pytest.mark.parametrize("files", slow_but([10, 16, 32], 16))
 def test_with_few_files_it_works_or_says_so(tmp_path: Path, files: int) -> None:
     for words in ((*SHORT, "-o", "run.jsonl"), (*SWEEP, "-o", "sweep.jsonl")):
         assert fault_in(call_with(*words, cwd=tmp_path, limits={resource.RLIMIT_NOFILE: files})) is None
@@ -115,7 +116,7 @@ def test_a_user_without_a_home_can_train_and_sweep(tmp_path: Path) -> None:
     assert '"error"' not in (tmp_path / "s.jsonl").read_text().replace('"error":null', "")
 
 
-@pytest.mark.parametrize("home", ["a file", "relative", "missing"])
+@pytest.mark.parametrize("home", slow_but(["a file", "relative", "missing"], "a file"))
 def test_any_home_will_do(tmp_path: Path, home: str) -> None:
     (tmp_path / "a file").write_text("")
     place = {"a file": str(tmp_path / "a file"), "relative": "here", "missing": "/nonexistent/at/all"}[home]

@@ -16,14 +16,15 @@ from vgtui.settings import Remembered, recall
 from vgtui.training.run import Run
 
 FORMATS = formats()
-COUNT = 40
-"""Of each; `python -m benchmarks.attack` does thousands."""
+SHORT_COUNT, COUNT = 6, 40
+"""Of each, without and with --slow; `python -m benchmarks.attack` does thousands."""
 
 
 @pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.name)
-def test_a_changed_file_is_read_or_refused_in_a_sentence(kind: Format) -> None:
-    tally = attack(kind, COUNT, seed=3)
-    assert tally.tried >= COUNT
+def test_a_changed_file_is_read_or_refused_in_a_sentence(kind: Format, long_form: bool) -> None:
+    count = COUNT if long_form else SHORT_COUNT
+    tally = attack(kind, count, seed=3)
+    assert tally.tried >= count
     assert [fault for fault in tally.faults if "took" not in fault and " MB" not in fault] == []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.commands.shell import SMALL
+from tests.forms import slow_but
 from tests.outside.corpus import HOSTILE
 from tests.terminal.terminal import TIMEOUT, Terminal, has_ended
 
@@ -24,12 +25,15 @@ TYPED = (
 )
 
 
-@pytest.mark.parametrize("environment", [
+ENVIRONMENTS = [
     {"TERM": ""},
     {"TERM": "x" * 5000, "COLORTERM": "\x1b[31m"},
     {"TERM": "linux", "LC_ALL": "xx_YY.UTF-99", "LANG": "../../etc"},
     {"TERM": "vt52", "LINES": "-3", "COLUMNS": "many", "TZ": "nowhere"},
-])  # fmt: skip
+]
+
+
+@pytest.mark.parametrize("environment", slow_but(ENVIRONMENTS, ENVIRONMENTS[3]))
 def test_any_terminal_and_any_locale_show_the_dashboard(environment: Any) -> None:
     with Terminal(SMALL, **environment) as terminal:
         terminal.wait_for(lambda: "3x8" in terminal.text.replace("×", "x") and "sgd 0.1" in terminal.text)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.commands.shell import call
+from tests.forms import slow_but
 from tests.release.stand_in import needs_terminal, shortened
 from tests.terminal.test_attach import training
 
@@ -55,6 +56,8 @@ PLACEHOLDERS = {
     "OUT": "out.csv",
 }
 blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+LONG = ("vgtui run --steps 500 ", "vgtui sweep", "dask", "attach")
+"""What is in the blocks of commands that run with --slow alone: a training or a cluster of their own."""
 inline = sorted({words for words in re.findall(r"`(vgtui(?: [^`\n]+)?)`", README)})
 
 
@@ -110,7 +113,11 @@ def a_model_that_is_watched() -> Iterator[str]:
 
 
 @pytest.mark.timeout(600)  # ten commands of a block, on a machine that does other things too
-@pytest.mark.parametrize("block", blocks, ids=[block.split("\n")[0][:40] for block in blocks])
+@pytest.mark.parametrize(
+    "block",
+    slow_but(blocks, *(block for block in blocks if not any(words in block for words in LONG))),
+    ids=[block.split("\n")[0][:40] for block in blocks],
+)
 def test_every_block_of_commands_in_the_readme_runs(block: str, folder: Path) -> None:
     for words, others in STANDS_FOR.items():
         block = block.replace(words, others)

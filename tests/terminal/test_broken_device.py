@@ -32,7 +32,7 @@ def assert_goes_on_with_numpy(terminal: Terminal) -> None:
     ("fault", "words"),
     [
         ("memory", "the GPU is out of memory: Out of memory allocating 4,194,304 bytes"),
-        ("sticky", "the GPU failed: cudaErrorIllegalAddress"),
+        pytest.param("sticky", "the GPU failed: cudaErrorIllegalAddress", marks=pytest.mark.slow),
         ("hang", "no answer from the training process for 10 s: the GPU hangs"),
     ],
 )

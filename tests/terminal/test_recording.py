@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.shell import with_files_of
+from tests.forms import slow_but
 from tests.terminal.terminal import Terminal
 from vgtui.recordings.frames import Frame
 from vgtui.recordings.reader import Reader
@@ -45,7 +46,7 @@ def test_kill_9_loses_at_most_the_last_second(tmp_path: Path, name: str) -> None
     assert max(steps) >= old > 0
 
 
-@pytest.mark.parametrize("way", ["q", signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("way", slow_but(["q", signal.SIGTERM, signal.SIGHUP, signal.SIGINT], "q", signal.SIGHUP))
 def test_every_other_way_of_leaving_ends_the_file_properly(tmp_path: Path, way: str | signal.Signals) -> None:
     path = tmp_path / "run.jsonl.gz"
     with Terminal([*SMALL, "--record", str(path)]) as terminal:
@@ -62,7 +63,7 @@ def test_every_other_way_of_leaving_ends_the_file_properly(tmp_path: Path, way: 
     assert reader.summary() == f"{len(steps)} frames"
 
 
-@pytest.mark.parametrize("way", ["q", "\x03", signal.SIGTERM])
+@pytest.mark.parametrize("way", slow_but(["q", "\x03", signal.SIGTERM], "\x03"))
 def test_leaving_says_where_the_recording_is_and_the_command_that_shows_it(
     tmp_path: Path, way: str | signal.Signals
 ) -> None:

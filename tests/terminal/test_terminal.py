@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forms import slow_but
 from tests.terminal.stalled import leave_while_stalled
 from tests.terminal.terminal import Terminal, has_ended
 
@@ -56,7 +57,7 @@ def test_ctrl_c_leaves_like_q(terminal: Terminal) -> None:
 
 
 @pytest.mark.timing
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", slow_but([signal.SIGTERM, signal.SIGHUP, signal.SIGINT], signal.SIGTERM))
 def test_a_signal_leaves_the_terminal_clean_with_128_plus_its_number(
     terminal: Terminal, number: signal.Signals
 ) -> None:
@@ -70,7 +71,7 @@ def test_a_signal_leaves_the_terminal_clean_with_128_plus_its_number(
 
 
 @pytest.mark.timing
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", slow_but([signal.SIGTERM, signal.SIGHUP, signal.SIGINT], signal.SIGHUP))
 def test_a_signal_is_obeyed_while_nobody_reads_the_terminal(number: signal.Signals, tmp_path: Path) -> None:
     leaving = leave_while_stalled(number, tmp_path / "run.jsonl.gz")
     assert leaving.code == 128 + number

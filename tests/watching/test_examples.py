@@ -25,8 +25,13 @@ def train(name: str, path: Path, *words: str) -> list[Frame]:
     ("name", "kind", "words", "cure"),
     [
         ("mlp", "vanishing", "0 (Linear)", "nn.ReLU() rather than nn.Sigmoid() after 0"),
-        ("convnet", "dead", "(Conv2d)", "nn.LeakyReLU() rather than nn.ReLU() after "),
-        ("transformer", "exploding", "the gradient norm of ", "nn.utils.clip_grad_norm_(model.parameters(), 1.0)"),
+        pytest.param(
+            *("convnet", "dead", "(Conv2d)", "nn.LeakyReLU() rather than nn.ReLU() after "), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *("transformer", "exploding", "the gradient norm of ", "nn.utils.clip_grad_norm_(model.parameters(), 1.0)"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_verdict_names_the_fault_and_without_it_the_model_learns(

@@ -99,6 +99,7 @@ async def test_no_word_is_cut_off_while_a_recording_is_played(tmp_path: Path) ->
     screens, recorder = Screens(), Recorder(tmp_path / "run.jsonl")
     async with open_dashboard(recorder=recorder):
         pass
+    recorder.close()
     replay = Replay(str(tmp_path / "run.jsonl"))
     app = make_dashboard(replay, settings=settings_of(replay.header))
     async with app.run_test(size=(120, 40)) as pilot:

@@ -52,6 +52,8 @@ async def test_both_lanes_are_named_in_both_charts(size: tuple[int, int]) -> Non
 async def test_every_line_of_a_chart_has_a_sign_of_its_own_that_is_drawn() -> None:
     async with open_dashboard(ScriptedRun(RunSettings(), 2, apart), (200, 60), look=Look(theory=True)) as sitting:
         await sitting.press("p", "a", "p", "a", "c", "b", "i")
+        await sitting.until(lambda: not any(lane.state.begins_run for lane in sitting.app.main.lanes.all))
+        await sitting.settle()
         for signs, rows in zip((("·", "1", "2", "B"), ("1", "2", "B")), charts_of(sitting), strict=True):
             text = "\n".join(rows)
             legend = [line for line in rows if line.startswith(" ") and re.search(r"[a-z]{4}", line)]

@@ -79,10 +79,12 @@ async def test_a_look_inside_of_what_is_not_finite_says_so(monkeypatch: pytest.M
         await sitting.settle()
         await sitting.until(lambda: "nothing finite here" in sitting.text)
         assert re.search(r"│67 % exactly 0, 1 NaN or ∞ *│", sitting.text)  # what is wrong, where not all has room
-        await sitting.pilot.resize_terminal(160, 40)
-        await sitting.until(lambda: "values, 67" in sitting.text)
+        no_zeros = Histogram.of(np.array([1.0, 2.0, 3.0, np.nan]))
+        source.say(Inspected(120, Inspection(0, broken, no_zeros, broken)))
+        await sitting.settle()
+        await sitting.until(lambda: "values" in sitting.text)
         assert "3 values" not in sitting.text
-        assert re.search(r"│4 values, 67 % exactly 0, 1 NaN or ∞ *│", sitting.text)
+        assert re.search(r"│4 values, 1 NaN or ∞ *│", sitting.text)
 
 
 async def test_two_clicks_look_inside() -> None:

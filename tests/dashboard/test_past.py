@@ -85,7 +85,9 @@ async def test_what_if_is_of_the_present_run_and_says_so_in_the_past_of_another(
 
 async def test_settings_opened_in_the_past_of_another_run_say_whose_they_are() -> None:
     async with open_dashboard() as sitting:
-        await sitting.press("a", "space", "left", "comma", "escape")
+        await sitting.press("a")
+        await sitting.until(lambda: not sitting.app.main.state.begins_run)
+        await sitting.press("space", "left", "comma", "escape")
         assert "the settings of the present run" not in notices(sitting)
         await sitting.press("home", "comma")
         await sitting.until(lambda: "these are the settings of the present run" in notices(sitting))

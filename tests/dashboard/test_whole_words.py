@@ -109,6 +109,7 @@ async def test_no_word_is_cut_off_while_a_recording_is_played(sizes: Sizes, tmp_
     screens, recorder = Screens(), Recorder(tmp_path / "run.jsonl")
     async with open_dashboard(recorder=recorder):
         pass
+    recorder.close()
     replay = Replay(str(tmp_path / "run.jsonl"))
     app = make_dashboard(replay, settings=settings_of(replay.header))
     async with app.run_test(size=(120, 40)) as pilot:

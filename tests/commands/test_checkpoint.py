@@ -99,8 +99,14 @@ def test_on_standard_output_only_what_is_new_is_written(tmp_path: Path) -> None:
     ("options", "sentence"),
     [
         (["--width", "9"], "--checkpoint: run.npz is of another run, with width 8 rather than width 9"),
-        (["--seed", "3"], "--checkpoint: run.npz is of another run, with seed 0 rather than seed 3"),
-        (["--threads", "2"], "--checkpoint: run.npz is of another run, with threads None rather than 2"),
+        pytest.param(
+            *(["--seed", "3"], "--checkpoint: run.npz is of another run, with seed 0 rather than seed 3"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *(["--threads", "2"], "--checkpoint: run.npz is of another run, with threads None rather than 2"),
+            marks=pytest.mark.slow,
+        ),
         (["--dataset", "blobs"], "--checkpoint: run.npz is of another run, with digits rather than blobs"),
     ],
 )
@@ -161,7 +167,9 @@ def with_objects(path: Path) -> None:
     np.savez(path, **{**members(path), "parameters": np.array([{}], dtype=object)})
 
 
-@pytest.mark.parametrize("damage", [cut, other, flipped, lacking, of_another_shape, with_objects])
+@pytest.mark.parametrize(
+    "damage", slow_but([cut, other, flipped, lacking, of_another_shape, with_objects], flipped, lacking)
+)
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: Any) -> None:
     run(tmp_path, 20, *KEEPING)
     damage(tmp_path / "run.npz")
@@ -236,7 +244,11 @@ def test_a_run_that_is_killed_ahead_of_its_first_checkpoint_begins_again(
     assert frames(output) == whole
 
 
-@pytest.mark.parametrize("left", [["part.jsonl"], ["run.npz"], []], ids=["empty output", "checkpoint", "nothing"])
+@pytest.mark.parametrize(
+    "left",
+    slow_but([[["part.jsonl"]], [["run.npz"]], [[]]], [["part.jsonl"]]),
+    ids=["empty output", "checkpoint", "nothing"],
+)
 def test_whatever_a_run_leaves_that_is_killed_as_it_begins_the_same_words_begin_again(
     tmp_path: Path, left: list[str], whole: list[dict[str, Any]]
 ) -> None:

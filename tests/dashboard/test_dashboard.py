@@ -65,7 +65,7 @@ CHANGES = {
     "L": "sgd 0.05",
 }
 """What each key changes, in the words of the line of state."""
-INDEPENDENT = ("a", "b", "s", "i", "plus", "l", "o", "d", "k")
+INDEPENDENT = ("a", "b", "s", "i", "plus", "o", "d", "k")
 """Keys of different settings: each can be pressed after the others."""
 
 
@@ -78,7 +78,7 @@ async def test_a_key_changes_the_run_whatever_was_changed_before() -> None:
             assert sitting.source.settings.training.seed == 0
 
 
-@pytest.mark.parametrize(("key", "words"), slow_but(map(list, CHANGES.items()), ["A", CHANGES["A"]]))
+@pytest.mark.parametrize(("key", "words"), slow_but(map(list, CHANGES.items()), ["l", CHANGES["l"]]))
 async def test_a_key_changes_the_run_and_restarts_it_from_the_same_seed(key: str, words: str) -> None:
     async with open_dashboard() as sitting:
         await sitting.press(key)

@@ -15,7 +15,7 @@ from vgtui.presets import PRESETS
 from vgtui.training.settings import RunSettings
 
 RUN = 40
-"""Presses in one view and screen before the next; half of it without --slow."""
+"""Presses in one view and screen before the next; 15 without --slow."""
 PRESSES = 2000
 OVERLAY_KEYS = ("", "w", "enter", "comma", "question_mark", "ctrl+p")
 LEAVING = ("quit",)
@@ -38,7 +38,7 @@ async def test_any_keys_in_any_order_do_no_harm_in_any_view_and_screen(
     monkeypatch.chdir(tmp_path)  # one of the keys records
     chance = random.Random(5)
     places = [(view, key) for view in VIEWS for key in OVERLAY_KEYS]
-    presses, run = (PRESSES, RUN) if long_form else (RUN // 2 * len(places), RUN // 2)
+    presses, run = (PRESSES, RUN) if long_form else (15 * len(places), 15)
     pressed: list[str] = []
     while len(pressed) < presses:
         view, _ = places[len(pressed) // run % len(places)]

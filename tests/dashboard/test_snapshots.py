@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from engine.config import NetworkConfig
 from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
+from tests.forms import slow_but
 from tests.scripted_run import Norms, ScriptedRun, vanishing
 from vgtui.dashboard.state import VIEWS, Look
 from vgtui.training.settings import RunSettings
@@ -52,23 +53,15 @@ VERDICTS: dict[str, tuple[Norms, float | None]] = {
     "dead": (healthy, 0.97),
 }
 """What the frames say, and the share of dead units."""
-SHORT_SIZES = {
-    "healthy": [(200, 60)],
-    "vanishing": [(80, 24), (120, 40)],
-    "exploding": [(120, 40)],
-    "NaN": [(40, 12), (80, 24)],
-    "dead": [(120, 40)],
-}
-"""Without --slow: every size once and every verdict once."""
 
 
-@pytest.mark.parametrize("verdict", VERDICTS)
-async def test_every_view_at_every_size(verdict: str, snapshot: SnapshotAssertion, long_form: bool) -> None:
+@pytest.mark.parametrize("verdict", slow_but(VERDICTS, "vanishing", "NaN"))
+async def test_every_view_at_every_size(verdict: str, snapshot: SnapshotAssertion) -> None:
     norms, dead = VERDICTS[verdict]
     settings = RunSettings(NetworkConfig(hidden_layers=12, activation="relu" if dead else "sigmoid"))
     source = ScriptedRun(settings, norms=norms, dead=dead)
     async with open_dashboard(source, look=Look(theory=True)) as sitting:
-        for columns, lines in SIZES if long_form else SHORT_SIZES[verdict]:
+        for columns, lines in SIZES:
             await sitting.pilot.resize_terminal(columns, lines)
             for view in VIEWS:
                 await sitting.settle()

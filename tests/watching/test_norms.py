@@ -448,6 +448,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_of_two_ranks_the_first_is_watched_with_the_gradients_that_both_have_made(tmp_path: Path) -> None:
     commands = [[sys.executable, "-c", RANK_SCRIPT, str(rank), str(tmp_path)] for rank in range(2)]
     ranks = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]

@@ -159,7 +159,7 @@ def run(script: str, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
 
 
-def test_where_no_file_can_be_opened_the_training_goes_on(tmp_path: Path) -> None:
+def test_where_no_file_can_be_opened_the_training_goes_on(tmp_path: Path, long_form: bool) -> None:
     script = """
 import os, resource, sys, vgtui
 vgtui.Emitter  # imported while it can be
@@ -171,7 +171,7 @@ with vgtui.Emitter(["a"]) as emitter:
     emitter.emit(0, [1.0])
 print("trained")
 """
-    for spare in range(8):
+    for spare in range(8) if long_form else (0, 3, 7):
         done = run(script, str(tmp_path / f"{spare}.jsonl"), str(spare))
         assert (done.returncode, done.stdout) == (0, "trained\n"), done.stderr
         assert "Traceback" not in done.stderr

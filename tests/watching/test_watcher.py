@@ -80,8 +80,9 @@ def test_the_training_is_the_same_bit_for_bit_while_viewers_come_and_are_killed(
     assert watched.losses == plain.losses
 
 
-def test_memory_is_flat_over_many_sampled_steps(tmp_path: Path) -> None:
-    """Every step is sampled: as many as in two and a half minutes at ten a second, and a viewer is served at each."""
+def test_memory_is_flat_over_many_sampled_steps(tmp_path: Path, long_form: bool) -> None:
+    """Every step is sampled: with --slow, as many as in two and a half minutes at ten a second; a viewer is served."""
+    first, further = (500, 1000) if long_form else (100, 300)
     training = Training()
     with watch(training.model, training.optimizer, every=1) as watcher, viewer(watcher) as connection:
 
@@ -97,10 +98,10 @@ def test_memory_is_flat_over_many_sampled_steps(tmp_path: Path) -> None:
             gc.collect()
 
         connection.setblocking(False)
-        steps(500)
+        steps(first)
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
-        steps(1000)
+        steps(further)
         grown = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
     assert grown < 50_000

@@ -312,6 +312,9 @@ class MainScreen(ShowingScreen):
             self._lesson.course = Course(lesson, done if done < len(lesson.steps) else 0)
             look.own_view = look.view_to_remember
             look.view = VIEWS[0]
+            if self.state.paused:  # what its steps wait for comes by training
+                self._paused_by_fault = False
+                self._set_paused(False)
             self.action_back_to_lesson()
         else:
             self._lesson.course = None

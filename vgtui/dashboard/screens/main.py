@@ -34,7 +34,7 @@ from vgtui.training.source import Experiment, FrameSource, Player
 
 PRESET_SECONDS = 20.0
 """For reading what a preset says of itself."""
-NOT_HERE = "this source cannot be changed: it shows what somebody else trains, or a recording"
+NOT_HERE = "this source cannot be changed: it is a recording, or a model that its own program trains"
 
 
 class MainScreen(ShowingScreen):

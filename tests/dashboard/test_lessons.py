@@ -97,6 +97,15 @@ async def test_the_list_begins_a_lesson_where_it_was_left_and_leaves_it() -> Non
         await sitting.until(lambda: "there is no lesson; g lists them" in sitting.text)
 
 
+async def test_a_lesson_begun_while_paused_or_in_the_past_trains() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("space", "left", "g", "enter")
+        await sitting.until(lambda: "Lesson: Why 0.25ⁿ" in sitting.text)
+        await sitting.until(lambda: not sitting.app.main.state.begins_run)
+        assert not sitting.app.main.state.paused and sitting.app.main.state.moment is None
+        assert sitting.source.told[-2:] == ["train", "restart"]
+
+
 async def test_the_view_of_a_lesson_is_not_remembered_as_the_users_which_comes_back() -> None:
     remembered: list[str] = []
     options = {"look": Look(view="chain rule"), "on_look": lambda look, theme: remembered.append(look.view_to_remember)}
@@ -156,4 +165,5 @@ async def test_a_lesson_is_readable_at_every_size(size: tuple[int, int]) -> None
     async with open_dashboard(source, size=size, lesson=LESSONS["quarter"]) as sitting:
         await sitting.until(lambda: "A network of 20" in sitting.text)
         await sitting.until(lambda: "step: 0, waits for at least 50" in sitting.text)
+        assert re.search(r"✓ gradient, layer 1 / output: [^,]+, at most", " ".join(sitting.text.split()))
         assert "sigmoid" in sitting.line

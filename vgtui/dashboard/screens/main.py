@@ -34,7 +34,7 @@ from vgtui.training.source import Experiment, FrameSource, Player
 
 PRESET_SECONDS = 20.0
 """For reading what a preset says of itself."""
-NOT_HERE = "this source cannot be changed: it shows what somebody else trains, or a recording"
+NOT_HERE = "this source cannot be changed: it is a recording, or a model that its own program trains"
 
 
 class MainScreen(ShowingScreen):
@@ -312,6 +312,9 @@ class MainScreen(ShowingScreen):
             self._lesson.course = Course(lesson, done if done < len(lesson.steps) else 0)
             look.own_view = look.view_to_remember
             look.view = VIEWS[0]
+            if self.state.paused:  # what its steps wait for comes by training
+                self._paused_by_fault = False
+                self._set_paused(False)
             self.action_back_to_lesson()
         else:
             self._lesson.course = None

@@ -87,10 +87,10 @@ class LessonPanel(Lines):
         numbers = {words: value for words, value in known.items() if value is not None}
         texts = dict(zip(numbers, numbers_alike(list(numbers.values())), strict=True))
         value = texts.pop("", "none yet")
-        bounds = [f"{words} {text}" for words, text in texts.items()]
+        bounds = " and ".join(f"{words} {text}" for words, text in texts.items())
         now = "" if self.state.moment is None else " in the present"
         when = " at the start" if expected.when == "init" else now
         health = self.palette.health
         sign, colour = (DONE, health["learning"]) if reading.met else (WAITING, health["weak"])
-        words = f"{sign} {MEASURES[expected.measure].words}{when}: {value}, waits for {' and '.join(bounds)}"
-        return words, colour
+        wanted = bounds if reading.met else f"waits for {bounds}"
+        return f"{sign} {MEASURES[expected.measure].words}{when}: {value}, {wanted}", colour

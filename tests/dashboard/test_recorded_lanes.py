@@ -11,6 +11,7 @@ import pytest
 from tests.dashboard.sitting import MOMENT, Sitting, make_dashboard, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.commands.replay import report
+from vgtui.dashboard.lanes import Lane
 from vgtui.input_files import InputFile
 from vgtui.recordings.frames import Event, Frame, Header, Line
 from vgtui.recordings.reader import Reader, read_recording
@@ -31,9 +32,18 @@ async def record(path: Path, *keys: str, before: str = "") -> None:
             await sitting.press(before)
         main = sitting.app.main
         main.recording.begin(Recorder(path), main.lanes.all)
-        await sitting.press(*keys)
+        for key in keys:
+            await sitting.press(key)
+            await sitting.settle_keys()
+            await sitting.until(lambda: all(map(has_all_frames, main.lanes.all)))
         assert [lane.state.recording for lane in main.lanes.all] == [True] * len(main.lanes.all)
         main.recording.end()
+
+
+def has_all_frames(lane: Lane) -> bool:
+    """Whether the present run of a lane has been taken to its end."""
+    newest = lane.state.newest
+    return newest is not None and not lane.state.begins_run and newest.step == 10 * (FRAMES - 1)
 
 
 def lines_of(path: Path) -> list[Line]:

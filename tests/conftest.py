@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -45,6 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("slow" if config.getoption("--slow") else "short")
     forget_developer(os.environ)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as nohup and a shell's & have it, for every process after
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     tempfile.tempdir = None
 
 

@@ -57,6 +57,8 @@ class Sitting:
         for key in keys:
             self.type_key(key)
             await self.pilot.pause(MOMENT)
+            await self.settle_keys()
+            await self.until(self._all_is_taken)
         await self.settle()
 
     def type_key(self, key: str) -> None:
@@ -68,9 +70,17 @@ class Sitting:
         app = self.app
         await self.until(lambda: not (app.is_running and (app.message_queue_size or app.screen.message_queue_size)))
 
+    def _all_is_taken(self) -> bool:
+        """Whether all that the sources of the lanes had to say has been taken; it is drawn a moment later."""
+        return not self.app.is_running or all(
+            lane.source.exhausted and not (lane.state.begins_run and lane.state.header and lane.source.frames)
+            for lane in self.app.main.lanes.all
+            if isinstance(lane.source, ScriptedSource)
+        )
+
     async def settle(self) -> None:
         """Wait until all that the source had to say is on the screen."""
-        await self.until(lambda: self.source.exhausted)
+        await self.until(lambda: self.source.exhausted and self._all_is_taken())
         await self.pilot.pause(MOMENT)
         self.app.main._draw_numbers()
         self.app.main._draw_stale_charts(at_once=True)

@@ -5,7 +5,6 @@ It can be cut off anywhere, and is gone on with: what is whole counts, and only 
 
 import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -83,8 +82,6 @@ class SweepFile:
         except OSError as error:
             raise unwritable("output", path, error) from error
         try:
-            if not stat.S_ISREG(os.fstat(self._file).st_mode):
-                raise UsageError("output", f"{path} is not a file; - prints the rows")
             self._lock()
             self._size = 0
             self.done: dict[int, Row] = {} if overwrite else self._go_on(sweep)

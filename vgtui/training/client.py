@@ -44,7 +44,7 @@ SILENCE_SECONDS = 10.0
 
 
 class _NotStartedError(Exception):
-    """No process, file or thread is left to be had."""
+    """No process, file or thread is available for the worker."""
 
 
 class LiveRun:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textual import events
+from textual.app import App
 from textual.keys import key_to_character
 from textual.pilot import Pilot
 
@@ -58,7 +59,7 @@ class Sitting:
             self.type_key(key)
             await self.pilot.pause(MOMENT)
             await self.settle_keys()
-            await self.until(self._all_is_taken)
+            await self.until(lambda: self.all_is_taken(self.app))
         await self.settle()
 
     def type_key(self, key: str) -> None:
@@ -70,20 +71,26 @@ class Sitting:
         app = self.app
         await self.until(lambda: not (app.is_running and (app.message_queue_size or app.screen.message_queue_size)))
 
-    def _all_is_taken(self) -> bool:
+    @staticmethod
+    def all_is_taken(app: App[Any]) -> bool:
         """Whether all that the sources of the lanes had to say has been taken; it is drawn a moment later."""
-        return not self.app.is_running or all(
+        assert isinstance(app, Dashboard)
+        return not app.is_running or all(
             lane.source.exhausted and not (lane.state.begins_run and lane.state.header and lane.source.frames)
-            for lane in self.app.main.lanes.all
+            for lane in app.main.lanes.all
             if isinstance(lane.source, ScriptedSource)
         )
 
     async def settle(self) -> None:
         """Wait until all that the source had to say is on the screen."""
-        await self.until(lambda: self.source.exhausted and self._all_is_taken())
+        await self.until(lambda: self.source.exhausted and self.all_is_taken(self.app))
         await self.pilot.pause(MOMENT)
-        self.app.main._draw_numbers()
-        self.app.main._draw_stale_charts(at_once=True)
+        main = self.app.main
+        for panel in main._shown_panels:
+            panel.advance()
+        if main._numbers_stale:
+            main._draw_numbers()
+        main._draw_stale_charts(at_once=True)
         await self.pilot.pause(MOMENT)
 
 

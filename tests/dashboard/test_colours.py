@@ -15,8 +15,8 @@ from vgtui.terminal import to_ascii
 from vgtui.themes import load_palettes
 
 PALETTES = load_palettes()[0]
-SHORT = ("dark", "light")
-"""Themes, without --slow."""
+SHORT = ("light",)
+"""Themes, without --slow, of all but the first view."""
 OVERLAYS = ("w", "enter", "comma", "question_mark", "ctrl+p")
 
 
@@ -57,7 +57,7 @@ async def faint_words(sitting: Sitting, themes: Iterable[str]) -> dict[str, dict
 async def test_all_text_of_every_view_can_be_read_in_every_theme(long_form: bool) -> None:
     async with open_dashboard() as sitting:
         await sitting.press("t", "p")
-        for number, _ in enumerate(VIEWS):
+        for number in range(len(VIEWS)):
             assert await faint_words(sitting, PALETTES if long_form or number == 0 else SHORT) == {}
             await sitting.press("v")
 

@@ -9,6 +9,7 @@ import pytest
 from engine.config import NetworkConfig
 from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.dashboard.test_watched import WatchedModel
+from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.charts.line_chart import Cell, Line, draw_lines
 from vgtui.dashboard.state import Look
@@ -39,7 +40,7 @@ def charts_of(sitting: Sitting) -> Iterator[list[str]]:
         yield rows_of(chart)
 
 
-@pytest.mark.parametrize("size", [(100, 30), (120, 40), (200, 60)])
+@pytest.mark.parametrize("size", slow_but([(100, 30), (120, 40), (200, 60)], (120, 40)))
 async def test_both_lanes_are_named_in_both_charts(size: tuple[int, int]) -> None:
     async with open_dashboard(ScriptedRun(RunSettings(), 2), size, look=Look(theory=True)) as sitting:
         await sitting.press("c", "b")

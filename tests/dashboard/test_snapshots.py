@@ -71,7 +71,7 @@ async def test_every_view_at_every_size(verdict: str, snapshot: SnapshotAssertio
                 await sitting.press("v")
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", slow_but(VIEWS, "sparklines"))
 def test_the_colours_of_every_view(snap_compare: Any, view: str) -> None:
     source = ScriptedRun(RunSettings())
     app = make_dashboard(source, look=Look(view=view))

@@ -59,6 +59,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=slow)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of the run for tests about time, leave out the files that have none: importing them takes longer."""
+    if config.option.markexpr != "timing" or collection_path.suffix != ".py":
+        return None
+    return b"mark.timing" not in collection_path.read_bytes() or None
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported stays, and need not be looked through again and again
+
+
 @pytest.fixture(scope="session")
 def long_form(pytestconfig: pytest.Config) -> bool:
     """Whether the long form of a test was asked for, with --slow."""

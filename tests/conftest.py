@@ -1,8 +1,10 @@
 """For all tests: an environment and a home of their own, what is slow left out, and what is about time apart."""
 
+import ctypes
 import gc
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -24,6 +26,8 @@ FOREIGN = (
 """How the variables begin that a developer may have set and that could change what a test sees."""
 KEPT = ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "TEXTUAL_SNAPSHOT_")
 """How those begin that stay all the same: without them there may be no Python to test, or no place for snapshots."""
+NO_DEVICE = str(Path(__file__).parent / "no_device")
+"""Ahead of CuPy's folder, it hides CuPy from tests and from the processes that they start."""
 
 settings.register_profile(
     "short", max_examples=20, derandomize=True, database=None, deadline=None,
@@ -39,6 +43,16 @@ def forget_developer(environment: MutableMapping[str, str]) -> None:
     environment.update(LANG="C.UTF-8", TERM="xterm-256color")
 
 
+def hide_cupy_without_a_device() -> None:
+    """Importing it takes each training process half a second, to find that there is no GPU."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        sys.path.insert(0, NO_DEVICE)
+        places = [NO_DEVICE, *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(places)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="the tests marked slow too, and many more examples a property")
 
@@ -46,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("slow" if config.getoption("--slow") else "short")
     forget_developer(os.environ)
+    hide_cupy_without_a_device()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as nohup and a shell's & have it, for every process after
         signal.signal(signal.SIGINT, signal.default_int_handler)
     tempfile.tempdir = None

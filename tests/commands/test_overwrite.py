@@ -4,14 +4,18 @@ import os
 import signal
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine.errors import UsageError
 from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
+from tests.forms import slow_but
 from vgtui.output_files import OutputFile, open_output, writing_whole
 
+LOOK_SECONDS = 0.01
 OLD = b"all my work\n"
 RUN = ["run", *SMALL, "--steps", "3"]
 SWEEP = ["sweep", *SMALL, "--vary", "lr=0.1,0.2", "--steps", "1"]
@@ -73,9 +77,12 @@ def test_a_file_that_is_there_is_refused_and_with_overwrite_replaced(folder: Pat
     ],
     ids=["run", "sweep", "report", "export"],
 )
-def test_what_is_refused_leaves_no_file_and_what_was_there(folder: Path, words: list[str]) -> None:
+def test_what_is_refused_leaves_no_file_and_what_was_there(
+    folder: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if "--scheduler" in words:
         pytest.importorskip("distributed")
+        monkeypatch.setattr("vgtui.sweeps.crew.CONNECT_SECONDS", 0.5)
     before = names_in(folder)
     assert call(*words, cwd=folder).returncode == 2
     assert names_in(folder) == before
@@ -85,8 +92,12 @@ def test_what_is_refused_leaves_no_file_and_what_was_there(folder: Path, words: 
     assert (folder / name).read_bytes() == OLD
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["replacing", "new"])
-@pytest.mark.parametrize("name", ["table.csv", "table.parquet", "picture.svg", "page.html"])
+FULL = [[name, there] for name in ("table.csv", "table.parquet", "picture.svg", "page.html") for there in (True, False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "there"), slow_but(FULL, ["table.csv", True], ["table.csv", False], ["table.parquet", False])
+)
 def test_a_disk_that_is_full_halfway_keeps_the_old_file_and_leaves_nothing_of_the_new_one(
     folder: Path, name: str, there: bool
 ) -> None:
@@ -131,9 +142,10 @@ def test_a_device_and_a_fifo_are_written_and_stay_what_they_are(folder: Path, wo
     assert call(*words, "-o", "/dev/null", cwd=folder).returncode == 0
     fifo = folder / "fifo"
     os.mkfifo(fifo)
-    with subprocess.Popen(command(*words, "-o", "fifo"), cwd=folder, stderr=subprocess.DEVNULL) as process:
-        assert fifo.read_bytes().count(b"\n") > 2
-    assert process.returncode == 0
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(fifo.read_bytes)
+        assert call(*words, "-o", "fifo", cwd=folder).returncode == 0
+        assert read.result().count(b"\n") > 2
     assert fifo.is_fifo()
 
 
@@ -179,6 +191,7 @@ def test_a_run_that_writes_is_not_disturbed_by_a_second_one(tmp_path: Path) -> N
         try:
             while not (tmp_path / "run.jsonl").exists() or not (tmp_path / "run.jsonl").stat().st_size:
                 assert process.poll() is None
+                time.sleep(LOOK_SECONDS)
             done = call(*RUN, "-o", "run.jsonl", "--overwrite", cwd=tmp_path)
         finally:
             process.send_signal(signal.SIGTERM)

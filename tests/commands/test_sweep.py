@@ -18,6 +18,7 @@ WITHOUT_WIDTH = ["--hidden-layers", "2", "--batch-size", "32", "--jobs", "2"]
 LOOK_SECONDS = 0.01
 GRID = ["--vary", "width=2,4", "--vary", "activation=relu,tanh"]
 LONG = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2:41:40", "--steps", "250", "--output", "s.jsonl"]
+SHORT = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2:13:12", "--steps", "2", "--output", "s.jsonl"]
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -101,6 +102,7 @@ def test_a_signal_ends_a_sweep_cleanly_and_it_says_how_to_go_on(tmp_path: Path, 
     assert errors == f"vgtui: {count} of 40 runs are in s.jsonl; the same command goes on from there\n"
 
 
+@pytest.mark.slow  # of the pool by itself, tests/sweeps/test_collect.py shows the same
 def test_a_killed_process_of_the_pool_costs_no_row(tmp_path: Path) -> None:
     process = begin(tmp_path)
     for child in children_of(process):
@@ -167,17 +169,16 @@ def test_damaged_rows_are_told_and_computed_again(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_sentence_and_the_rows_stay(tmp_path: Path) -> None:
-    short = [*LONG, "--steps", "2"]
-    done = call_apart(*short, cwd=tmp_path, before=with_files_of(6000))
+    done = call_apart(*SHORT, cwd=tmp_path, before=with_files_of(3000))
     assert done.returncode == 1
     count = len(rows(tmp_path / "s.jsonl"))
     assert done.stderr == (
-        f"vgtui: --output: s.jsonl cannot be written: File too large; {count} of 40 runs are in s.jsonl; "
+        f"vgtui: --output: s.jsonl cannot be written: File too large; {count} of 12 runs are in s.jsonl; "
         "the same command goes on from there\n"
     )
     assert count > 3
-    assert call(*short, cwd=tmp_path).returncode == 0
-    assert len(rows(tmp_path / "s.jsonl")) == 40
+    assert call(*SHORT, cwd=tmp_path).returncode == 0
+    assert len(rows(tmp_path / "s.jsonl")) == 12
 
 
 @pytest.mark.parametrize(

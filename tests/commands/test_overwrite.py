@@ -5,14 +5,18 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from engine.errors import UsageError
-from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
+from tests.commands.shell import SMALL, call, command
 from tests.forms import slow_but
+from tests.limits import files_no_longer_than
 from vgtui.output_files import OutputFile, open_output, writing_whole
 
 LOOK_SECONDS = 0.01
@@ -52,7 +56,15 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize(("name", "words"), WRITING.items(), ids=WRITING)
+LONG = ("page.html", "vgtui-report.html")
+"""Pages with names of another kind; tests/reports makes them too."""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    slow_but(map(list, WRITING.items()), *([name, words] for name, words in WRITING.items() if name not in LONG)),
+    ids=WRITING,
+)
 def test_a_file_that_is_there_is_refused_and_with_overwrite_replaced(folder: Path, name: str, words: list[str]) -> None:
     (folder / name).write_bytes(OLD)
     before = names_in(folder)
@@ -104,7 +116,8 @@ def test_a_disk_that_is_full_halfway_keeps_the_old_file_and_leaves_nothing_of_th
     if there:
         (folder / name).write_bytes(OLD)
     before = names_in(folder)
-    done = call_apart(*WRITING[name], "--overwrite", cwd=folder, before=with_files_of(1000))
+    with files_no_longer_than(1000):
+        done = call(*WRITING[name], "--overwrite", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"--output: {name} cannot be written: File too large" in done.stderr
     assert names_in(folder) == before
@@ -121,23 +134,39 @@ def test_a_replaced_file_keeps_its_permissions_and_a_link_stays_one(folder: Path
     assert (folder / "real.csv").stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize("words", [RUN, SWEEP, ["export", "recorded.jsonl", "--format", "csv"]], ids=lambda w: w[0])
-def test_a_descriptor_of_the_shell_is_written_after_what_is_there(folder: Path, words: list[str]) -> None:
-    """As standard output is: a file that a shell has opened for us is its own to cut."""
+STREAMED = [RUN, SWEEP, ["export", "recorded.jsonl", "--format", "csv"]]
+
+
+@contextmanager
+def a_file_of_the_shell(folder: Path) -> Iterator[BinaryIO]:
+    """One that holds something, and is written on afterwards."""
     with (folder / "out").open("ab") as out:
         out.write(OLD)
         out.flush()
-        written = subprocess.run(
-            [*command(*words), "-o", "/dev/stdout"], cwd=folder, stdout=out, stderr=subprocess.PIPE
-        )
-        assert written.returncode == 0, written.stderr
+        yield out
         out.write(b"the end\n")
     data = (folder / "out").read_bytes()
     assert data.startswith(OLD) and data.endswith(b"\nthe end\n")
     assert len(data.splitlines()) > 4
 
 
-@pytest.mark.parametrize("words", [RUN, SWEEP, ["export", "recorded.jsonl", "--format", "csv"]], ids=lambda w: w[0])
+@pytest.mark.parametrize("words", STREAMED, ids=lambda w: w[0])
+def test_a_descriptor_of_the_shell_is_written_after_what_is_there(folder: Path, words: list[str]) -> None:
+    """A file that a shell has opened for us is its own to cut."""
+    with a_file_of_the_shell(folder) as out:
+        assert call(*words, "-o", f"/dev/fd/{out.fileno()}", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize("words", slow_but(([words] for words in STREAMED), [STREAMED[2]]), ids=lambda w: w[0])
+def test_standard_output_by_its_name_is_written_after_what_is_there(folder: Path, words: list[str]) -> None:
+    with a_file_of_the_shell(folder) as out:
+        written = subprocess.run(
+            [*command(*words), "-o", "/dev/stdout"], cwd=folder, stdout=out, stderr=subprocess.PIPE
+        )
+        assert written.returncode == 0, written.stderr
+
+
+@pytest.mark.parametrize("words", STREAMED, ids=lambda w: w[0])
 def test_a_device_and_a_fifo_are_written_and_stay_what_they_are(folder: Path, words: list[str]) -> None:
     assert call(*words, "-o", "/dev/null", cwd=folder).returncode == 0
     fifo = folder / "fifo"

@@ -2,8 +2,6 @@
 
 import gc
 import logging
-import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +16,7 @@ import pytest
 
 import vgtui
 from engine.errors import UsageError
+from tests.limits import files_no_longer_than
 from tests.watching.recorded import frames
 from vgtui import watch
 
@@ -214,19 +213,6 @@ def test_what_is_no_model_and_a_wrong_pace_are_refused() -> None:
         watch("resnet")  # type: ignore[arg-type, unused-ignore]
     with pytest.raises(UsageError, match="'often' is no pace"):
         watch(small_model(), every="often")
-
-
-@contextmanager
-def files_no_longer_than(size: int) -> Iterator[None]:
-    """As on a full disk: meanwhile, a write beyond it fails."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def test_a_full_disk_ends_the_recording_and_not_the_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,10 +1,13 @@
 """For all tests: an environment and a home of their own, what is slow left out, and what is about time apart."""
 
+import ctypes
 import gc
+import itertools
 import os
 import signal
+import sys
 import tempfile
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,8 @@ FOREIGN = (
 """How the variables begin that a developer may have set and that could change what a test sees."""
 KEPT = ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "TEXTUAL_SNAPSHOT_")
 """How those begin that stay all the same: without them there may be no Python to test, or no place for snapshots."""
+NO_DEVICE = str(Path(__file__).parent / "no_device")
+"""Ahead of CuPy's folder, it hides CuPy from tests and from the processes that they start."""
 
 settings.register_profile(
     "short", max_examples=20, derandomize=True, database=None, deadline=None,
@@ -39,6 +44,16 @@ def forget_developer(environment: MutableMapping[str, str]) -> None:
     environment.update(LANG="C.UTF-8", TERM="xterm-256color")
 
 
+def hide_cupy_without_a_device() -> None:
+    """Importing it takes each training process half a second, to find that there is no GPU."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        sys.path.insert(0, NO_DEVICE)
+        places = [NO_DEVICE, *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(places)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="the tests marked slow too, and many more examples a property")
 
@@ -46,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("slow" if config.getoption("--slow") else "short")
     forget_developer(os.environ)
+    hide_cupy_without_a_device()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as nohup and a shell's & have it, for every process after
         signal.signal(signal.SIGINT, signal.default_int_handler)
     tempfile.tempdir = None
@@ -76,9 +92,22 @@ def long_form(pytestconfig: pytest.Config) -> bool:
     return bool(pytestconfig.getoption("--slow"))
 
 
+@pytest.fixture(scope="session")
+def _new_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Numbered by itself, as mktemp looks through all folders that there are each time."""
+    folder, numbers = tmp_path_factory.mktemp("homes"), itertools.count()
+
+    def make() -> Path:
+        home: Path = folder / str(next(numbers))
+        home.mkdir()
+        return home
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    home: Path = tmp_path_factory.mktemp("home")
+def _home_of_its_own(_new_home: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    home = _new_home()
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home))
     with tempfile.TemporaryDirectory(prefix="v", dir="/tmp") as runtime:  # short, as the path of a socket must be

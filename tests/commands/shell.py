@@ -11,6 +11,7 @@ from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
+from tests.forked import forked_processes
 from vgtui.cli import main
 
 SMALL = ["--hidden-layers", "3", "--width", "8", "--batch-size", "32"]
@@ -26,10 +27,11 @@ def call(
 ) -> "subprocess.CompletedProcess[str]":
     """`vgtui` with these arguments and no terminal at any end, without a Python of its own, which takes 0.3 s to start.
 
-    env: variables beside those that there are.
+    What it starts is forked, for the same reason. env: variables beside those that there are.
     """
     out, errors = io.StringIO(), io.StringIO()
     with (
+        forked_processes(),
         redirect_stdout(out),
         redirect_stderr(errors),
         patch("sys.stdin", io.StringIO()),

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.commands.shell import call
+from tests.forms import slow_but
 
 BIN = Path(sys.executable).parent
 
 
-@pytest.mark.parametrize(
-    ("line", "some"),
-    [
+LINES = [
+    [line, some]
+    for line, some in (
         ("vgtui sw", {"sweep"}),
         ("vgtui ", {"run", "sweep", "doctor"}),
         ("vgtui run --act", {"--activation"}),
@@ -26,8 +27,13 @@ BIN = Path(sys.executable).parent
         ("vgtui run --preset g", {"glorot-2010"}),
         ("vgtui lessons q", {"quarter"}),
         ("vgtui list pre", {"presets"}),
-    ],
-)
+    )
+]
+SHORT = ("vgtui sw", "vgtui run --activation s", "vgtui --theme sol", "vgtui lessons q")
+"""A command, a value, an option of the dashboard, and what is no option."""
+
+
+@pytest.mark.parametrize(("line", "some"), slow_but(LINES, *(case for case in LINES if case[0] in SHORT)))
 def test_bash_completes_commands_options_and_values(line: str, some: set[str]) -> None:
     script = call("completion", "bash").stdout
     asking = (

@@ -2,11 +2,16 @@
 
 import json
 import os
+import subprocess
+import sys
 
-from tests.commands.shell import call, call_apart
+import pytest
+
+from tests.commands.shell import call
 
 
-def test_as_json_it_has_every_section_and_a_measured_speed() -> None:
+def test_as_json_it_has_every_section_and_a_measured_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vgtui.commands.doctor.SPEED_SECONDS", 0.2)
     done = call("doctor", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
@@ -19,7 +24,12 @@ def test_as_json_it_has_every_section_and_a_measured_speed() -> None:
 
 def test_what_is_wrong_is_said_with_what_would_mend_it() -> None:
     wrong = {"TERM": "dumb", "VGTUI_WIDHT": "3", "LC_ALL": "C", "VGTUI_LR": "x", "PYTHONUTF8": "0"}
-    done = call_apart("doctor", env=wrong)
+    script = (
+        "import vgtui.commands.doctor as doctor, vgtui.cli\n"
+        "doctor.SPEED_SECONDS = 0.2\n"
+        "raise SystemExit(vgtui.cli.main(['doctor']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ | wrong)
     assert done.returncode == 0
     advice = done.stdout.partition("to mend:")[2]
     for words in ("set it to what it is, such as xterm-256color", "set LANG=C.UTF-8", "VGTUI_WIDHT is no option"):

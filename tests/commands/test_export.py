@@ -13,6 +13,7 @@ import pytest
 
 from engine.telemetry import LAYER_FIELDS
 from tests.commands.shell import SMALL, call
+from tests.forms import slow_but
 from tests.models import make_model_frame, make_model_header
 from vgtui.recordings.frames import encode_line
 
@@ -21,11 +22,13 @@ EXPLODING = ["--hidden-layers", "40", "--activation", "relu", "--init", "standar
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a recording, one whose numbers are none, and a sweep."""
+    """With a recording, one whose numbers are none, one of somebody's own model, and a sweep."""
     path = tmp_path_factory.mktemp("export")
     call("run", *SMALL, "--steps", "6", "--every", "2", "--output", "run.jsonl", cwd=path)
     call("run", *EXPLODING, "--steps", "2", "--every", "1", "--output", "nan.jsonl", cwd=path)
     call("sweep", *SMALL, "--vary", "width=2,4", "--vary", "clip=none,1", "--steps", "2", "-o", "sweep.jsonl", cwd=path)
+    lines = [make_model_header(), make_model_frame([None, *[0.5] * 6, 1.0], step=3)]
+    (path / "model.jsonl").write_bytes(b"".join(map(encode_line, lines)))
     return path
 
 
@@ -65,9 +68,7 @@ def test_parquet_of_a_recording_has_the_numbers_of_its_frames(folder: Path) -> N
 
 
 def test_a_recording_of_somebodys_own_model_is_exported_with_gaps(folder: Path) -> None:
-    lines = [make_model_header(), make_model_frame([None, *[0.5] * 6, 1.0], step=3)]
-    (folder / "model.jsonl").write_bytes(b"".join(map(encode_line, lines)))
-    for name in ("model.csv", "model.parquet", "model.svg", "model.png"):
+    for name in ("model.csv", "model.parquet"):
         assert export(folder, "model.jsonl", "-o", name).returncode == 0
     first, *_, last = csv.DictReader(io.StringIO((folder / "model.csv").read_text()))
     assert (first["layer"], first["grad_norm"], first["epoch"], first["accuracy"]) == ("embed", "", "", "")
@@ -88,14 +89,20 @@ def test_a_sweep_as_a_table_has_a_row_a_run(folder: Path) -> None:
     assert [float(row["loss"]) for row in ours] == [row["loss"] for row in theirs]
 
 
-@pytest.mark.parametrize("name", ["run", "nan", "sweep"])
-def test_pictures_are_svg_and_png(folder: Path, name: str) -> None:
+PICTURES = [[name, ending] for name in ("run", "nan", "model", "sweep") for ending in ("svg", "png")]
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"), slow_but(PICTURES, ["nan", "svg"], ["model", "png"], ["sweep", "png"], ["sweep", "svg"])
+)
+def test_pictures_are_svg_and_png(folder: Path, name: str, ending: str) -> None:
     pytest.importorskip("matplotlib")
-    for ending in ("svg", "png"):
-        done = export(folder, f"{name}.jsonl", "-o", f"{name}.{ending}")
-        assert (done.returncode, done.stderr) == (0, "")
-    assert ElementTree.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
-    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    done = export(folder, f"{name}.jsonl", "-o", f"{name}.{ending}")
+    assert (done.returncode, done.stderr) == (0, "")
+    if ending == "svg":
+        assert ElementTree.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
+    else:
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -128,15 +135,20 @@ def test_what_is_damaged_is_left_out_and_said(folder: Path) -> None:
     assert done.stderr == "vgtui: 3 frames; 1 damaged line left out, the first is line 3\n"
 
 
-def test_what_is_cut_off_or_does_not_unpack_is_said_by_tables_and_pictures(folder: Path) -> None:
+FAULTS = {"cut.jsonl": "the last line is torn", "broken.jsonl.gz": "the compressed data are damaged"}
+TOLD = [[name, output] for name in FAULTS for output in ("part.csv", "part.svg")]
+
+
+@pytest.mark.parametrize(("name", "output"), slow_but(TOLD, *(case for case in TOLD if case != TOLD[1])))
+def test_what_is_cut_off_or_does_not_unpack_is_said_by_tables_and_pictures(
+    folder: Path, name: str, output: str
+) -> None:
     whole = (folder / "run.jsonl").read_bytes()
     (folder / "cut.jsonl").write_bytes(whole[:-9])
     (folder / "broken.jsonl.gz").write_bytes(gzip.compress(whole) + b"what is not gzip")
-    for name, words in (("cut.jsonl", "the last line is torn"), ("broken.jsonl.gz", "the compressed data are damaged")):
-        for output in ("part.csv", "part.svg"):
-            done = export(folder, name, "-o", f"{name}-{output}")
-            assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
-            assert words in done.stderr
+    done = export(folder, name, "-o", f"{name}-{output}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    assert FAULTS[name] in done.stderr
 
 
 def test_a_picture_of_a_sweep_says_how_many_runs_are_not_in_it(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,15 @@ def test_what_comes_through_a_pipe_is_read_from_its_first_byte(
 
 def test_a_page_of_a_pipe_has_a_name_of_its_own(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    data = (folder / "run.jsonl").read_text()
-    done = subprocess.run(command("report", "/dev/stdin"), capture_output=True, text=True, input=data, cwd=tmp_path)
+    read_end, write_end = os.pipe()
+    with open(read_end, "rb"), ThreadPoolExecutor(1) as writer, open(write_end, "wb") as pipe:
+
+        def write() -> None:
+            pipe.write((folder / "run.jsonl").read_bytes())
+            pipe.close()
+
+        writer.submit(write)
+        done = call("report", f"/dev/fd/{read_end}", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "vgtui: the page is vgtui-report.html\n")
     assert (tmp_path / "vgtui-report.html").exists()
 

@@ -4,14 +4,22 @@ import os
 import signal
 import subprocess
 import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from engine.errors import UsageError
-from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
+from tests.commands.shell import SMALL, call, command
+from tests.forms import slow_but
+from tests.limits import files_no_longer_than
 from vgtui.output_files import OutputFile, open_output, writing_whole
 
+LOOK_SECONDS = 0.01
 OLD = b"all my work\n"
 RUN = ["run", *SMALL, "--steps", "3"]
 SWEEP = ["sweep", *SMALL, "--vary", "lr=0.1,0.2", "--steps", "1"]
@@ -48,7 +56,15 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize(("name", "words"), WRITING.items(), ids=WRITING)
+LONG = ("page.html", "vgtui-report.html")
+"""Pages with names of another kind; tests/reports makes them too."""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    slow_but(map(list, WRITING.items()), *([name, words] for name, words in WRITING.items() if name not in LONG)),
+    ids=WRITING,
+)
 def test_a_file_that_is_there_is_refused_and_with_overwrite_replaced(folder: Path, name: str, words: list[str]) -> None:
     (folder / name).write_bytes(OLD)
     before = names_in(folder)
@@ -73,9 +89,12 @@ def test_a_file_that_is_there_is_refused_and_with_overwrite_replaced(folder: Pat
     ],
     ids=["run", "sweep", "report", "export"],
 )
-def test_what_is_refused_leaves_no_file_and_what_was_there(folder: Path, words: list[str]) -> None:
+def test_what_is_refused_leaves_no_file_and_what_was_there(
+    folder: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if "--scheduler" in words:
         pytest.importorskip("distributed")
+        monkeypatch.setattr("vgtui.sweeps.crew.CONNECT_SECONDS", 0.5)
     before = names_in(folder)
     assert call(*words, cwd=folder).returncode == 2
     assert names_in(folder) == before
@@ -85,15 +104,20 @@ def test_what_is_refused_leaves_no_file_and_what_was_there(folder: Path, words: 
     assert (folder / name).read_bytes() == OLD
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["replacing", "new"])
-@pytest.mark.parametrize("name", ["table.csv", "table.parquet", "picture.svg", "page.html"])
+FULL = [[name, there] for name in ("table.csv", "table.parquet", "picture.svg", "page.html") for there in (True, False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "there"), slow_but(FULL, ["table.csv", True], ["table.csv", False], ["table.parquet", False])
+)
 def test_a_disk_that_is_full_halfway_keeps_the_old_file_and_leaves_nothing_of_the_new_one(
     folder: Path, name: str, there: bool
 ) -> None:
     if there:
         (folder / name).write_bytes(OLD)
     before = names_in(folder)
-    done = call_apart(*WRITING[name], "--overwrite", cwd=folder, before=with_files_of(1000))
+    with files_no_longer_than(1000):
+        done = call(*WRITING[name], "--overwrite", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"--output: {name} cannot be written: File too large" in done.stderr
     assert names_in(folder) == before
@@ -110,30 +134,47 @@ def test_a_replaced_file_keeps_its_permissions_and_a_link_stays_one(folder: Path
     assert (folder / "real.csv").stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize("words", [RUN, SWEEP, ["export", "recorded.jsonl", "--format", "csv"]], ids=lambda w: w[0])
-def test_a_descriptor_of_the_shell_is_written_after_what_is_there(folder: Path, words: list[str]) -> None:
-    """As standard output is: a file that a shell has opened for us is its own to cut."""
+STREAMED = [RUN, SWEEP, ["export", "recorded.jsonl", "--format", "csv"]]
+
+
+@contextmanager
+def a_file_of_the_shell(folder: Path) -> Iterator[BinaryIO]:
+    """One that holds something, and is written on afterwards."""
     with (folder / "out").open("ab") as out:
         out.write(OLD)
         out.flush()
-        written = subprocess.run(
-            [*command(*words), "-o", "/dev/stdout"], cwd=folder, stdout=out, stderr=subprocess.PIPE
-        )
-        assert written.returncode == 0, written.stderr
+        yield out
         out.write(b"the end\n")
     data = (folder / "out").read_bytes()
     assert data.startswith(OLD) and data.endswith(b"\nthe end\n")
     assert len(data.splitlines()) > 4
 
 
-@pytest.mark.parametrize("words", [RUN, SWEEP, ["export", "recorded.jsonl", "--format", "csv"]], ids=lambda w: w[0])
+@pytest.mark.parametrize("words", STREAMED, ids=lambda w: w[0])
+def test_a_descriptor_of_the_shell_is_written_after_what_is_there(folder: Path, words: list[str]) -> None:
+    """A file that a shell has opened for us is its own to cut."""
+    with a_file_of_the_shell(folder) as out:
+        assert call(*words, "-o", f"/dev/fd/{out.fileno()}", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize("words", slow_but(([words] for words in STREAMED), [STREAMED[2]]), ids=lambda w: w[0])
+def test_standard_output_by_its_name_is_written_after_what_is_there(folder: Path, words: list[str]) -> None:
+    with a_file_of_the_shell(folder) as out:
+        written = subprocess.run(
+            [*command(*words), "-o", "/dev/stdout"], cwd=folder, stdout=out, stderr=subprocess.PIPE
+        )
+        assert written.returncode == 0, written.stderr
+
+
+@pytest.mark.parametrize("words", STREAMED, ids=lambda w: w[0])
 def test_a_device_and_a_fifo_are_written_and_stay_what_they_are(folder: Path, words: list[str]) -> None:
     assert call(*words, "-o", "/dev/null", cwd=folder).returncode == 0
     fifo = folder / "fifo"
     os.mkfifo(fifo)
-    with subprocess.Popen(command(*words, "-o", "fifo"), cwd=folder, stderr=subprocess.DEVNULL) as process:
-        assert fifo.read_bytes().count(b"\n") > 2
-    assert process.returncode == 0
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(fifo.read_bytes)
+        assert call(*words, "-o", "fifo", cwd=folder).returncode == 0
+        assert read.result().count(b"\n") > 2
     assert fifo.is_fifo()
 
 
@@ -179,6 +220,7 @@ def test_a_run_that_writes_is_not_disturbed_by_a_second_one(tmp_path: Path) -> N
         try:
             while not (tmp_path / "run.jsonl").exists() or not (tmp_path / "run.jsonl").stat().st_size:
                 assert process.poll() is None
+                time.sleep(LOOK_SECONDS)
             done = call(*RUN, "-o", "run.jsonl", "--overwrite", cwd=tmp_path)
         finally:
             process.send_signal(signal.SIGTERM)

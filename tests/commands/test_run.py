@@ -15,8 +15,9 @@ import pytest
 
 import vgtui
 from engine.telemetry import LAYER_FIELDS
-from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
+from tests.commands.shell import SMALL, call, command
 from tests.forms import slow_but
+from tests.limits import files_no_longer_than
 from vgtui.cli import COMMANDS
 
 
@@ -89,7 +90,7 @@ def test_a_network_that_explodes_is_written_as_valid_json() -> None:
 
 
 def test_without_a_terminal_vgtui_prints_a_report_and_no_escape_codes() -> None:
-    done = call_apart(*SMALL)
+    done = call(*SMALL)
     assert done.returncode == 0
     assert "no terminal, so here is a report of 200 steps" in done.stderr
     assert "at step 200" in done.stdout
@@ -222,7 +223,8 @@ def endless_run(before: Callable[[], object] | None = None) -> Iterator[subproce
             process.kill()
 
 
-@pytest.mark.parametrize("number", slow_but([signal.SIGINT, signal.SIGTERM], signal.SIGINT))
+@pytest.mark.slow  # the next test ends its run by SIGINT, and looks at the same
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_run_with_its_code_and_whole_lines(number: signal.Signals) -> None:
     with endless_run() as process:
         process.send_signal(number)
@@ -237,9 +239,10 @@ def test_a_run_under_nohup_outlives_its_terminal() -> None:
         assert process.stdout
         for _ in range(50):
             assert process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
-    assert process.returncode == 128 + signal.SIGTERM
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate()
+    assert (process.returncode, errors) == (128 + signal.SIGINT, "")
+    lines_of(rest)
 
 
 def test_a_killed_worker_is_a_fault_with_exit_code_1() -> None:
@@ -252,7 +255,11 @@ def test_a_killed_worker_is_a_fault_with_exit_code_1() -> None:
     assert len(errors.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--steps", "2", *SMALL]])
+TRAINS = ["run", "--steps", "2", *SMALL]
+
+
+# of a run, tests/release/test_imports.py shows the same
+@pytest.mark.parametrize("arguments", slow_but([[["--help"]], [TRAINS]], [["--help"]]))
 def test_what_runs_without_a_screen_imports_no_textual(arguments: list[str]) -> None:
     script = (
         "import sys; from vgtui.cli import main\n"
@@ -285,7 +292,8 @@ def test_a_run_that_cannot_be_had_costs_no_file(tmp_path: Path) -> None:
 
 def test_a_full_disk_ends_a_run_with_a_sentence_and_what_was_written_is_whole(tmp_path: Path) -> None:
     long = ["run", *SMALL, "--steps", "400", "--every", "1", "-o", "a.jsonl"]
-    done = call_apart(*long, cwd=tmp_path, before=with_files_of(20_000))
+    with files_no_longer_than(20_000):
+        done = call(*long, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "vgtui: --output: a.jsonl cannot be written: File too large\n"
     assert len(lines_of((tmp_path / "a.jsonl").read_text().rpartition("\n")[0])) > 5

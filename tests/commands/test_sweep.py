@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.commands.shell import call, call_apart, command, with_files_of
+from tests.commands.shell import call, command
 from tests.forms import slow_but
+from tests.limits import files_no_longer_than
 
 TINY = ["--hidden-layers", "2", "--width", "4", "--batch-size", "32", "--jobs", "2"]
 WITHOUT_WIDTH = ["--hidden-layers", "2", "--batch-size", "32", "--jobs", "2"]
 LOOK_SECONDS = 0.01
 GRID = ["--vary", "width=2,4", "--vary", "activation=relu,tanh"]
-LONG = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2:41:40", "--steps", "250", "--output", "s.jsonl"]
+LONG = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2:25:24", "--steps", "250", "--output", "s.jsonl"]
+SHORT = ["sweep", *WITHOUT_WIDTH, "--vary", "width=2:13:12", "--steps", "2", "--output", "s.jsonl"]
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -84,23 +86,24 @@ def test_a_killed_sweep_computes_only_what_is_missing_and_leaves_no_process(tmp_
         time.sleep(LOOK_SECONDS)
     before = (tmp_path / "s.jsonl").read_bytes()
     whole = before[: before.rindex(b"\n") + 1]
-    assert 5 < whole.count(b"\n") < 41
+    assert 5 < whole.count(b"\n") < 25
     assert call(*LONG, cwd=tmp_path).returncode == 0
     after = (tmp_path / "s.jsonl").read_bytes()
     assert after.startswith(whole)
-    assert sorted(row["number"] for row in rows(tmp_path / "s.jsonl")) == list(range(40))
+    assert sorted(row["number"] for row in rows(tmp_path / "s.jsonl")) == list(range(24))
 
 
 @pytest.mark.parametrize("number", slow_but([signal.SIGINT, signal.SIGTERM], signal.SIGTERM))
 def test_a_signal_ends_a_sweep_cleanly_and_it_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
-    process = begin(tmp_path)
+    process = begin(tmp_path, "--jobs", "1")
     os.kill(process.pid, number)
     _, errors = process.communicate()
     assert process.returncode == 128 + number
     count = len(rows(tmp_path / "s.jsonl"))
-    assert errors == f"vgtui: {count} of 40 runs are in s.jsonl; the same command goes on from there\n"
+    assert errors == f"vgtui: {count} of 24 runs are in s.jsonl; the same command goes on from there\n"
 
 
+@pytest.mark.slow  # of the pool by itself, tests/sweeps/test_collect.py shows the same
 def test_a_killed_process_of_the_pool_costs_no_row(tmp_path: Path) -> None:
     process = begin(tmp_path)
     for child in children_of(process):
@@ -111,7 +114,7 @@ def test_a_killed_process_of_the_pool_costs_no_row(tmp_path: Path) -> None:
         pytest.fail("there is no process of a pool")
     _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
-    assert sorted(row["number"] for row in rows(tmp_path / "s.jsonl")) == list(range(40))
+    assert sorted(row["number"] for row in rows(tmp_path / "s.jsonl")) == list(range(24))
     assert not any(row["error"] for row in rows(tmp_path / "s.jsonl"))
 
 
@@ -167,17 +170,17 @@ def test_damaged_rows_are_told_and_computed_again(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_sentence_and_the_rows_stay(tmp_path: Path) -> None:
-    short = [*LONG, "--steps", "2"]
-    done = call_apart(*short, cwd=tmp_path, before=with_files_of(6000))
+    with files_no_longer_than(4000):
+        done = call(*SHORT, cwd=tmp_path)
     assert done.returncode == 1
     count = len(rows(tmp_path / "s.jsonl"))
     assert done.stderr == (
-        f"vgtui: --output: s.jsonl cannot be written: File too large; {count} of 40 runs are in s.jsonl; "
+        f"vgtui: --output: s.jsonl cannot be written: File too large; {count} of 12 runs are in s.jsonl; "
         "the same command goes on from there\n"
     )
     assert count > 3
-    assert call(*short, cwd=tmp_path).returncode == 0
-    assert len(rows(tmp_path / "s.jsonl")) == 40
+    assert call(*SHORT, cwd=tmp_path).returncode == 0
+    assert len(rows(tmp_path / "s.jsonl")) == 12
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ torch.set_num_threads(1)  # in networks of this size, threads wait for each othe
 TOLERANCE = 1e-10
 """Of the layer's largest gradient, or parameter."""
 UPDATES = 50
+FEW_UPDATES = 20
+"""Without --slow."""
 RATE = 0.01
 
 PHI: dict[str, Any] = {
@@ -92,19 +94,30 @@ def assert_close_by_layer(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
         assert np.abs(ours[name] - values).max() <= TOLERANCE * largest, name
 
 
-def pairs() -> Iterator[Any]:
-    """Every activation with every optimizer; slow is what has neither the usual activation nor the usual optimizer."""
-    for activation, optimizer in product(ACTIVATION_NAMES, OPTIMIZER_NAMES):
-        usual = activation == NetworkConfig().activation or optimizer == TrainingConfig().optimizer
-        yield pytest.param(activation, optimizer, marks=() if usual else pytest.mark.slow)
+def cases() -> Iterator[Any]:
+    """Every activation with every optimizer, plain, with one of BatchNorm and skip connections, and with both.
+
+    Slow is what has neither the usual activation nor the usual optimizer, and one of the two without the other for
+    another activation.
+    """
+    for activation, optimizer, *parts in product(ACTIVATION_NAMES, OPTIMIZER_NAMES, (False, True), (False, True)):
+        usual = activation == NetworkConfig().activation
+        short = usual or (optimizer == TrainingConfig().optimizer and parts[0] == parts[1])
+        words = ["bias", "batch_norm"][parts[0]], ["plain", "skip"][parts[1]]
+        marks = () if short else pytest.mark.slow
+        yield pytest.param(activation, optimizer, *parts, marks=marks, id="-".join([activation, optimizer, *words]))
 
 
-@pytest.mark.parametrize("skip_connections", [False, True], ids=["plain", "skip"])
-@pytest.mark.parametrize("batch_norm", [False, True], ids=["bias", "batch_norm"])
-@pytest.mark.parametrize(("activation", "optimizer"), pairs())
+@pytest.mark.parametrize(("activation", "optimizer", "batch_norm", "skip_connections"), cases())
 def test_training_is_that_of_pytorch(
-    small_trainer: MakeTrainer, activation: str, optimizer: str, batch_norm: bool, skip_connections: bool
+    small_trainer: MakeTrainer,
+    activation: str,
+    optimizer: str,
+    batch_norm: bool,
+    skip_connections: bool,
+    long_form: bool,
 ) -> None:
+    updates = UPDATES if long_form else FEW_UPDATES
     decay, clip = (0.01, 1.0) if skip_connections else (0.0, None)
     training = TrainingConfig(
         batch_size=8, optimizer=optimizer, learning_rate=RATE, weight_decay=decay, gradient_clip=clip
@@ -113,8 +126,8 @@ def test_training_is_that_of_pytorch(
         training, activation=activation, batch_norm=batch_norm, skip_connections=skip_connections, hidden_layers=2
     )
     twin = Twin(trainer)
-    for update in range(UPDATES):
-        if update in (0, 1, UPDATES - 1):
+    for update in range(updates):
+        if update in (0, 1, updates - 1):
             ours = trainer.measure().loss
             theirs, gradients = twin.loss_and_gradients(*trainer.current_batch())
             assert ours == pytest.approx(theirs, rel=1e-10)

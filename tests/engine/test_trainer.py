@@ -31,9 +31,9 @@ def test_relu_with_he_initialization_feeds_its_first_layer(digits_trainer: MakeT
     assert norms[0] > 1e-2 * norms[-1]
 
 
-def test_the_cured_network_learns_digits_in_500_steps(digits_trainer: MakeTrainer) -> None:
+def test_the_cured_network_learns_digits_in_200_steps(digits_trainer: MakeTrainer) -> None:
     trainer = digits_trainer(activation="relu", initialization="he_normal", batch_norm=True, skip_connections=True)
-    for _ in range(500):
+    for _ in range(200):
         trainer.step()
     assert trainer.measure().validation_accuracy >= 0.9
 

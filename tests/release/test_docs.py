@@ -1,6 +1,7 @@
 """The texts hold what they say: every command and example in them is run, and every file that they name is there."""
 
 import doctest
+import io
 import os
 import re
 import shlex
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.commands.shell import call
 from tests.forms import slow_but
 from tests.release.stand_in import needs_terminal, shortened
 from tests.terminal.test_attach import training
+from vgtui.arguments import Parser
+from vgtui.cli import add_dashboard_options, find_command
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -56,9 +59,11 @@ PLACEHOLDERS = {
     "OUT": "out.csv",
 }
 blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-LONG = ("vgtui run --steps 500 ", "vgtui sweep", "dask", "attach")
-"""What is in the blocks of commands that run with --slow alone: a training or a cluster of their own."""
+LONG = ("vgtui run --steps ", "vgtui sweep", "dask", "attach", "--record")
+"""What is in the blocks of commands that run with --slow alone: a training, a terminal or a cluster of their own."""
 inline = sorted({words for words in re.findall(r"`(vgtui(?: [^`\n]+)?)`", README)})
+ELSEWHERE = ("--lesson", "--record", "--preset", "--activation", "doctor", "report")
+"""What is in the commands within a sentence that run with --slow alone: tests/commands and tests/terminal run them."""
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +132,38 @@ def test_every_block_of_commands_in_the_readme_runs(block: str, folder: Path) ->
         run_shell(block.replace("/tmp/resnet.sock", f"{folder}/resnet.sock"), folder, MODEL=model)
 
 
-@pytest.mark.parametrize("words", inline)
-def test_every_command_within_a_sentence_of_the_readme_runs(words: str, folder: Path) -> None:
-    for name, value in PLACEHOLDERS.items():
+def test_every_command_of_the_readme_has_words_that_vgtui_takes() -> None:
+    """Of each one, also of those that do not run."""
+    found = {*inline, *(words for block in blocks for words in re.findall(r"\bvgtui(?: [^|>#&<\n]*)?", block))}
+    assert len(found) > 40
+    for words in sorted(found):
+        words = completed(words).replace("<(cat run.jsonl)", "run.jsonl")
+        _, *arguments = shlex.split(words.replace('"$(jq -r .address scheduler.json)"', "tcp://x:1"))
+        name = arguments[0] if arguments and not arguments[0].startswith("-") else None
+        parser = Parser(prog="vgtui")
+        if name is None:
+            add_dashboard_options(parser)
+        else:
+            find_command(name).add_arguments(parser)
+        help_wanted = pytest.raises(SystemExit, match=r"^0$") if "--help" in arguments else nullcontext()
+        with help_wanted, redirect_stdout(io.StringIO()):
+            parser.parse_words(arguments if name is None else arguments[1:])
+
+
+def completed(words: str) -> str:
+    """With something in the place of what a reader chooses."""
+    for name, value in (PLACEHOLDERS | {"vgtui sweep …": STANDS_FOR["vgtui sweep …"]}).items():
         words = words.replace(name, value)
-    if words == "vgtui replay":
-        words += " run.jsonl"
-    if words in ("vgtui run", "vgtui run --format jsonl"):
-        words += " --steps 10"
+    needed = {"vgtui run": " --steps 10", "vgtui run --format jsonl": " --steps 10", "vgtui replay": " run.jsonl"}
+    return words + needed.get(words, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    slow_but(inline, *(line for line in inline if line != "vgtui" and not any(words in line for words in ELSEWHERE))),
+)
+def test_every_command_within_a_sentence_of_the_readme_runs(words: str, folder: Path) -> None:
+    words = completed(words)
     if "--record" in words:
         (folder / "run.jsonl").unlink()
     if needs_terminal(shlex.split(words)) or "<(" in words:

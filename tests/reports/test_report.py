@@ -16,6 +16,7 @@ import pytest
 
 from engine.config import NetworkConfig, TrainingConfig
 from tests.commands.shell import SMALL, call
+from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header
 from tests.sweeps.rows import row_of, small_sweep
@@ -98,31 +99,27 @@ def test_the_page_of_somebodys_own_model_has_its_layers_by_name_and_what_is_unkn
     assert ">nan<" not in page and "vgtui run" not in page
 
 
-def test_zeros_and_numbers_that_are_none_are_in_it_as_such() -> None:
-    page = run_page(story_of([[0.0, 1e-4, 1e-2, 1.0], [0.0, float("nan"), float("inf"), 1.0]]))
-    check(page)
-    assert "<td>0</td>" in page and "<td>nan</td>" in page and "<td>inf</td>" in page
-    assert "an exact 0" in page
-
-
-def test_where_theory_has_no_curve_the_page_says_so() -> None:
+@pytest.fixture(scope="module")
+def odd() -> str:
+    """The page of a run without theory, whose norms are of every kind."""
     skipping = RunSettings(NetworkConfig(3, 8, skip_connections=True), TrainingConfig(16))
-    page = run_page(story_of([[1.0, 1.0, 1.0, 1.0]], skipping))
-    check(page)
-    assert "There is no theory: with skip connections" in page and "theory at step 0" not in page
+    return run_page(story_of([[0.0, 1e-4, 1e-2, 1.0], [0.0, float("nan"), float("inf"), 1.0]], skipping))
 
 
-def test_a_run_that_was_not_seen_from_its_start_has_no_theory_beside_it() -> None:
-    story = Story()
-    story.take(make_header(SIGMOID))
-    story.take(make_frame(SIGMOID, [0.1, 0.2, 0.3, 1.0], step=40))
-    page = run_page(story)
-    check(page)
-    assert "theory, step 0" not in page
+def test_zeros_and_numbers_that_are_none_are_in_it_as_such(odd: str) -> None:
+    check(odd)
+    assert "<td>0</td>" in odd and "<td>nan</td>" in odd and "<td>inf</td>" in odd
+    assert "an exact 0" in odd
 
 
-def test_a_recording_of_several_runs_tells_of_the_last(tmp_path: Path) -> None:
-    path = tmp_path / "run.jsonl"
+def test_where_theory_has_no_curve_the_page_says_so(odd: str) -> None:
+    assert "There is no theory: with skip connections" in odd and "theory at step 0" not in odd
+
+
+@pytest.fixture(scope="module")
+def last_of_two(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a recording with two runs, the last of which was not seen from its start."""
+    path = tmp_path_factory.mktemp("several") / "run.jsonl"
     recorder = Recorder(path)
     deeper = RunSettings(NetworkConfig(5, 8), TrainingConfig(16))
     for line in (
@@ -130,22 +127,37 @@ def test_a_recording_of_several_runs_tells_of_the_last(tmp_path: Path) -> None:
         make_frame(SIGMOID, [1.0] * 4),
         Event(step=0, kind="change", network=deeper.network, message="5 layers"),
         make_header(deeper),
-        make_frame(deeper, [0.5] * 6),
-        make_frame(deeper, [0.5] * 6, step=3),
+        make_frame(deeper, [0.5] * 6, step=40),
+        make_frame(deeper, [0.5] * 6, step=43),
     ):
         recorder.write(line)
     recorder.close()
-    page = run_page(*read_stories(str(path)))
-    check(page)
-    assert "sigmoid, 5 hidden layers of 8" in page and "the last of 2 runs" in page
+    return run_page(*read_stories(str(path)))
 
 
-def test_outside_text_stays_text() -> None:
-    sweep = small_sweep("width=2,4")
-    rows = [row_of(point, verdict=None, error="<script>alert(1)</script> & more") for point in sweep.points()]
-    page = sweep_page(sweep, rows, make_table(sweep, rows, METRICS["loss"]))
-    check(page)
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+def test_a_recording_of_several_runs_tells_of_the_last(last_of_two: str) -> None:
+    check(last_of_two)
+    assert "sigmoid, 5 hidden layers of 8" in last_of_two and "the last of 2 runs" in last_of_two
+
+
+def test_a_run_that_was_not_seen_from_its_start_has_no_theory_beside_it(last_of_two: str) -> None:
+    assert "at step 43" in last_of_two and "at step 0" not in last_of_two
+
+
+@pytest.fixture(scope="module")
+def failed() -> str:
+    """The page of a sweep without a result."""
+    sweep = small_sweep("width=2,4,8")
+    reasons = ["", None, "<script>alert(1)</script> & more"]
+    rows = [
+        row_of(point, verdict=None, loss=None, error=why) for point, why in zip(sweep.points(), reasons, strict=True)
+    ]
+    return sweep_page(sweep, rows, make_table(sweep, rows, METRICS["loss"]))
+
+
+def test_outside_text_stays_text(failed: str) -> None:
+    check(failed)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in failed
 
 
 def test_the_page_of_a_sweep_has_pictures_verdicts_reasons_and_every_run() -> None:
@@ -161,28 +173,30 @@ def test_the_page_of_a_sweep_has_pictures_verdicts_reasons_and_every_run() -> No
     assert asked.count("<h2>depth scale") == 1 and asked.count("<svg") == 2  # what is asked for is not shown twice
 
 
-def test_a_row_without_a_result_counts_also_where_its_reason_is_empty() -> None:
-    sweep = small_sweep("width=2,4")
-    rows = [
-        row_of(point, verdict=None, loss=None, error=why) for point, why in zip(sweep.points(), ["", None], strict=True)
-    ]
-    assert "2 runs: for a reason that is not known" in sweep_page(sweep, rows, make_table(sweep, rows, METRICS["loss"]))
+def test_a_row_without_a_result_counts_also_where_its_reason_is_empty(failed: str) -> None:
+    assert "2 runs: for a reason that is not known" in failed
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a recording, a sweep, and the pages of both and of a run of its own."""
+    """A folder with a recording, a sweep, and the page of the recording."""
     folder = tmp_path_factory.mktemp("pages")
     call("run", *SMALL, "--steps", "30", "--every", "3", "--output", "run.jsonl", cwd=folder)
     call("sweep", *SMALL, "--vary", "width=2,4", "--steps", "3", "--output", "sweep.jsonl", cwd=folder)
-    for words in (["run.jsonl"], ["sweep.jsonl"], ["--steps", "5", *SMALL, "--output", "fresh.html"]):
-        done = call("report", *words, cwd=folder)
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
-        assert done.stderr.startswith("vgtui: the page is ")
+    make_page(folder, "run.jsonl")
     return folder
 
 
-@pytest.mark.parametrize("elsewhere", [{}, {"VGTUI_LR": "0.5", "VGTUI_WIDTH": "9", "VGTUI_MOMENTUM": "0"}], ids=str)
+def make_page(folder: Path, *words: str) -> None:
+    done = call("report", *words, cwd=folder)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr.startswith("vgtui: the page is ")
+
+
+ELSEWHERE = {"VGTUI_LR": "0.5", "VGTUI_WIDTH": "9", "VGTUI_MOMENTUM": "0"}
+
+
+@pytest.mark.parametrize("elsewhere", slow_but([[{}], [ELSEWHERE]], [ELSEWHERE]), ids=str)
 def test_the_command_of_a_page_gives_the_same_numbers(tmp_path: Path, elsewhere: dict[str, str]) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "-my  'own' \".csv").write_text(
@@ -206,8 +220,18 @@ def test_the_command_of_a_page_gives_the_same_numbers(tmp_path: Path, elsewhere:
     assert again == before and again[1]["loss"] > 0
 
 
-@pytest.mark.parametrize("name", ["run", "sweep", "fresh"])
+PAGES = {
+    "run": [],
+    "sweep": ["sweep.jsonl"],
+    "fresh": ["--steps", "5", *SMALL, "--output", "fresh.html"],
+}
+"""A page, and the words that make it, where it is not there already."""
+
+
+@pytest.mark.parametrize("name", slow_but(PAGES, "run"))
 def test_a_browser_opens_the_page_without_an_error(pages: Path, name: str) -> None:
+    if words := PAGES[name]:
+        make_page(pages, *words)
     check((pages / f"{name}.html").read_text())
     browser = next((path for word in BROWSERS if (path := shutil.which(word))), None)
     if browser is None:

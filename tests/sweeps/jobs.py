@@ -25,9 +25,8 @@ def killed_at_four(point: Point) -> Row:
     return row_of(point)
 
 
-def killed_once(point: Point) -> Row:
+def killed_once(note: Path, point: Point) -> Row:
     """The first process that comes to the point of width 4 is killed there, and leaves a note."""
-    note = Path(os.environ["VGTUI_TEST_NOTE"])
     if point.values["width"] == 4 and not note.exists():
         note.write_text(str(os.getpid()))
         os.kill(os.getpid(), signal.SIGKILL)

@@ -18,8 +18,8 @@ from vgtui.training.settings import RunSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 TANH = RunSettings(
-    NetworkConfig(10, 64, activation="tanh", initialization="gaussian", bias_variance=0.05),
-    TrainingConfig(64, learning_rate=0.003),
+    NetworkConfig(10, 32, activation="tanh", initialization="gaussian", bias_variance=0.05),
+    TrainingConfig(64, learning_rate=0.02),
     threads=1,
 )
 
@@ -37,7 +37,7 @@ def test_the_published_border_is_six_times_the_depth_scale_and_ours_is_near() ->
 
 
 def test_a_network_ten_times_as_deep_as_its_depth_scale_does_not_train_and_one_at_the_edge_does() -> None:
-    sweep = make_sweep(TANH, ["weight_variance=1,1.76", "hidden_layers=10,40"], seeds=1, steps=600)
+    sweep = make_sweep(TANH, ["weight_variance=1,1.76", "hidden_layers=10,40"], seeds=1, steps=300)
     accuracy = {
         (row.values["weight_variance"], row.values["hidden_layers"]): row.validation_accuracy
         for row in map(measure, sweep.points())

@@ -2,14 +2,16 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forked import forked_processes
 from tests.sweeps import jobs
 from tests.sweeps.rows import small_sweep
 from vgtui.recordings.frames import LINE_LIMIT, encode_line
@@ -20,6 +22,12 @@ from vgtui.sweeps.job import failed, measure
 from vgtui.sweeps.rows import Row
 
 SWEEP = small_sweep("width=2,3,4,5,6,7,8,9")
+
+
+@pytest.fixture(autouse=True)
+def _forked() -> Iterator[None]:
+    with forked_processes():
+        yield
 
 
 def collect(job: Callable[[Point], Row], processes: int = 2) -> dict[int, Row]:
@@ -51,10 +59,9 @@ def test_a_point_that_kills_its_process_is_found_and_the_others_are_computed(pro
     assert len(rows) == 8
 
 
-def test_a_process_that_is_lost_once_costs_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_lost_once_costs_no_row(tmp_path: Path) -> None:
     note = tmp_path / "note"
-    monkeypatch.setenv("VGTUI_TEST_NOTE", str(note))
-    rows = collect(jobs.killed_once)
+    rows = collect(partial(jobs.killed_once, note))
     assert note.exists()
     assert len(rows) == 8 and not any(row.error for row in rows.values())
 

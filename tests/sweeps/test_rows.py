@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import UsageError
 from tests.sweeps.rows import row_of, small_sweep
-from vgtui.recordings.frames import LINE_LIMIT, Number, encode_line
+from vgtui.recordings.frames import Number, encode_line
 from vgtui.sweeps.rows import SweepFile, is_sweep, read_sweep
 
 SWEEP = small_sweep("width=2,4,8")
@@ -62,10 +62,14 @@ def test_a_damaged_row_is_computed_again_and_does_not_hide_the_others(path: str)
         assert file.damage == "1 damaged row is left out, the first is line 3"
 
 
-def test_a_line_that_is_too_long_is_one_damaged_row_and_costs_no_other(path: str) -> None:
+def test_a_line_that_is_too_long_is_one_damaged_row_and_costs_no_other(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 10_000
+    monkeypatch.setattr("vgtui.sweeps.rows.LINE_LIMIT", limit)
     write(path, 1)
     with Path(path).open("ab") as raw:
-        raw.write(b"x" * (2 * LINE_LIMIT + 5) + b"\n" + encode_line(ROWS[1]) + b"y" * (LINE_LIMIT + 5))
+        raw.write(b"x" * (2 * limit + 5) + b"\n" + encode_line(ROWS[1]) + b"y" * (limit + 5))
     with SweepFile(path, SWEEP) as file:
         assert sorted(file.done) == [0, 1]
         assert file.damage == "1 damaged row is left out, the first is line 3"

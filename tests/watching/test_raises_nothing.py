@@ -217,7 +217,7 @@ emitter.emit(2, [1.0])
 
 def test_a_viewer_that_leaves_does_not_end_a_script_that_sigpipe_ends() -> None:
     script = """
-import signal, socket, vgtui
+import signal, socket, time, vgtui
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 emitter = vgtui.Emitter(["a"] * 1000, every=1)
 for step in range(100):
@@ -225,7 +225,7 @@ for step in range(100):
         viewer.connect(emitter.path)
         viewer.sendall(b'{"type":"pull"}\\n')
         while not emitter.wanted:
-            pass
+            time.sleep(0.0005)
         viewer.shutdown(socket.SHUT_RD)
         emitter.emit(step, [1.0] * 1000)
 emitter.close()

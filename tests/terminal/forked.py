@@ -4,6 +4,7 @@ For what begins with a new Python (its encoding, its limits, variables that are 
 itself.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from subprocess import TimeoutExpired
 from tests.terminal.terminal import Terminal
 from vgtui.cli import main
 
-IMPORTED = [__name__, "vgtui.dashboard.app", "vgtui.commands.attach", "vgtui.commands.replay"]
+IMPORTED = [__name__, "plotext", "vgtui.dashboard.app", "vgtui.commands.attach", "vgtui.commands.replay"]
 
 
 @cache
@@ -48,6 +49,7 @@ def _run(
     os.environ.update(environment)
     sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
     os.chdir(folder)
+    gc.freeze()  # what was imported long ago is not looked through again and again
     before()
     sys.exit(main(arguments))
 

@@ -91,7 +91,10 @@ def test_a_gpu_that_fails_at_its_first_kernel_is_no_run_and_u_begins_one(tmp_pat
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("kernel", "the GPU is there and fails at its first kernel"), ("memory", "(Out of memory allocating")],
+    [
+        ("kernel", "the GPU is there and fails at its first kernel"),
+        pytest.param("memory", "(Out of memory allocating", marks=pytest.mark.slow),
+    ],
 )
 def test_without_a_screen_it_is_one_sentence(fault: str, words: str) -> None:
     done = call_apart(

@@ -9,14 +9,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir
 from functools import cache
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
 from subprocess import TimeoutExpired
 
 from tests.terminal.terminal import Terminal
 from vgtui.cli import main
 
+ROOT = Path(__file__).parents[2]
 IMPORTED = [__name__, "plotext", "vgtui.dashboard.app", "vgtui.commands.attach", "vgtui.commands.replay"]
 
 
@@ -47,7 +50,7 @@ def _run(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     os.chdir(folder)
     gc.freeze()  # what was imported long ago is not looked through again and again
     before()
@@ -58,7 +61,8 @@ class Forked:
     """A forked process, with what a Terminal and its tests use of subprocess.Popen."""
 
     def __init__(self, process: ForkServerProcess) -> None:
-        process.start()
+        with chdir(ROOT):  # the first one starts what is forked, which finds its modules there
+            process.start()
         assert process.pid
         self._process = process
         self.pid = process.pid

@@ -25,8 +25,7 @@ TIMEOUT = 60.0
 RESTORING = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h")
 """What leaves the alternate screen and the mouse, and gives the cursor back."""
 COLOURS = re.compile(rb"\x1b\[[\d;:]*m")
-BEGUN = re.compile(rb"\x1b(\[[\d;:]*)?\Z")
-"""What a piece ends with that may become colours with the next piece."""
+"""What sets them; one that two pieces share is left to pyte."""
 
 
 def _without_size() -> dict[str, str]:
@@ -100,13 +99,9 @@ class Picture:
     def __init__(self, columns: int, lines: int) -> None:
         self._screen = _Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
-        self._held_back = b""
         self._lines = [" " * columns] * lines
 
     def feed(self, data: bytes) -> None:
-        data = self._held_back + data
-        cut = BEGUN.search(data)
-        data, self._held_back = (data[: cut.start()], data[cut.start() :]) if cut else (data, b"")
         self._stream.feed(COLOURS.sub(b"", data))
 
     def resize(self, columns: int, lines: int) -> None:

@@ -5,7 +5,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import TrainingConfig
@@ -56,7 +56,6 @@ ALL_SETTINGS = st.fixed_dictionaries({}, optional={o.field: values_for(o) for o 
 
 @pytest.mark.parametrize("option", ALL_OPTIONS, ids=lambda option: option.name)
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
 def test_an_option_parses_what_it_shows_as_what_it_was(option: Option, data: st.DataObject) -> None:
     value = data.draw(values_for(option))
     parsed = option.parse(option.show(value))
@@ -70,7 +69,6 @@ def parse(*words: str) -> RunSettings:
 
 
 @given(wanted=ALL_SETTINGS)
-@settings(max_examples=50, deadline=None)
 def test_the_flags_of_settings_give_them_behind_a_shell(wanted: RunSettings) -> None:
     line = shlex.join(flags_of(wanted))
     passed = subprocess.run(["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True, text=True)
@@ -79,7 +77,6 @@ def test_the_flags_of_settings_give_them_behind_a_shell(wanted: RunSettings) -> 
 
 
 @given(wanted=ALL_SETTINGS)
-@settings(max_examples=20, deadline=None)
 def test_flags_outvote_every_other_default_where_they_are_told_of_it(wanted: RunSettings) -> None:
     words = flags_of(wanted, said_elsewhere=DEFAULTS)
     with pytest.MonkeyPatch.context() as patch:
@@ -89,7 +86,6 @@ def test_flags_outvote_every_other_default_where_they_are_told_of_it(wanted: Run
 
 
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
 def test_the_environment_gives_what_an_option_shows(data: st.DataObject) -> None:
     option = data.draw(st.sampled_from(OPTIONS))
     value = data.draw(values_for(option))

@@ -29,7 +29,7 @@ from vgtui.sweeps.rows import SweepFile, read_sweep
 from vgtui.training.checkpoint import About, read_checkpoint, write_checkpoint
 from vgtui.training.settings import RunSettings
 
-SIZES = settings(max_examples=15, deadline=None)
+SIZES = settings(max_examples=settings().max_examples // 4)
 LONG = 1.2345678901234567e-308
 """A number of as many characters as there can be."""
 numbers = st.sampled_from([LONG, 0.0, 1.0, float("nan"), float("inf"), 5e-324])
@@ -99,7 +99,6 @@ def test_a_recording_is_read_as_it_was_written(
 @example(rate=5e-324, norms=[1e9, 1e9])
 @example(rate=1.7e308, norms=[1e-30, 1.0])
 @example(rate=1.0, norms=[1.0, 5e-324])
-@settings(max_examples=60, deadline=None)
 def test_a_cure_is_a_setting_that_a_reader_takes(rate: float, norms: list[float]) -> None:
     asked = RunSettings(NetworkConfig(1, 1, activation="relu"), TrainingConfig(learning_rate=rate))
     reader = Reader("frames")

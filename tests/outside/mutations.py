@@ -8,6 +8,7 @@ import resource
 import tempfile
 import time
 import warnings
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -238,20 +239,28 @@ def _places(value: Any) -> Any:
         yield from _places(entry)
 
 
-def bombs() -> dict[str, bytes]:
-    """Small files that unpack to, or announce, more than a machine has; under the names of their formats."""
-    import zipfile
+def _zeros() -> bytes:
+    packed = zlib.compressobj(1, wbits=31)
+    return b"".join(packed.compress(bytes(1_000_000)) for _ in range(200)) + packed.flush()
 
-    zeros = gzip.compress(bytes(200_000_000), 1)
+
+def _one_line() -> bytes:
     packed = zlib.compressobj(1, wbits=31)
     line = RECORDING.right.splitlines(keepends=True)[0] + b'{"type":"frame","x":"' + bytes(100_000_000)
-    one_line = packed.compress(line) + packed.flush()
-    header = BytesIO()
+    return packed.compress(line) + packed.flush()
+
+
+def _giant() -> bytes:
+    header, giant = BytesIO(), BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2**20)})
-    giant, deflated = BytesIO(), BytesIO()
     with zipfile.ZipFile(giant, "w") as archive:
         for name in ("x.npy", "y.npy", "about.npy"):
             archive.writestr(name, header.getvalue())
+    return giant.getvalue()
+
+
+def _deflated() -> bytes:
+    deflated = BytesIO()
     with zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in ("x.npy", "y.npy", "about.npy"):
             with archive.open(name, "w", force_zip64=True) as member:
@@ -260,15 +269,19 @@ def bombs() -> dict[str, bytes]:
                 )
                 for _ in range(100):
                     member.write(bytes(1_000_000))
-    return {
-        "run.jsonl.gz": zeros,
-        "run.jsonl": one_line,
-        "d.csv.gz": zeros,
-        "a-images-idx3-ubyte.gz": gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12),
-        "a-images-idx3-ubyte": b"\0\0\x0e\x03" + b"\x7f\xff\xff\xff" * 3,
-        "d.npz": giant.getvalue(),
-        "run.npz": deflated.getvalue(),
-    }
+    return deflated.getvalue()
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "run.jsonl.gz": _zeros,
+    "run.jsonl": _one_line,
+    "d.csv.gz": _zeros,
+    "a-images-idx3-ubyte.gz": lambda: gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12),
+    "a-images-idx3-ubyte": lambda: b"\0\0\x0e\x03" + b"\x7f\xff\xff\xff" * 3,
+    "d.npz": _giant,
+    "run.npz": _deflated,
+}
+"""Small files that unpack to, or announce, more than a machine has; under the names of their formats."""
 
 
 def read_all_ways(kind: Format, data: bytes, folder: Path, tally: Tally) -> None:
@@ -310,8 +323,8 @@ def attack(kind: Format, count: int, seed: int) -> Tally:
             for _ in range(count):
                 read_all_ways(kind, mutate(kind.right, chance, kind.json), Path(folder), tally)
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            if bomb := bombs().get(kind.name):
-                read_all_ways(kind, bomb, Path(folder), tally)
+            if kind.name in BOMBS:
+                read_all_ways(kind, BOMBS[kind.name](), Path(folder), tally)
     tally.megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     if tally.megabytes * 1e6 > MAX_BYTES:
         tally.faults.append(f"{kind.name}: {tally.megabytes:.0f} MB, {before / 1000:.0f} before the bomb")

@@ -14,6 +14,7 @@ from engine.config import NetworkConfig
 from engine.datasets import load_dataset
 from engine.errors import UsageError
 from tests.engine.test_files import IMAGES, LABELS, ROWS, idx, npz
+from tests.forms import slow_but
 from vgtui.training.run import Run
 from vgtui.training.settings import RunSettings
 
@@ -62,11 +63,12 @@ def test_a_changed_checkpoint_is_gone_on_from_or_refused(tmp_path: Path, chance:
     assert all(np.isfinite(values).all() for values in run.trainer.network.named_parameters().values())
 
 
-def test_a_wrong_line_behind_half_a_million_right_ones_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("right", slow_but([20_000, 500_000], 20_000))
+def test_a_wrong_line_behind_very_many_right_ones_is_named(tmp_path: Path, right: int) -> None:
     with (tmp_path / "d.csv").open("w") as file:
-        file.writelines(f"{number},{number % 7},{number % 3}\n" for number in range(500_000))
+        file.writelines(f"{number},{number % 7},{number % 3}\n" for number in range(right))
         file.write("1,two,3\n")
-    with pytest.raises(UsageError, match='line 500001, column 2: "two" is no number'):
+    with pytest.raises(UsageError, match=f'line {right + 1}, column 2: "two" is no number'):
         load_dataset(str(tmp_path / "d.csv"))
 
 

@@ -9,7 +9,7 @@ from tests.forms import slow_but
 from tests.outside.harmless import assert_harmless
 from tests.outside.hostile import TALKS, hostile_socket
 from tests.outside.limits import call_with
-from tests.terminal.terminal import Terminal
+from tests.terminal.forked import ForkedTerminal
 
 MAX_MEGABYTES = 250
 ON_A_SCREEN = ("faults without an end", "hostile names", "frames without an end that nobody asked for")
@@ -28,7 +28,7 @@ def peak_megabytes(pid: int) -> float:
 @pytest.mark.parametrize("name", slow_but(ON_A_SCREEN, "frames without an end that nobody asked for"))
 def test_on_a_screen_q_is_answered_whatever_comes(name: str) -> None:
     path = path_of_socket()
-    with hostile_socket(path, TALKS[name]), Terminal(["attach", str(path)]) as terminal:
+    with hostile_socket(path, TALKS[name]), ForkedTerminal(["attach", str(path)]) as terminal:
         terminal.wait_for(lambda: "space pause" in terminal.text)
         begun = len(terminal.received)
         terminal.wait_for(lambda: len(terminal.received) > begun + 5000)  # it draws what comes
@@ -40,7 +40,7 @@ def test_on_a_screen_q_is_answered_whatever_comes(name: str) -> None:
 
 def test_on_a_screen_what_is_no_model_ends_it_in_a_sentence() -> None:
     path = path_of_socket()
-    with hostile_socket(path, TALKS["a frame before any header"]), Terminal(["attach", str(path)]) as terminal:
+    with hostile_socket(path, TALKS["a frame before any header"]), ForkedTerminal(["attach", str(path)]) as terminal:
         assert terminal.wait_for_exit() == 2
         terminal.wait_for(lambda: b"is no watched model" in terminal.received)
         assert b"an error of its own" not in terminal.received

@@ -10,8 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.config import NetworkConfig
 from engine.diagnosis import Cure, Verdict
 from tests.commands.shell import call
+from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header
 from tests.outside.harmless import COMMANDING
@@ -28,7 +30,7 @@ NAMES = (
 )  # fmt: skip
 ALL = " ".join(NAMES[:-1])
 """All of them in one, for what takes long to draw."""
-SETTINGS = RunSettings()
+SETTINGS = RunSettings(NetworkConfig(hidden_layers=3))
 
 
 class Elements(HTMLParser):
@@ -54,7 +56,7 @@ def own_recording(name: str) -> bytes:
         backend=BackendInfo(name, name, name, name),
         layers=tuple(msgspec.structs.replace(layer, name=name) for layer in header.layers),
     )
-    frame = make_frame(SETTINGS, [1e-9, *[0.5] * 20])
+    frame = make_frame(SETTINGS, [1e-9, *[0.5] * 3])
     verdict = Verdict("vanishing", name, (Cure(None, None, name),), frame.verdict.evidence)
     frame = msgspec.structs.replace(frame, verdict=verdict)
     return b"".join(map(encode_line, (header, frame, Event(step=0, kind="note", message=name))))
@@ -101,7 +103,7 @@ def test_no_name_is_an_element_of_a_page(tmp_path: Path, kind: str) -> None:
         assert not COMMANDING.search(text.replace("\r", "")), name
 
 
-@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("kind", slow_but(FILES, "own", "sweep"))
 def test_no_name_is_markup_or_mathematics_in_a_picture(tmp_path: Path, kind: str) -> None:
     file, picture = tmp_path / "it.jsonl", tmp_path / "it.svg"
     for name in (ALL, NAMES[-1]):
@@ -132,7 +134,7 @@ def test_no_name_is_a_formula_in_a_table_and_every_number_stays_one(tmp_path: Pa
 def test_a_negative_number_has_no_apostrophe(tmp_path: Path) -> None:
     first, frame, *_ = own_recording("it").splitlines(keepends=True)
     value = json.loads(frame)
-    value["layers"]["activation_mean"] = [-0.25] * 21
+    value["layers"]["activation_mean"] = [-0.25] * 4
     (tmp_path / "it.jsonl").write_bytes(first + json.dumps(value).encode() + b"\n")
     assert ",-0.25," in call("export", str(tmp_path / "it.jsonl"), "-o", "-").stdout
 

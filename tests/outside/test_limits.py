@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.shell import SMALL
+from engine.config import NetworkConfig
+from tests.commands.shell import SMALL, call
 from tests.forms import slow_but
 from tests.outside.limits import (
     FULL,
@@ -23,6 +24,8 @@ from tests.outside.limits import (
     is_root_with_setpriv,
     write_files,
 )
+from vgtui.training.run import Run
+from vgtui.training.settings import RunSettings
 
 QUICK = [words for words in PRINTING if words[0] in ("--help", "--version", "config", "export", "replay")] + [
     (*SHORT, "--format", "jsonl"),
@@ -58,18 +61,22 @@ def test_without_standard_input_and_error_it_still_runs(tmp_path: Path) -> None:
 def test_a_checkpoint_and_a_sweep_never_take_the_place_of_a_device(tmp_path: Path) -> None:
     device = tmp_path / "device"
     os.mkfifo(device)
-    done = call_with(*SHORT, "--checkpoint", "device", cwd=tmp_path)
+    done = call(*SHORT, "--checkpoint", "device", cwd=tmp_path)
     assert (done.returncode, "is not a regular file" in done.stderr) == (2, True), done.stderr
-    done = call_with(*SWEEP, "-o", "/dev/null", cwd=tmp_path)
+    done = call(*SWEEP, "--jobs", "1", "-o", "/dev/null", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     assert stat.S_ISFIFO(device.stat().st_mode)
 
 
-def test_a_checkpoint_goes_where_a_link_leads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_command", slow_but([False, True], False))
+def test_a_checkpoint_goes_where_a_link_leads(tmp_path: Path, by_command: bool) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run.npz").symlink_to(tmp_path / "elsewhere" / "run.npz")
-    assert call_with(*SHORT, "--checkpoint", "run.npz", cwd=tmp_path).returncode == 0
+    if by_command:
+        assert call(*SHORT, "--checkpoint", "run.npz", cwd=tmp_path).returncode == 0
+    else:
+        assert Run(RunSettings(NetworkConfig(2, 8))).save(str(tmp_path / "run.npz"), "-", 0) is None
     assert (tmp_path / "run.npz").is_symlink()
     assert (tmp_path / "elsewhere" / "run.npz").stat().st_size > 1000
 
@@ -98,19 +105,14 @@ def test_with_no_more_processes_a_run_and_a_sweep_end_and_say_so(tmp_path: Path)
 
 
 @other_user
-def test_a_user_without_a_home_can_train_and_sweep(tmp_path: Path) -> None:
+def test_a_user_without_a_home_can_train_and_sweep(tmp_path: Path, long_form: bool) -> None:
     tmp_path.chmod(0o777)
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
     without = dict.fromkeys(("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"))
     write_files(tmp_path)
-    for words in (
-        (*SHORT, "-o", "own.jsonl"),
-        ("list", "themes"),
-        ("config",),
-        ("lessons",),
-        (*SWEEP, "-o", "s.jsonl"),
-    ):
+    reading = (("lessons",), ("list", "themes"), ("config",))
+    for words in ((*SHORT, "-o", "own.jsonl"), (*SWEEP, "-o", "s.jsonl"), *(reading if long_form else ())):
         done = call_with(*words, cwd=tmp_path, user=NO_PASSWD_ENTRY, env=without)
         assert (done.returncode, fault_in(done)) == (0, None), done.stderr
     assert '"error"' not in (tmp_path / "s.jsonl").read_text().replace('"error":null', "")
@@ -128,7 +130,7 @@ def test_any_home_will_do(tmp_path: Path, home: str) -> None:
     assert (done.returncode, fault_in(done)) == (0, None)
 
 
-def test_with_little_memory_it_works_or_says_so(tmp_path: Path) -> None:
-    for megabytes in (300, 1000):
-        done = call_with(*SHORT, cwd=tmp_path, limits={resource.RLIMIT_AS: megabytes * 10**6})
-        assert fault_in(done) is None
+@pytest.mark.parametrize("megabytes", slow_but([300, 1000], 300))
+def test_with_little_memory_it_works_or_says_so(tmp_path: Path, megabytes: int) -> None:
+    done = call_with(*SHORT, cwd=tmp_path, limits={resource.RLIMIT_AS: megabytes * 10**6})
+    assert fault_in(done) is None

@@ -11,7 +11,8 @@ import pytest
 from tests.commands.shell import SMALL
 from tests.forms import slow_but
 from tests.outside.corpus import HOSTILE
-from tests.terminal.terminal import TIMEOUT, Terminal, has_ended
+from tests.terminal.forked import ForkedTerminal
+from tests.terminal.terminal import TIMEOUT, has_ended
 
 TYPED = (
     b"\xff\xfe\x80",
@@ -35,7 +36,7 @@ ENVIRONMENTS = [
 
 @pytest.mark.parametrize("environment", slow_but(ENVIRONMENTS, ENVIRONMENTS[3]))
 def test_any_terminal_and_any_locale_show_the_dashboard(environment: Any) -> None:
-    with Terminal(SMALL, **environment) as terminal:
+    with ForkedTerminal(SMALL, **environment) as terminal:
         terminal.wait_for(lambda: "3x8" in terminal.text.replace("×", "x") and "sgd 0.1" in terminal.text)
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
@@ -44,7 +45,7 @@ def test_any_terminal_and_any_locale_show_the_dashboard(environment: Any) -> Non
 
 def test_whatever_is_typed_or_pasted_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # where x records
-    with Terminal(SMALL) as terminal:
+    with ForkedTerminal(SMALL) as terminal:
         terminal.wait_for(lambda: terminal.step)
         for typed in TYPED:
             before = terminal.step or 0
@@ -64,7 +65,7 @@ def let_go_of_the_terminal() -> None:
 
 
 def test_a_terminal_that_is_gone_ends_the_dashboard_without_a_signal() -> None:
-    with Terminal(SMALL, before=let_go_of_the_terminal) as terminal:
+    with ForkedTerminal(SMALL, before=let_go_of_the_terminal) as terminal:
         terminal.wait_for(lambda: terminal.step)
         workers = terminal.workers()
         terminal.hang_up()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.commands.shell import SMALL
+from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import TIMEOUT, Terminal, has_ended
 from vgtui.recordings.frames import Frame
 from vgtui.recordings.reader import Reader
@@ -31,7 +32,7 @@ class Leaving:
 
 def leave_while_stalled(number: signal.Signals, recording: Path) -> Leaving:
     """Open the dashboard, read nothing more until it cannot write, and send it a signal."""
-    with Terminal([*SMALL, "--record", str(recording), "--fps", "30"]) as terminal:
+    with ForkedTerminal([*SMALL, "--record", str(recording), "--fps", "30"]) as terminal:
         terminal.wait_for(lambda: (terminal.step or 0) > 50)
         workers = terminal.workers()
         terminal.resize(200, 60)  # a whole picture, more than the line takes

@@ -11,16 +11,21 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any, Protocol
 
 import pyte
+from pyte.screens import Char, wcwidth
 
 TIMEOUT = 60.0
 """Seconds until a test gives up, with the screen, what never comes; where it is about time, it names its own bound."""
 RESTORING = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h")
 """What leaves the alternate screen and the mouse, and gives the cursor back."""
+COLOURS = re.compile(rb"\x1b\[[\d;:]*m")
+"""What sets them; one that two pieces share is left to pyte."""
 
 
 def _without_size() -> dict[str, str]:
@@ -33,6 +38,10 @@ def _as_in_a_shell(before: Callable[[], None]) -> None:
     fcntl.ioctl(1, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     before()
+
+
+def do_nothing() -> None:
+    """Ahead of most programs."""
 
 
 def has_ended(pid: int) -> bool:
@@ -50,6 +59,66 @@ def _command_line(pid: str) -> bytes:
         return b""
 
 
+_cell = cache(Char)
+
+
+class Process(Protocol):
+    """What is used of subprocess.Popen."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | Any: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class _Screen(pyte.Screen):
+    """One without colours, which so puts most texts where they stand at once."""
+
+    def draw(self, data: str) -> None:
+        column, line = self.cursor.x, self.cursor.y
+        end = column + len(data)
+        if end > self.columns or not (data.isascii() or all(wcwidth(letter) == 1 for letter in data)):
+            super().draw(data)
+            return
+        self.buffer[line].update(zip(range(column, end), map(_cell, data), strict=True))
+        self.cursor.x = end
+        self.dirty.add(line)
+
+
+class Picture:
+    """What stands on a screen after some bytes, without colours, which are most of the bytes and slow to interpret."""
+
+    def __init__(self, columns: int, lines: int) -> None:
+        self._screen = _Screen(columns, lines)
+        self._stream = pyte.ByteStream(self._screen)
+        self._lines = [" " * columns] * lines
+
+    def feed(self, data: bytes) -> None:
+        self._stream.feed(COLOURS.sub(b"", data))
+
+    def resize(self, columns: int, lines: int) -> None:
+        self._screen.resize(lines, columns)
+        self._lines = [""] * lines
+        self._screen.dirty = set(range(lines))
+
+    @property
+    def lines(self) -> Sequence[str]:
+        screen = self._screen
+        for number in screen.dirty:
+            line = screen.buffer[number]
+            self._lines[number] = "".join([line[column].data for column in range(screen.columns)])
+        screen.dirty.clear()
+        return self._lines
+
+
 class Terminal:
     """Runs `python -m vgtui` with these arguments in a pseudo-terminal; use it in a `with`.
 
@@ -62,27 +131,29 @@ class Terminal:
         columns: int = 120,
         lines: int = 40,
         stdin: int | None = None,
-        before: Callable[[], None] = lambda: None,
+        before: Callable[[], None] = do_nothing,
         program: Sequence[str] = (sys.executable, "-m", "vgtui"),
         **environment: str,
     ) -> None:
-        self._screen = pyte.Screen(columns, lines)
-        self._stream = pyte.ByteStream(self._screen)
+        self._picture = Picture(columns, lines)
         self._unread: list[tuple[float, bytes]] = []
         self.received = bytearray()
-        self._master, slave = pty.openpty()
+        self._master, self.slave = pty.openpty()
         self._resize(columns, lines)
-        self.attributes = termios.tcgetattr(slave)
-        self.slave = slave
-        self.process = subprocess.Popen(
-            [*program, *arguments],
-            stdin=slave if stdin is None else stdin,
-            stdout=slave,
-            stderr=slave,
+        self.attributes = termios.tcgetattr(self.slave)
+        self._program, self._stdin, self._before = program, stdin, before
+        variables = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"}
+        self.process = self._start(arguments, {**_without_size(), **variables, **environment})
+
+    def _start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+        return subprocess.Popen(
+            [*self._program, *arguments],
+            stdin=self.slave if self._stdin is None else self._stdin,
+            stdout=self.slave,
+            stderr=self.slave,
             start_new_session=True,
-            env={**_without_size(), "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"}
-            | environment,
-            preexec_fn=lambda: _as_in_a_shell(before),
+            env=environment,
+            preexec_fn=lambda: _as_in_a_shell(self._before),
         )
 
     def __enter__(self) -> "Terminal":
@@ -104,13 +175,13 @@ class Terminal:
     def text(self) -> str:
         """The screen, its lines separated by newlines."""
         self._interpret()
-        return "\n".join(self._screen.display)
+        return "\n".join(self._picture.lines)
 
     @property
     def line(self) -> str:
         """The first line: the line of state."""
         self._interpret()
-        return str(self._screen.display[0])
+        return self._picture.lines[0]
 
     @property
     def step(self) -> int | None:
@@ -141,7 +212,7 @@ class Terminal:
         os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
 
     def resize(self, columns: int, lines: int) -> None:
-        self._screen.resize(lines, columns)
+        self._picture.resize(columns, lines)
         self._resize(columns, lines)
         self.process.send_signal(signal.SIGWINCH)
 
@@ -159,13 +230,15 @@ class Terminal:
         """Interpret what was read and not looked at yet: when each piece came, and the screen after it."""
         while self._unread:
             when, data = self._unread.pop(0)
-            self._stream.feed(data)
-            yield when, "\n".join(self._screen.display)
+            self._picture.feed(data)
+            yield when, "\n".join(self._picture.lines)
 
     def replay_lines(self) -> Iterator[tuple[float, str]]:
         """When each piece came that was read and not looked at yet, and the line of state after it."""
-        for when, screen in self.replay_screens():
-            yield when, screen.partition("\n")[0]
+        while self._unread:
+            when, data = self._unread.pop(0)
+            self._picture.feed(data)
+            yield when, self._picture.lines[0]
 
     def replay(self) -> Iterator[tuple[float, int | None]]:
         """When each piece came that was read and not looked at yet, and the step after it."""
@@ -174,8 +247,9 @@ class Terminal:
 
     def _interpret(self) -> None:
         """Emulating a terminal is slow, so it waits until somebody looks."""
-        for _ in self.replay_lines():
-            pass
+        if self._unread:
+            self._picture.feed(b"".join(data for _, data in self._unread))
+            self._unread.clear()
 
     def wait_for(self, condition: Callable[[], object], seconds: float = TIMEOUT) -> float:
         """Read until the condition holds; returns the seconds that it took, or fails with the screen."""

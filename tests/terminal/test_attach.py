@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import Terminal
 
 SCRIPT = """
@@ -37,7 +38,7 @@ def wait_for_words(terminal: Terminal, words: str) -> None:
 
 
 def test_the_viewer_stays_when_the_training_is_killed_and_goes_on_when_it_comes_back() -> None:
-    with training("model") as first, Terminal(["attach"]) as terminal:
+    with training("model") as first, ForkedTerminal(["attach"]) as terminal:
         terminal.wait_for(lambda: "block.a" in terminal.text and terminal.step)
         terminal.wait_for(lambda: "1.0e-09" in terminal.text and "vanishing: block.a" in terminal.text)
         first.send_signal(signal.SIGKILL)
@@ -50,43 +51,33 @@ def test_the_viewer_stays_when_the_training_is_killed_and_goes_on_when_it_comes_
         assert terminal.wait_for_exit() == 0
 
 
-def test_a_viewer_that_is_killed_costs_the_training_nothing() -> None:
-    with training("model") as process:
-        for _ in range(3):
-            with Terminal(["attach"]) as terminal:
-                wait_for_words(terminal, "step ")
-                terminal.process.kill()
-        with Terminal(["attach"]) as terminal:
-            terminal.wait_for(lambda: terminal.step)
-            before = terminal.step
-            terminal.wait_for(lambda: terminal.step != before)
-        assert process.poll() is None
-
-
-def test_pausing_is_the_viewers_alone() -> None:
-    with training("model"), Terminal(["attach"]) as terminal:
-        terminal.wait_for(lambda: terminal.step)
-        terminal.press(" ")
-        terminal.wait_for(lambda: "paused" in terminal.line)
-        with Terminal(["attach"]) as other:
+def test_viewers_that_pause_or_are_killed_cost_the_training_nothing(long_form: bool) -> None:
+    with training("model") as process, ForkedTerminal(["attach"]) as paused:
+        paused.wait_for(lambda: paused.step)
+        paused.press(" ")
+        paused.wait_for(lambda: "paused" in paused.line)
+        for _ in range(3 if long_form else 1):
+            with ForkedTerminal(["attach"]) as killed:
+                wait_for_words(killed, "step ")
+                killed.process.kill()
+        with ForkedTerminal(["attach"]) as other:
             other.wait_for(lambda: other.step)
             before = other.step
             other.wait_for(lambda: other.step != before)
-        assert "paused" in terminal.line
+        paused.read(0)
+        assert "paused" in paused.line
+        assert process.poll() is None
 
 
-def test_of_several_models_the_user_chooses_one() -> None:
-    with training("one"), training("two"), Terminal(["attach"]) as terminal:
-        terminal.wait_for(lambda: "which one, 1 to 2?" in terminal.text)
-        assert " 1  one  process" in terminal.text
-        terminal.press("x\n7\n2\n")
-        terminal.wait_for(lambda: "two · 3 layers" in terminal.line)
-
-
-def test_ctrl_c_and_a_closed_input_leave_the_question() -> None:
+def test_of_several_models_the_user_chooses_one_and_ctrl_c_and_a_closed_input_leave_the_question() -> None:
     with training("one"), training("two"):
+        with ForkedTerminal(["attach"]) as terminal:
+            terminal.wait_for(lambda: "which one, 1 to 2?" in terminal.text)
+            assert " 1  one  process" in terminal.text
+            terminal.press("x\n7\n2\n")
+            terminal.wait_for(lambda: "two · 3 layers" in terminal.line)
         for keys, code, words in (("\x03", 130, ""), ("\x04", 2, "none was chosen")):
-            with Terminal(["attach"]) as terminal:
+            with ForkedTerminal(["attach"]) as terminal:
                 wait_for_words(terminal, "which one")
                 terminal.press(keys)
                 assert terminal.wait_for_exit() == code

@@ -1,22 +1,35 @@
 """A GPU that breaks, in a real training process: tests/broken_device stands in for CuPy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.commands.shell import SMALL, call_apart
-from tests.terminal.terminal import Terminal
+from tests.terminal.forked import ForkedTerminal
+from tests.terminal.terminal import Terminal, do_nothing
+from vgtui.training import client
 
 STAND_IN = str(Path(__file__).parent.parent / "broken_device")
 
 
+def have_less_patience() -> None:
+    """Take a worker for silent after a second."""
+    client.SILENCE_SECONDS = 1.0
+
+
 @contextmanager
-def with_a_gpu(fault: str, when: Path, backend: str = "cupy") -> Iterator[Terminal]:
+def with_a_gpu(
+    fault: str, when: Path, backend: str = "cupy", before: Callable[[], None] = do_nothing
+) -> Iterator[Terminal]:
     """The dashboard on a GPU that breaks in this way, as soon as a file is there."""
-    with Terminal(
-        ["--backend", backend, *SMALL], PYTHONPATH=STAND_IN, BROKEN_DEVICE=fault, BROKEN_DEVICE_WHEN=str(when)
+    with ForkedTerminal(
+        ["--backend", backend, *SMALL],
+        before=before,
+        PYTHONPATH=STAND_IN,
+        BROKEN_DEVICE=fault,
+        BROKEN_DEVICE_WHEN=str(when),
     ) as terminal:
         yield terminal
 
@@ -33,11 +46,13 @@ def assert_goes_on_with_numpy(terminal: Terminal) -> None:
     [
         ("memory", "the GPU is out of memory: Out of memory allocating 4,194,304 bytes"),
         pytest.param("sticky", "the GPU failed: cudaErrorIllegalAddress", marks=pytest.mark.slow),
-        ("hang", "no answer from the training process for 10 s: the GPU hangs"),
+        pytest.param("hang", "no answer from the training process for 10 s: the GPU hangs", marks=pytest.mark.slow),
+        ("hang", "no answer from the training process for 1 s: the GPU hangs"),
     ],
 )
 def test_a_gpu_that_breaks_is_told_and_one_key_goes_on_without_it(tmp_path: Path, fault: str, words: str) -> None:
-    with with_a_gpu(fault, tmp_path / "now") as terminal:
+    before = have_less_patience if "for 1 s" in words else do_nothing
+    with with_a_gpu(fault, tmp_path / "now", before=before) as terminal:
         terminal.wait_for(lambda: "cupy float32" in terminal.line and (terminal.step or 0) > 20)
         (tmp_path / "now").touch()
         terminal.wait_for(lambda: "(--backend numpy)" in said(terminal))
@@ -76,7 +91,10 @@ def test_a_gpu_that_fails_at_its_first_kernel_is_no_run_and_u_begins_one(tmp_pat
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("kernel", "the GPU is there and fails at its first kernel"), ("memory", "(Out of memory allocating")],
+    [
+        ("kernel", "the GPU is there and fails at its first kernel"),
+        pytest.param("memory", "(Out of memory allocating", marks=pytest.mark.slow),
+    ],
 )
 def test_without_a_screen_it_is_one_sentence(fault: str, words: str) -> None:
     done = call_apart(

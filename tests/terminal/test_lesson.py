@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.terminal.terminal import Terminal
+from tests.terminal.forked import ForkedTerminal
 from vgtui.settings import Remembered
 
 
@@ -15,7 +15,7 @@ def remembered_in(folder: Path) -> Remembered | None:
 
 
 def test_the_view_that_a_lesson_asks_for_is_not_remembered(tmp_path: Path) -> None:
-    with Terminal(["--lesson", "quarter"], XDG_STATE_HOME=str(tmp_path)) as terminal:
+    with ForkedTerminal(["--lesson", "quarter"], XDG_STATE_HOME=str(tmp_path)) as terminal:
         terminal.wait_for(lambda: "Lesson: " in terminal.text and terminal.step is not None)
         terminal.press("v")
         terminal.wait_for(lambda: (kept := remembered_in(tmp_path)) and kept.view)  # steps of the lesson are kept too

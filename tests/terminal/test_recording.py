@@ -4,20 +4,28 @@ import gzip
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.commands.shell import with_files_of
+from engine.config import NetworkConfig
+from tests.commands.shell import call, with_files_of
 from tests.forms import slow_but
+from tests.frames import make_frame, make_header
+from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import Terminal
-from vgtui.recordings.frames import Frame
+from vgtui.recordings.frames import Frame, encode_line
 from vgtui.recordings.reader import Reader
+from vgtui.training.settings import RunSettings
 
 SMALL = ["--hidden-layers", "3", "--width", "16"]
+
+
+def limit_files(size: int) -> None:
+    with_files_of(size)()
 
 
 def steps_in(path: Path) -> tuple[list[int], Reader]:
@@ -27,10 +35,10 @@ def steps_in(path: Path) -> tuple[list[int], Reader]:
 
 
 @pytest.mark.timing
-@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
+@pytest.mark.parametrize("name", slow_but(["run.jsonl", "run.jsonl.gz"], "run.jsonl.gz"))
 def test_kill_9_loses_at_most_the_last_second(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    with Terminal([*SMALL, "--record", str(path)]) as terminal:
+    with ForkedTerminal([*SMALL, "--record", str(path)]) as terminal:
         terminal.wait_for(lambda: path.exists() and len(steps_in(path)[0]) > 10)
         seen: list[tuple[float, int]] = []
         end = time.monotonic() + 2.5
@@ -46,48 +54,39 @@ def test_kill_9_loses_at_most_the_last_second(tmp_path: Path, name: str) -> None
     assert max(steps) >= old > 0
 
 
-@pytest.mark.parametrize("way", slow_but(["q", signal.SIGTERM, signal.SIGHUP, signal.SIGINT], "q", signal.SIGHUP))
-def test_every_other_way_of_leaving_ends_the_file_properly(tmp_path: Path, way: str | signal.Signals) -> None:
-    path = tmp_path / "run.jsonl.gz"
-    with Terminal([*SMALL, "--record", str(path)]) as terminal:
+WAYS = ("q", "\x03", signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+@pytest.mark.parametrize("way", slow_but(WAYS, "\x03"))
+def test_every_other_way_of_leaving_ends_the_file_properly_and_says_where_it_is(
+    tmp_path: Path, way: str | signal.Signals
+) -> None:
+    path = tmp_path / "my run.jsonl.gz"
+    with ForkedTerminal([*SMALL, "--record", str(path)]) as terminal:
         terminal.wait_for(lambda: (terminal.step or 0) > 50)
         last = terminal.step
         if isinstance(way, str):
             terminal.press(way)
         else:
             terminal.process.send_signal(way)
-        assert terminal.wait_for_exit() == (0 if way == "q" else 128 + int(way))
+        assert terminal.wait_for_exit() == (0 if isinstance(way, str) else 128 + int(way))
+        terminal.wait_for(lambda: b"vgtui replay" in terminal.received)
+    sentence = f"vgtui: the recording is {path}; see it again with: vgtui replay '{path}'\r\n"
+    assert bytes(terminal.received).partition(b"\x1b[?1049l")[2].endswith(sentence.encode())
     assert gzip.decompress(path.read_bytes()).endswith(b"\n")
     steps, reader = steps_in(path)
     assert max(steps) >= (last or 0)
     assert reader.summary() == f"{len(steps)} frames"
 
 
-@pytest.mark.parametrize("way", slow_but(["q", "\x03", signal.SIGTERM], "\x03"))
-def test_leaving_says_where_the_recording_is_and_the_command_that_shows_it(
-    tmp_path: Path, way: str | signal.Signals
-) -> None:
-    path = tmp_path / "my run.jsonl"
-    with Terminal([*SMALL, "--record", str(path)]) as terminal:
-        terminal.wait_for(lambda: (terminal.step or 0) > 5)
-        if isinstance(way, str):
-            terminal.press(way)
-        else:
-            terminal.process.send_signal(way)
-        terminal.wait_for_exit()
-        terminal.wait_for(lambda: b"vgtui replay" in terminal.received)
-    sentence = f"vgtui: the recording is {path}; see it again with: vgtui replay '{path}'\r\n"
-    assert bytes(terminal.received).partition(b"\x1b[?1049l")[2].endswith(sentence.encode())
-
-
 def test_a_file_that_is_there_is_recorded_into_with_overwrite_alone(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     path.write_text("all my work\n")
-    with Terminal([*SMALL, "--record", str(path)]) as terminal:
+    with ForkedTerminal([*SMALL, "--record", str(path)]) as terminal:
         assert terminal.wait_for_exit() == 2
         assert b"is there already; it takes the name of a new file, or --overwrite" in terminal.received
     assert path.read_text() == "all my work\n"
-    with Terminal([*SMALL, "--record", str(path), "--overwrite"]) as terminal:
+    with ForkedTerminal([*SMALL, "--record", str(path), "--overwrite"]) as terminal:
         terminal.wait_for(lambda: (terminal.step or 0) > 20)
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
@@ -98,7 +97,7 @@ def test_a_dashboard_that_cannot_be_opened_leaves_no_recording(tmp_path: Path) -
     settings = tmp_path / "vgtui" / "settings.toml"
     settings.parent.mkdir()
     settings.write_text('[keys]\nbatchnorm = "B"\n')
-    with Terminal(["--record", str(tmp_path / "run.jsonl.gz")], XDG_CONFIG_HOME=str(tmp_path)) as terminal:
+    with ForkedTerminal(["--record", str(tmp_path / "run.jsonl.gz")], XDG_CONFIG_HOME=str(tmp_path)) as terminal:
         assert terminal.wait_for_exit() == 2
         words = f'settings file: {settings}: keys.batchnorm: no action "batchnorm"; did you mean "batch_norm"?'
         assert words.encode() in terminal.received
@@ -113,15 +112,17 @@ def assert_training_goes_on(terminal: Terminal) -> None:
     assert terminal.wait_for_exit() == 0
 
 
-@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz"])
-def test_a_full_disk_ends_the_recording_and_training_goes_on(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "size"), slow_but([["run.jsonl", 20_000], ["run.jsonl.gz", 5_000]], ["run.jsonl.gz", 5_000])
+)
+def test_a_full_disk_ends_the_recording_and_training_goes_on(tmp_path: Path, name: str, size: int) -> None:
     path = tmp_path / name
-    words = [*SMALL, "--record", str(path)]
-    with Terminal(words, before=with_files_of(20_000), PYTHONDONTWRITEBYTECODE="1") as terminal:
+    words = [*SMALL, "--record", str(path), "--fps", "30"]
+    with ForkedTerminal(words, before=partial(limit_files, size), PYTHONDONTWRITEBYTECODE="1") as terminal:
         terminal.wait_for(lambda: "● rec" in terminal.line)
         terminal.wait_for(lambda: "the recording ends here, what was written" in terminal.text)
         assert_training_goes_on(terminal)
-    assert path.stat().st_size == 20_000
+    assert path.stat().st_size == size
     steps, _ = steps_in(path)
     assert len(steps) > 5
 
@@ -129,18 +130,22 @@ def test_a_full_disk_ends_the_recording_and_training_goes_on(tmp_path: Path, nam
 def test_a_folder_that_is_taken_away_ends_the_recording_and_training_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "there"
     folder.mkdir()
-    with Terminal([*SMALL, "--record", str(folder / "run.jsonl")]) as terminal:
+    with ForkedTerminal([*SMALL, "--record", str(folder / "run.jsonl")]) as terminal:
         terminal.wait_for(lambda: "● rec" in terminal.line and (folder / "run.jsonl").stat().st_size)
         shutil.rmtree(folder)
         terminal.wait_for(lambda: "the recording ends here, what was written" in terminal.text)
         assert_training_goes_on(terminal)
 
 
-def test_a_stream_is_followed_and_keys_come_from_the_terminal(tmp_path: Path) -> None:
-    path = tmp_path / "run.jsonl"
-    command = [sys.executable, "-m", "vgtui", "run", *SMALL, "--steps", "400", "--every", "20", "--format", "jsonl"]
-    path.write_bytes(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=tmp_path).stdout)
-    lines = path.read_bytes().splitlines(keepends=True)
+def lines_of(steps: Iterable[int]) -> list[bytes]:
+    """Of a recording with frames at these steps."""
+    settings = RunSettings(NetworkConfig(hidden_layers=3, width=16))
+    frames = [make_frame(settings, [0.1, 0.2, 0.3, 1.0], step) for step in steps]
+    return [encode_line(line) for line in (make_header(settings), *frames)]
+
+
+def test_a_stream_is_followed_and_keys_come_from_the_terminal() -> None:
+    lines = lines_of(range(0, 401, 20))
     out, into = os.pipe()
     os.write(into, b"".join(lines[:5]))
     with Terminal(["replay", "-"], stdin=out) as terminal:
@@ -155,12 +160,11 @@ def test_a_stream_is_followed_and_keys_come_from_the_terminal(tmp_path: Path) ->
 
 def test_a_replay_without_a_terminal_is_a_report(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    command = [sys.executable, "-m", "vgtui"]
-    subprocess.run([*command, "run", *SMALL, "--steps", "20", "-o", str(path)], check=True, cwd=tmp_path)
-    shown = subprocess.run([*command, "replay", str(path)], capture_output=True, text=True, cwd=tmp_path)
+    path.write_bytes(b"".join(lines_of(range(0, 21, 2))))
+    shown = call("replay", str(path))
     assert shown.returncode == 0
     assert "Gradient by layer at step 20" in shown.stdout
     assert shown.stderr == "vgtui: end of the recording: 11 frames\n"
-    wrong = subprocess.run([*command, "replay", __file__], capture_output=True, text=True, cwd=tmp_path)
+    wrong = call("replay", __file__)
     assert wrong.returncode == 2
     assert wrong.stderr.startswith(f"vgtui: FILE: {__file__} is no recording")

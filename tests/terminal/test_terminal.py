@@ -4,21 +4,37 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.forms import slow_but
+from tests.terminal.forked import ForkedTerminal
 from tests.terminal.stalled import leave_while_stalled
 from tests.terminal.terminal import Terminal, has_ended
 
 
+@pytest.fixture(scope="module")
+def open_dashboard() -> Iterator[Callable[[], Terminal]]:
+    """The dashboard that the test before has left running, as it had found it, or else a new one."""
+    with ExitStack() as stack:
+        opened: list[Terminal] = []
+
+        def open_or_keep() -> Terminal:
+            if not opened or opened[-1].process.poll() is not None:
+                opened.append(stack.enter_context(ForkedTerminal()))
+            return opened[-1]
+
+        yield open_or_keep
+
+
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    with Terminal() as opened:
-        opened.wait_for(lambda: opened.step is not None)
-        yield opened
+def terminal(open_dashboard: Callable[[], Terminal]) -> Terminal:
+    terminal = open_dashboard()
+    terminal.wait_for(lambda: terminal.step is not None)
+    return terminal
 
 
 def worker_of(terminal: Terminal) -> int:
@@ -29,6 +45,45 @@ def worker_of(terminal: Terminal) -> int:
 
 def assert_clean(terminal: Terminal) -> None:
     assert terminal.is_restored()
+
+
+def test_it_follows_the_size_of_the_terminal(terminal: Terminal) -> None:
+    for columns, lines in ((200, 60), (40, 12), (80, 24)):
+        terminal.resize(columns, lines)
+        terminal.wait_for(lambda: "vanishing: layer 1 gets" in terminal.text)
+        step = terminal.step or 0
+        terminal.wait_for(lambda step=step: (terminal.step or 0) > step)  # type: ignore[misc]
+
+
+def test_a_killed_worker_is_a_fault_and_r_starts_again(terminal: Terminal) -> None:
+    os.kill(worker_of(terminal), signal.SIGKILL)
+    terminal.wait_for(lambda: "killed by" in terminal.text and "stopped" in terminal.line)
+    terminal.press("r")
+    terminal.wait_for(lambda: "stopped" not in terminal.line and "vanishing" in terminal.text)
+
+
+def test_q_leaves_with_0_and_the_terminal_as_it_was(terminal: Terminal) -> None:
+    terminal.press("q")
+    assert terminal.wait_for_exit() == 0
+    assert_clean(terminal)
+
+
+def test_ctrl_c_leaves_like_q(terminal: Terminal) -> None:
+    terminal.press("\x03")
+    assert terminal.wait_for_exit() == 0
+    assert_clean(terminal)
+
+
+@pytest.mark.timing
+def test_a_stalled_terminal_gets_few_pictures_and_the_newest_when_it_is_read_again(terminal: Terminal) -> None:
+    before = terminal.step or 0
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        terminal.process.poll()  # nothing is read meanwhile
+        time.sleep(0.1)
+    size = len(terminal.received)
+    terminal.wait_for(lambda: (terminal.step or 0) > before + 300, seconds=2)
+    assert len(terminal.received) - size < 200_000
 
 
 @pytest.mark.timing
@@ -42,18 +97,6 @@ def test_it_paints_trains_and_answers_keys(terminal: Terminal) -> None:
         terminal.wait_for(lambda words=words: words in terminal.line, seconds=1.0)  # type: ignore[misc]
         terminal.wait_for(lambda: "…" not in terminal.line, seconds=1.0)
     terminal.wait_for(lambda: "healthy" in terminal.text)
-
-
-def test_q_leaves_with_0_and_the_terminal_as_it_was(terminal: Terminal) -> None:
-    terminal.press("q")
-    assert terminal.wait_for_exit() == 0
-    assert_clean(terminal)
-
-
-def test_ctrl_c_leaves_like_q(terminal: Terminal) -> None:
-    terminal.press("\x03")
-    assert terminal.wait_for_exit() == 0
-    assert_clean(terminal)
 
 
 @pytest.mark.timing
@@ -71,6 +114,13 @@ def test_a_signal_leaves_the_terminal_clean_with_128_plus_its_number(
 
 
 @pytest.mark.timing
+def test_the_worker_ends_when_the_dashboard_is_killed(terminal: Terminal) -> None:
+    worker = worker_of(terminal)
+    terminal.process.kill()
+    terminal.wait_for(lambda: has_ended(worker), seconds=1.5)
+
+
+@pytest.mark.timing
 @pytest.mark.parametrize("number", slow_but([signal.SIGTERM, signal.SIGHUP, signal.SIGINT], signal.SIGHUP))
 def test_a_signal_is_obeyed_while_nobody_reads_the_terminal(number: signal.Signals, tmp_path: Path) -> None:
     leaving = leave_while_stalled(number, tmp_path / "run.jsonl.gz")
@@ -81,34 +131,12 @@ def test_a_signal_is_obeyed_while_nobody_reads_the_terminal(number: signal.Signa
     assert leaving.frames > 0
 
 
-def test_a_killed_worker_is_a_fault_and_r_starts_again(terminal: Terminal) -> None:
-    os.kill(worker_of(terminal), signal.SIGKILL)
-    terminal.wait_for(lambda: "killed by" in terminal.text and "stopped" in terminal.line)
-    terminal.press("r")
-    terminal.wait_for(lambda: "stopped" not in terminal.line and "vanishing" in terminal.text)
-
-
-@pytest.mark.timing
-def test_the_worker_ends_when_the_dashboard_is_killed(terminal: Terminal) -> None:
-    worker = worker_of(terminal)
-    terminal.process.kill()
-    terminal.wait_for(lambda: has_ended(worker), seconds=1.5)
-
-
 def test_a_backend_that_is_not_there_is_one_sentence_after_a_clean_screen() -> None:
-    with Terminal(["--backend", "cupy"]) as terminal:
+    with ForkedTerminal(["--backend", "cupy"]) as terminal:
         assert terminal.wait_for_exit() == 2
         assert_clean(terminal)
         assert b"vgtui: --backend: cupy cannot be used" in terminal.received
         assert b"Traceback" not in terminal.received
-
-
-def test_it_follows_the_size_of_the_terminal(terminal: Terminal) -> None:
-    for columns, lines in ((80, 24), (40, 12), (200, 60)):
-        terminal.resize(columns, lines)
-        terminal.wait_for(lambda: "vanishing: layer 1 gets" in terminal.text)
-        step = terminal.step or 0
-        terminal.wait_for(lambda step=step: (terminal.step or 0) > step)  # type: ignore[misc]
 
 
 def open_and_close(terminal: Terminal, key: str, words: str) -> None:
@@ -120,7 +148,7 @@ def open_and_close(terminal: Terminal, key: str, words: str) -> None:
 
 
 def test_no_color_is_honoured_to_the_last_escape_code() -> None:
-    with Terminal(NO_COLOR="1") as terminal:
+    with ForkedTerminal(NO_COLOR="1") as terminal:
         terminal.wait_for(lambda: "vanishing" in terminal.text)
         terminal.press("v")
         terminal.wait_for(lambda: ".:-=+*#%@" in terminal.text)
@@ -141,34 +169,22 @@ def test_a_locale_without_utf8_gets_ascii_alone() -> None:
 
 
 def test_a_dumb_terminal_gets_a_report_without_escape_codes() -> None:
-    with Terminal(TERM="dumb") as terminal:
+    with ForkedTerminal(TERM="dumb") as terminal:
         assert terminal.wait_for_exit() == 0
         assert b"TERM=dumb cannot show a dashboard, so here is a report" in terminal.received
         assert b"\x1b" not in terminal.received
 
 
 def test_what_a_user_chose_is_remembered_and_a_wrong_settings_file_is_one_sentence(tmp_path: Path) -> None:
-    with Terminal(XDG_STATE_HOME=str(tmp_path)) as terminal:
+    with ForkedTerminal(XDG_STATE_HOME=str(tmp_path)) as terminal:
         terminal.wait_for(lambda: terminal.step is not None)
         terminal.press("v")
         terminal.wait_for(lambda: list(tmp_path.rglob("look.json")))
-    with Terminal(XDG_STATE_HOME=str(tmp_path)) as terminal:
+    with ForkedTerminal(XDG_STATE_HOME=str(tmp_path)) as terminal:
         terminal.wait_for(lambda: "▀" in terminal.text)
     file = tmp_path / "settings.toml"
     file.write_text('[keys]\nview = "a"\n')
-    with Terminal(VGTUI_CONFIG=str(file)) as terminal:
+    with ForkedTerminal(VGTUI_CONFIG=str(file)) as terminal:
         assert terminal.wait_for_exit() == 2
         assert b'"a" is the key of next_activation too' in terminal.received
         assert b"Traceback" not in terminal.received
-
-
-@pytest.mark.timing
-def test_a_stalled_terminal_gets_few_pictures_and_the_newest_when_it_is_read_again(terminal: Terminal) -> None:
-    before = terminal.step or 0
-    end = time.monotonic() + 2
-    while time.monotonic() < end:
-        terminal.process.poll()  # nothing is read meanwhile
-        time.sleep(0.1)
-    size = len(terminal.received)
-    terminal.wait_for(lambda: (terminal.step or 0) > before + 300, seconds=2)
-    assert len(terminal.received) - size < 200_000

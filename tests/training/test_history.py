@@ -19,22 +19,30 @@ from vgtui.training.settings import RunSettings
 SETTINGS = RunSettings()
 
 
-def test_a_spike_survives_any_number_of_merges() -> None:
+@pytest.fixture
+def points(long_form: bool, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many points a history has: in the short form few, which are soon full."""
+    points = MOST_POINTS if long_form else 64
+    monkeypatch.setattr("vgtui.training.history.MOST_POINTS", points)
+    return points
+
+
+def test_a_spike_survives_any_number_of_merges(points: int) -> None:
     history = History(2)
     calm, spike = make_frame(SETTINGS, [1.0, 1.0]), make_frame(SETTINGS, [1e9, 1.0])
-    for number in range(40_000):
+    for number in range(40 * points):
         history.append(spike if number == 17 else calm)
-    assert history.length <= MOST_POINTS
+    assert history.length <= points
     assert history.greatest(GRADIENT)[0, 0] == pytest.approx(9)
     assert history.greatest(GRADIENT)[1:, 0].max() == 0
     assert history.frames_per_point == 64
 
 
-def test_frames_of_a_point_are_merged_by_minimum_mean_and_maximum() -> None:
+def test_frames_of_a_point_are_merged_by_minimum_mean_and_maximum(points: int) -> None:
     history = History(2)
-    for number in range(2 * MOST_POINTS):
+    for number in range(2 * points):
         history.append(make_frame(SETTINGS, [10.0 if number % 2 else 0.1, 1.0], loss=float(number)))
-    assert history.length == MOST_POINTS
+    assert history.length == points
     assert history.least(GRADIENT)[:, 0] == pytest.approx(-1)
     assert history.greatest(GRADIENT)[:, 0] == pytest.approx(1)
     assert history.scalars[5, 0] == pytest.approx(10.5)
@@ -60,9 +68,9 @@ def test_hidden_layers_keep_their_number_and_the_output_stays_the_output() -> No
     assert history.marks == [3]
 
 
-def test_what_follows_a_mark_begins_a_point_of_its_own() -> None:
+def test_what_follows_a_mark_begins_a_point_of_its_own(points: int) -> None:
     history = History(2)
-    for _ in range(MOST_POINTS + 1):
+    for _ in range(points + 1):
         history.append(make_frame(SETTINGS, [1.0, 1.0]))
     length = history.length
     assert history.frames_per_point == 2
@@ -78,9 +86,9 @@ def test_a_mark_before_the_first_frame_only_sets_the_layers() -> None:
     assert (history.layers, history.marks) == (7, [])
 
 
-def test_an_unknown_value_is_an_empty_interval_that_a_known_one_fills() -> None:
+def test_an_unknown_value_is_an_empty_interval_that_a_known_one_fills(points: int) -> None:
     history = History(2)
-    for number in range(MOST_POINTS + 2):
+    for number in range(points + 2):
         frame = make_frame(SETTINGS, [1.0, 1.0])
         frame.layers.update_ratio.mask = number == 0
         history.append(frame)
@@ -110,13 +118,13 @@ def test_a_run_that_grows_deep_keeps_its_whole_past_in_fewer_points() -> None:
     assert history.greatest(GRADIENT)[:, 0].max() == pytest.approx(9)
 
 
-def test_an_hour_at_ten_frames_a_second_stays_within_its_bytes_and_a_spike_can_be_gone_back_to() -> None:
+def test_an_hour_at_ten_frames_a_second_stays_within_its_bytes_and_a_spike_can_be_gone_back_to(points: int) -> None:
     history = History(31)
     calm = make_frame(SETTINGS, [1.0] * 31)
     spike = make_frame(SETTINGS, [1.0] * 30 + [1e6])
-    for number in range(36_000):
+    for number in range(36_000 * points // MOST_POINTS):
         history.append(replace(spike if number == 11 else calm, step=5 * number))
-    assert history.bytes == BYTES_PER_ENTRY * 31 * MOST_POINTS
+    assert history.bytes == BYTES_PER_ENTRY * 31 * points
     point = int(np.argmax(history.greatest(GRADIENT)[:, -1]))
     frame = history.frame_of(point)
     assert point == 0
@@ -157,9 +165,9 @@ def test_a_point_of_one_frame_is_that_frame() -> None:
         assert new.tolist() == old.tolist(), field.name
 
 
-def test_means_leave_out_what_is_unknown_and_keep_nan() -> None:
+def test_means_leave_out_what_is_unknown_and_keep_nan(points: int) -> None:
     history = History(2)
-    for number in range(2 * MOST_POINTS + 1):
+    for number in range(2 * points + 1):
         frame = make_frame(SETTINGS, [np.nan if number == 0 else 2.0 * (number % 2), 1.0])
         frame.layers.update_ratio.mask = number == 0
         history.append(frame)
@@ -187,9 +195,9 @@ def test_a_point_belongs_to_the_run_that_made_it_however_deep_it_was() -> None:
     assert history.layers == 2
 
 
-def test_merging_never_mixes_the_means_of_two_runs() -> None:
+def test_merging_never_mixes_the_means_of_two_runs(points: int) -> None:
     history = History(2)
-    for number in range(MOST_POINTS - 3):
+    for number in range(points - 3):
         history.append(make_frame(SETTINGS, [1.0, 1.0], step=number))
     history.mark(2, None, "BatchNorm on")  # at an odd point
     for number in range(4):
@@ -200,17 +208,18 @@ def test_merging_never_mixes_the_means_of_two_runs() -> None:
     assert history.least(GRADIENT)[point, 0] == 0
 
 
-def test_occasions_keep_their_place_and_are_no_more_than_points() -> None:
+def test_occasions_keep_their_place_and_are_no_more_than_points(points: int) -> None:
     history = History(2)
-    for number in range(2200):
+    count = 2200 * points // MOST_POINTS
+    for number in range(count):
         if number % 3 == 0:
             history.mark(2, None, f"change {number}")
         history.append(make_frame(SETTINGS, [1.0, 1.0]))
         if number == 2:
             history.note("fault", "NaN")
-    assert len(history.occasions) <= 3 * MOST_POINTS
+    assert len(history.occasions) <= 3 * points
     assert [entry.message for entry in history.occasions if entry.kind == "fault"] == ["NaN"]
-    assert history.occasions[-1].message == "change 2199"
+    assert history.occasions[-1].message == f"change {(count - 1) // 3 * 3}"
     assert all(entry.point < history.length for entry in history.occasions)
 
 
@@ -239,9 +248,9 @@ def test_what_a_model_does_not_know_stays_unknown_in_the_past() -> None:
     assert [frame.loss for frame in past] == [2.5, None, None]
 
 
-def test_a_mean_is_given_only_where_every_frame_of_a_point_knows_its_part() -> None:
+def test_a_mean_is_given_only_where_every_frame_of_a_point_knows_its_part(points: int) -> None:
     history = History(len(BLOCKS))
-    for step in range(2 * MOST_POINTS):
+    for step in range(2 * points):
         history.append(make_model_frame([None if step == 5 else 0.25, *[0.5] * 6, 1.0], step, loss=float(step % 2)))
     assert history.frames_per_point == 2
     assert history.frame_of(2).layers.grad_norm.tolist()[0] is None
@@ -257,10 +266,10 @@ def test_gaps_are_kept_when_a_deeper_model_follows() -> None:
     assert history.frame_of(0).layers.grad_norm.tolist() == [None, *[0.5] * 6, 1.0]
 
 
-def test_a_history_that_is_cut_takes_the_same_frames_again() -> None:
+def test_a_history_that_is_cut_takes_the_same_frames_again(points: int) -> None:
     settings = RunSettings(NetworkConfig(hidden_layers=1))
-    frames = [make_frame(settings, [0.1, 1.0], step=step) for step in range(2 * MOST_POINTS + 1)]
-    begins = {0, 333, 1500}
+    frames = [make_frame(settings, [0.1, 1.0], step=step) for step in range(2 * points + 1)]
+    begins = {0, 333 * points // MOST_POINTS | 1, 1500 * points // MOST_POINTS}
     whole = History(2)
 
     def take(history: History, numbers: range) -> None:
@@ -270,7 +279,7 @@ def test_a_history_that_is_cut_takes_the_same_frames_again() -> None:
             history.append(frames[number])
 
     take(whole, range(len(frames)))
-    for point in (0, 84, 400):
+    for point in (0, 84 * points // MOST_POINTS, 400 * points // MOST_POINTS):
         again = History(2)
         take(again, range(len(frames)))
         before = again.frames_before(point)

@@ -9,24 +9,18 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.backend import select_backend
 from engine.config import NetworkConfig, TrainingConfig
-from engine.datasets import load_dataset
-from engine.probe import probe
 from engine.threads import threads_for
-from engine.trainer import Trainer
+from tests.training.answers import SMALL, assert_waits, next_answer, next_frame
 from vgtui.recordings.frames import Event, Frame, Header
 from vgtui.training.client import LiveRun
-from vgtui.training.differences import differences
-from vgtui.training.protocol import Answer, Inspected, Pong, Refused, Silent, Tried
+from vgtui.training.protocol import Pong, Silent
 from vgtui.training.settings import RunSettings
 
-SMALL = RunSettings(NetworkConfig(hidden_layers=3, width=8), TrainingConfig(batch_size=16))
 StartRun = Callable[[RunSettings], LiveRun]
 
 
@@ -43,32 +37,11 @@ async def start_run() -> AsyncIterator[StartRun]:
         await run.close()
 
 
-async def next_answer(run: LiveRun, at: int = 0) -> Answer:
-    """The next one, also where a busy machine lets the worker be silent for so long that it is told."""
-    while isinstance(answer := await run.next_answer(at), Silent | Pong):
-        pass
-    return answer
-
-
-async def next_frame(run: LiveRun, at: int = 0) -> Frame:
-    while not isinstance(answer := await next_answer(run, at), Frame):
-        assert isinstance(answer, Header)
-    return answer
-
-
 def is_there(process: int) -> bool:
     with suppress(ProcessLookupError):
         os.kill(process, 0)
         return True
     return False
-
-
-async def assert_waits(run: LiveRun) -> None:
-    """The frame that is asked for does not come before what is asked for after it, twice as it could be on its way."""
-    run.ask()
-    for _ in range(2):
-        run.inspect(0)
-        assert isinstance(await next_answer(run), Inspected)
 
 
 async def test_a_run_begins_with_its_header_and_the_frame_at_initialization(start_run: StartRun) -> None:
@@ -82,109 +55,7 @@ async def test_a_run_begins_with_its_header_and_the_frame_at_initialization(star
     assert frame.layers.update_ratio.tolist() == [None] * 4
 
 
-async def test_frames_are_those_of_the_engine_bit_for_bit(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    trainer = Trainer(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy"))
-    for target in (0, 7, 20):
-        run.train(until=target)
-        frame = await next_frame(run, at=target)
-        while trainer.step_count < target:
-            trainer.step()
-        measurement = trainer.measure()
-        assert frame.step == target
-        assert (frame.loss, frame.accuracy) == (measurement.loss, measurement.accuracy)
-        assert frame.validation_accuracy == measurement.validation_accuracy
-        assert frame.layers.grad_norm.tolist() == measurement.layers.grad_norm.tolist()
-
-
-async def test_training_goes_on_between_frames_that_nobody_asks_for(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    steps = [(await next_frame(run)).step for _ in range(5)]
-    assert steps == sorted(set(steps))
-    later = await next_frame(run, at=steps[-1] + 500)
-    assert later.step == steps[-1] + 500
-
-
-async def test_a_paused_run_shows_its_step_once_and_single_steps_one_by_one(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    run.pause()
-    assert (await next_frame(run)).step == 0
-    for expected in (1, 2):
-        await assert_waits(run)
-        run.step_once()
-        assert (await next_frame(run)).step == expected
-    await assert_waits(run)
-    run.train()
-    assert (await next_frame(run)).step >= 3
-
-
-async def test_a_restart_while_paused_waits_at_step_0(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    run.pause()
-    assert (await next_frame(run)).step == 0
-    for expected in (1, 2, 3):
-        run.step_once()
-        assert (await next_frame(run)).step == expected
-    run.restart(SMALL)
-    assert (await next_frame(run)).step == 0
-    await assert_waits(run)
-
-
-async def test_a_single_step_pauses_also_beyond_the_death_of_the_worker(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    run.step_once()
-    await next_frame(run)
-    assert run.process_id
-    os.kill(run.process_id, signal.SIGKILL)
-    while not isinstance(await next_answer(run), Event):
-        pass
-    run.restart(SMALL)
-    assert (await next_frame(run)).step == 0
-    await assert_waits(run)
-
-
-async def test_a_change_gives_a_new_header_and_no_frame_of_the_old_run_after_it(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    await next_frame(run, at=50)
-    changed = RunSettings(NetworkConfig(hidden_layers=5, width=8), SMALL.training)
-    run.restart(changed)
-    header = await next_answer(run)
-    assert isinstance(header, Header)
-    assert header.network == changed.network
-    frame = await next_frame(run)
-    assert frame.step == 0
-    assert len(frame.layers.grad_norm) == 6
-
-
-async def test_every_restart_shows_the_initialization_first(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    for _ in range(40):
-        assert (await next_frame(run)).step == 0
-        await next_frame(run, at=3)
-        run.restart(SMALL)
-
-
-async def test_of_changes_in_a_row_the_last_one_holds(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    for depth in (4, 5, 6, 7):
-        run.restart(RunSettings(NetworkConfig(hidden_layers=depth, width=8), SMALL.training))
-    assert len((await next_frame(run)).layers.grad_norm) == 8
-
-
-async def test_a_refused_change_names_the_setting_and_the_old_run_goes_on(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    run.restart(RunSettings(NetworkConfig(hidden_layers=10_000, width=65_536)))
-    refused = await next_answer(run)
-    assert isinstance(refused, Refused)
-    assert refused.setting == "hidden_layers"
-    assert "GiB" in refused.problem
-    assert len((await next_frame(run, at=10)).layers.grad_norm) == 4
-
-
-async def test_a_killed_worker_is_a_fault_and_restart_begins_anew(start_run: StartRun) -> None:
+async def test_a_killed_worker_is_a_fault_and_restart_begins_anew_and_pauses_where_it_did(start_run: StartRun) -> None:
     run = start_run(SMALL)
     await next_frame(run, at=20)
     assert run.process_id
@@ -197,6 +68,15 @@ async def test_a_killed_worker_is_a_fault_and_restart_begins_anew(start_run: Sta
     assert "killed by SIGKILL" in answer.message
     run.restart(SMALL)
     assert (await next_frame(run)).step == 0
+    run.step_once()  # which pauses, also beyond the death of the worker
+    await next_frame(run)
+    assert run.process_id
+    os.kill(run.process_id, signal.SIGKILL)
+    while not isinstance(await next_answer(run), Event):
+        pass
+    run.restart(SMALL)
+    assert (await next_frame(run)).step == 0
+    await assert_waits(run)
 
 
 async def test_the_last_words_of_a_worker_explain_its_end(start_run: StartRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,65 +86,6 @@ async def test_the_last_words_of_a_worker_explain_its_end(start_run: StartRun, m
     assert isinstance(answer, Event)
     assert "ended with code 1: " in answer.message
     assert "\n" not in answer.message
-
-
-@pytest.mark.parametrize("paused", [False, True])
-async def test_a_look_inside_is_the_engines_and_comes_also_while_paused(start_run: StartRun, paused: bool) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    if paused:
-        run.pause()
-    run.inspect(2)
-    while not isinstance(answer := await next_answer(run), Inspected):
-        assert isinstance(answer, Frame)
-    trainer = Trainer(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy"))
-    for _ in range(answer.step):
-        trainer.step()
-    assert answer.inspection == trainer.inspect(2)
-
-
-async def test_a_layer_that_is_not_there_any_more_is_not_looked_into(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    run.inspect(99)
-    run.inspect(0)
-    while not isinstance(answer := await next_answer(run), Inspected):
-        assert isinstance(answer, Frame)
-    assert answer.inspection.layer == 0
-
-
-@pytest.mark.parametrize("paused", [False, True])
-async def test_every_single_change_is_tried_between_steps(start_run: StartRun, paused: bool) -> None:
-    run = start_run(SMALL)
-    first = await next_frame(run)
-    if paused:
-        run.pause()
-    run.try_changes()
-    tried: list[Tried] = []
-    last: Frame = first
-    while not tried or len(tried) < tried[-1].total:
-        answer = await next_answer(run)
-        if isinstance(answer, Tried):
-            tried.append(answer)
-        else:
-            assert isinstance(answer, Frame)
-            last = answer
-    expected = list(probe(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy")))
-    assert [entry.probe for entry in tried] == expected
-    assert [entry.number for entry in tried] == list(range(1, len(expected) + 1))
-    if not paused:
-        assert last.step > first.step
-
-
-async def test_a_restart_ends_the_trials(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    run.try_changes()
-    run.restart(replace(SMALL, network=replace(SMALL.network, activation="relu")))
-    while not isinstance(answer := await next_answer(run), Header):
-        assert isinstance(answer, Tried)
-    for _ in range(5):
-        assert isinstance(await next_answer(run), Frame)
 
 
 async def test_closing_ends_the_worker(start_run: StartRun) -> None:
@@ -345,10 +166,10 @@ async def test_a_run_that_waits_or_takes_long_for_its_frame_is_not_silent(
     assert (await next_frame(run)).step == 0
     set_silence(1.0)
     far = asyncio.create_task(run.next_answer(at=10**9))
-    done, _ = await asyncio.wait([far], timeout=3)
+    done, _ = await asyncio.wait([far], timeout=2)
     assert not done
     run.pause()
-    done, _ = await asyncio.wait([far], timeout=2)
+    done, _ = await asyncio.wait([far], timeout=1.5)
     assert not done
     far.cancel()
 
@@ -373,19 +194,6 @@ async def test_a_run_that_is_closed_while_its_worker_starts_leaves_none() -> Non
         await question
     children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True).stdout
     assert "vgtui.training.worker" not in children
-
-
-async def test_a_change_that_keeps_the_weights_goes_on_at_its_step(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    run.train(until=30)
-    before = await next_frame(run, at=30)
-    run.restart(replace(SMALL, network=replace(SMALL.network, activation="tanh")), keep=True)
-    after = await next_frame(run)
-    assert after.step == 30
-    assert after.layers.weight_norm.tolist() == before.layers.weight_norm.tolist()
-    assert after.loss != before.loss
-    run.train(until=31)
-    assert (await next_frame(run)).step == 31
 
 
 async def test_closing_a_run_whose_process_has_just_gone_raises_nothing(
@@ -434,50 +242,3 @@ def peak_memory(process: int) -> int:
     """Of a process so far, in kB."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
-
-
-async def test_a_change_that_is_refused_leaves_the_run_as_it_was(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    run.pause()
-    await next_frame(run)
-    run.restart(replace(SMALL, network=NetworkConfig(10_000, 65_536)))
-    refused = await run.next_answer()
-    assert isinstance(refused, Refused) and "need about" in refused.problem
-    run.step_once()
-    assert (await next_frame(run)).step == 1
-
-
-async def test_what_two_files_of_one_name_hold_is_told_apart(start_run: StartRun, tmp_path: Path) -> None:
-    runs = []
-    for name, classes in (("a", 2), ("b", 3)):
-        (tmp_path / name).mkdir()
-        rows = "".join(f"{n},{n % classes}\n" for n in range(60))
-        (tmp_path / name / "x.csv").write_text(f"size,label\n{rows}")
-        runs.append(replace(SMALL, dataset=str(tmp_path / name / "x.csv")))
-    run = start_run(runs[0])
-    header = await run.next_answer()
-    assert isinstance(header, Header) and header.dataset
-    assert [entry.after for entry in differences(header, runs[1])] == [runs[1].dataset]
-    assert not differences(header, runs[0])
-    # one run after the other, faster than they are answered
-    for settings in (runs[1], runs[0], runs[1]):
-        run.restart(settings)
-    while not isinstance(answer := await run.next_answer(), Frame):
-        if isinstance(answer, Header):
-            header = answer
-    assert header.dataset and header.dataset.path == runs[1].dataset and header.dataset.classes == 3
-    assert answer.run == header.run
-    assert answer.loss == pytest.approx(math.log(3), rel=0.3)
-
-
-async def test_no_answer_of_a_run_that_was_left_is_given(start_run: StartRun) -> None:
-    run = start_run(SMALL)
-    await next_frame(run)
-    other = replace(SMALL, network=replace(SMALL.network, hidden_layers=5))
-    run.inspect(1)
-    run.try_changes()
-    run.restart(other)
-    answers: list[Answer] = []
-    while not (answers and isinstance(answers[-1], Frame)):
-        answers.append(await run.next_answer())
-    assert [type(answer) for answer in answers] == [Header, Frame]

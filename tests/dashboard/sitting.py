@@ -84,7 +84,6 @@ class Sitting:
     async def settle(self) -> None:
         """Wait until all that the source had to say is on the screen."""
         await self.until(lambda: self.source.exhausted and self.all_is_taken(self.app))
-        await self.pilot.pause(MOMENT)
         main = self.app.main
         for panel in main._shown_panels:
             panel.advance()

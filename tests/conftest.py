@@ -67,11 +67,6 @@ def pytest_configure(config: pytest.Config) -> None:
     tempfile.tempdir = None
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """More than cores: many tests wait for a process of their own."""
-    return (os.cpu_count() or 1) * 3 // 2
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--slow"):

@@ -15,7 +15,7 @@ from vgtui.presets import PRESETS
 from vgtui.training.settings import RunSettings
 
 RUN = 40
-"""Presses in one view and screen before the next; 8 without --slow."""
+"""Presses in one view and screen before the next; 5 without --slow."""
 PRESSES = 2000
 OVERLAY_KEYS = ("", "w", "enter", "comma", "question_mark", "ctrl+p")
 LEAVING = ("quit",)
@@ -39,7 +39,7 @@ async def test_any_keys_in_any_order_do_no_harm_in_any_view_and_screen(
     monkeypatch.chdir(tmp_path)  # one of the keys records
     chance = random.Random(5)
     places = [(view, key) for view in VIEWS for key in OVERLAY_KEYS]
-    presses, run = (PRESSES, RUN) if long_form else (8 * len(places), 8)
+    presses, run = (PRESSES, RUN) if long_form else (5 * len(places), 5)
     pressed: list[str] = []
     deck: list[str] = []
     while len(pressed) < presses:

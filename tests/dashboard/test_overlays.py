@@ -243,10 +243,11 @@ async def test_every_overlay_fits_every_size(size: tuple[int, int]) -> None:
     "key", slow_but(["w", "enter", "comma", "question_mark", "g", "slash", "ctrl+p"], "comma", "ctrl+p")
 )
 @pytest.mark.usefixtures("painted")
-async def test_what_lies_over_the_screen_can_be_drawn_at_every_size(key: str) -> None:
+async def test_what_lies_over_the_screen_can_be_drawn_at_every_size(key: str, long_form: bool) -> None:
     async with open_dashboard() as sitting:
         await sitting.press(key)
-        for size in ((20, 5), (3, 3), (1, 1), (2, 40), (4, 40), (200, 1), (80, 24)):
+        sizes = ((3, 3), (1, 1), (2, 40), (200, 1), (20, 5), (4, 40), (80, 24))
+        for size in sizes if long_form else sizes[:4]:
             await sitting.pilot.resize_terminal(*size)
             await sitting.pilot.pause(MOMENT)
         assert sitting.app.is_running

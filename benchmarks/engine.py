@@ -23,7 +23,7 @@ from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import load_dataset
 from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer
-from vgtui.commands.bench import cases as bench_cases
+from vgtui.cli.commands.bench import cases as bench_cases
 
 RESULTS = Path(__file__).with_name("ENGINE.md")
 FEATURES, CLASSES = 64, 10

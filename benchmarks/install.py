@@ -23,7 +23,7 @@ WAYS = {
     "python -c pass": ["python", "-c", "pass"],
     "import vgtui (watch)": ["python", "-c", "import vgtui"],
     "import engine.trainer": ["python", "-c", "import engine.trainer"],
-    "import vgtui.training.worker": ["python", "-c", "import vgtui.training.worker"],
+    "import vgtui.worker.main": ["python", "-c", "import vgtui.worker.main"],
     "import vgtui.dashboard.app": ["python", "-c", "import vgtui.dashboard.app"],
     "vgtui --version": ["vgtui", "--version"],
     "vgtui list activations": ["vgtui", "list", "activations"],

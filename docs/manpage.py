@@ -10,7 +10,7 @@ os.environ["COLUMNS"] = "80"  # of the synopsis, whatever terminal this is
 from argparse_manpage.manpage import Manpage
 
 import vgtui
-from vgtui.cli import COMMANDS, EXAMPLES, add_dashboard_options, find_command
+from vgtui.cli.commands import COMMANDS, dashboard, find_command
 from vgtui.dashboard.keymap import KEYS
 
 PAGE = Path(__file__).with_name("vgtui.1")
@@ -45,7 +45,7 @@ VARIABLES = {
 def page() -> str:
     """The whole page, as roff."""
     parser = argparse.ArgumentParser(prog="vgtui", description=DESCRIPTION)
-    add_dashboard_options(parser)
+    dashboard.add_arguments(parser)
     commands = parser.add_subparsers(title="commands")
     for name, words in COMMANDS.items():
         module = find_command(name)
@@ -56,7 +56,7 @@ def page() -> str:
     found.add_section("exit status", "=", _table(EXIT_CODES))
     found.add_section("files", "=", _table(FILES))
     found.add_section("environment", "=", _table(VARIABLES))
-    found.add_section("examples", "=", _verbatim(EXAMPLES.partition("\n\ncommands")[0].partition("\n")[2]))
+    found.add_section("examples", "=", _verbatim(dashboard.EXAMPLES.partition("\n\ncommands")[0].partition("\n")[2]))
     return str(found)
 
 

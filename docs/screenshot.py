@@ -3,10 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from vgtui.dashboard.app import Dashboard
-from vgtui.themes import load_palettes
-from vgtui.training.client import LiveRun
-from vgtui.training.settings import RunSettings
+from vgtui.dashboard.app import Dashboard, DashboardConfig
+from vgtui.sources.live import LiveRun
+from vgtui.user.themes import load_palettes
+from vgtui.wire.run_settings import RunSettings
 
 FOLDER = Path(__file__).parent
 SECONDS = 6.0
@@ -27,7 +27,9 @@ PICTURES = (
 async def main() -> None:
     """The default network starving, what would help, then with BatchNorm switched on."""
     settings = RunSettings()
-    app = Dashboard(LiveRun(settings), settings, load_palettes()[0], "dark", fps=10)
+    app = Dashboard(
+        DashboardConfig(source=LiveRun(settings), settings=settings, palettes=load_palettes()[0], theme="dark", fps=10)
+    )
     async with app.run_test(size=(120, 36)) as pilot:
         for name, seconds, keys in PICTURES:
             await pilot.press(*keys)

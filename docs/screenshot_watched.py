@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vgtui.dashboard.app import Dashboard
-from vgtui.options import settings_from
-from vgtui.themes import load_palettes
-from vgtui.watching.attached import Attached
-from vgtui.watching.places import places
+from vgtui.dashboard.app import Dashboard, DashboardConfig
+from vgtui.model.options import settings_from
+from vgtui.sources.attached import Attached
+from vgtui.user.themes import load_palettes
+from vgtui.watching.endpoints import places
 
 FOLDER = Path(__file__).parent
 EXAMPLE = FOLDER.parent / "examples" / "convnet.py"
@@ -21,7 +21,11 @@ async def main() -> None:
     with subprocess.Popen([sys.executable, str(EXAMPLE)]) as training:
         while not (found := [place for place in places() if place.pid == training.pid]):
             await asyncio.sleep(0.1)
-        app = Dashboard(Attached(found[0]), settings_from({}), load_palettes()[0], "dark", fps=10)
+        app = Dashboard(
+            DashboardConfig(
+                source=Attached(found[0]), settings=settings_from({}), palettes=load_palettes()[0], theme="dark", fps=10
+            )
+        )
         async with app.run_test(size=(120, 36)) as pilot:
             await asyncio.sleep(SECONDS)
             app.save_screenshot("watched.svg", str(FOLDER))

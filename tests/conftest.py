@@ -15,7 +15,7 @@ from _pytest.python_api import ApproxScalar
 from hypothesis import HealthCheck, settings
 
 from engine.threads import limit_threads
-from vgtui.watching.places import RUNTIME_VARIABLE
+from vgtui.user.variables import RUNTIME_VARIABLE
 
 ApproxScalar.DEFAULT_ABSOLUTE_TOLERANCE = 0.0  # norms of 1e-300 are compared: nothing is equal for being small
 gc.set_threshold(100_000, 20, 20)  # a screen is many small objects: a fifth of the dashboard tests' time otherwise

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from unittest.mock import patch
 
-from vgtui.training import worker
+from vgtui.worker import main as worker
 
 FORKING = multiprocessing.get_context("forkserver")
 PRELOADED = [__name__, "vgtui.sweeps.crew", "vgtui.sweeps.job", "concurrent.futures.process"]

@@ -10,8 +10,8 @@ from engine.datasets import load_dataset
 from engine.diagnosis import PERSISTENCE, diagnose
 from engine.network import layer_shapes
 from engine.telemetry import LayerMeasurements
-from vgtui.recordings.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
+from vgtui.wire.run_settings import RunSettings
 
 
 def make_header(settings: RunSettings, fallback_reason: str | None = None) -> Header:

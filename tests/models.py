@@ -7,7 +7,7 @@ import numpy as np
 from engine.diagnosis import PERSISTENCE
 from engine.model_diagnosis import PYTORCH, ModelLayer, diagnose_model
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
-from vgtui.recordings.frames import BackendInfo, Frame, Header, LayerInfo, ModelInfo, Number
+from vgtui.wire.frames import BackendInfo, Frame, Header, LayerInfo, ModelInfo, Number
 
 BLOCKS = [
     LayerInfo("embed", 50, 32, "Embedding", (50, 32)),

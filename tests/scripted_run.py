@@ -8,9 +8,9 @@ import numpy as np
 from engine.changes import Probe, single_changes
 from engine.inspection import Histogram, Inspection
 from tests.frames import make_frame, make_header
-from vgtui.recordings.frames import Event
-from vgtui.training.protocol import Answer, Inspected, Refused, Tried
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Event
+from vgtui.wire.protocol import Answer, Inspected, Refused, Tried
+from vgtui.wire.run_settings import RunSettings
 
 Norms = Callable[[RunSettings, int], Sequence[float]]
 

@@ -11,7 +11,7 @@ from typing import IO
 import pytest
 
 from tests.commands.shell import WITHOUT_BYTECODE, with_files_of
-from vgtui.atomic import write_whole
+from vgtui.files.atomic import write_whole
 
 
 def writing(data: bytes) -> Callable[[IO[bytes]], object]:
@@ -45,10 +45,10 @@ def test_what_fails_midway_leaves_the_file_as_it_was_and_nothing_beside_it(
     assert names(tmp_path) == ["file"]
 
 
-REMEMBER = "from vgtui.settings import remember; remember(theme='light' * 10_000)"
+REMEMBER = "from vgtui.user.settings import remember; remember(theme='light' * 10_000)"
 KEEP = """
-import sys, numpy, pathlib, vgtui.atomic
-try: vgtui.atomic.write_whole(pathlib.Path(sys.argv[1]), lambda file: numpy.savez(file, a=numpy.zeros(9999)))
+import sys, numpy, pathlib, vgtui.files.atomic
+try: vgtui.files.atomic.write_whole(pathlib.Path(sys.argv[1]), lambda file: numpy.savez(file, a=numpy.zeros(9999)))
 except OSError as error: print(error.strerror)
 """
 

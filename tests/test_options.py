@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from engine.config import TrainingConfig
 from engine.errors import UsageError
-from vgtui.arguments import Parser, add_run_options, settings_of
-from vgtui.options import ALL_OPTIONS, DEFAULTS, OPTIONS, Option, flags_of, option_of, settings_from, words_for
-from vgtui.themes import load_palettes
-from vgtui.training.differences import differences
-from vgtui.training.settings import RunSettings
+from vgtui.cli.arguments import Parser, add_run_options, settings_of
+from vgtui.model.differences import differences
+from vgtui.model.options import ALL_OPTIONS, DEFAULTS, OPTIONS, Option, flags_of, option_of, settings_from, words_for
+from vgtui.user.themes import load_palettes
+from vgtui.wire.run_settings import RunSettings
 
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_nan=False, allow_infinity=False)
 FROM_ZERO = st.floats(min_value=0, allow_nan=False, allow_infinity=False)

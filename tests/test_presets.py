@@ -11,9 +11,9 @@ from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
 from engine.theory import Prediction, predict
 from engine.trainer import Trainer
-from vgtui.cli import main
-from vgtui.options import settings_from
-from vgtui.presets import PRESETS, find_preset
+from vgtui.cli.main import main
+from vgtui.model.options import settings_from
+from vgtui.model.presets import PRESETS, find_preset
 
 
 def layers_of(name: str, **changes: object) -> LayerMeasurements:

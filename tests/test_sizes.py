@@ -19,15 +19,15 @@ from engine.telemetry import LAYER_FIELDS, LayerMeasurements
 from tests.frames import make_frame, make_header
 from tests.sweeps.rows import SMALL, row_of
 from tests.watching.recorded import lines
-from vgtui.recordings.frames import LINE_LIMIT, Event, Frame, Header, LayerInfo, Line, ModelInfo, Number, encode_line
 from vgtui.recordings.reader import Reader, read_recording
 from vgtui.recordings.writer import Recorder
-from vgtui.settings import Remembered, recall, remember
 from vgtui.sweeps.grid import MOST_BYTES, make_sweep
 from vgtui.sweeps.job import failed
 from vgtui.sweeps.rows import SweepFile, read_sweep
-from vgtui.training.checkpoint import About, read_checkpoint, write_checkpoint
-from vgtui.training.settings import RunSettings
+from vgtui.user.settings import Remembered, recall, remember
+from vgtui.wire.frames import LINE_LIMIT, Event, Frame, Header, LayerInfo, Line, ModelInfo, Number, encode_line
+from vgtui.wire.run_settings import RunSettings
+from vgtui.worker.checkpoint import About, read_checkpoint, write_checkpoint
 
 SIZES = settings(max_examples=settings().max_examples // 4)
 LONG = 1.2345678901234567e-308

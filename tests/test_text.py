@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from vgtui.text import (
+from vgtui.terminal.text import (
     column_number,
     first_that_fits,
     norm_text,

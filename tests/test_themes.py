@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from engine.errors import UsageError
-from vgtui.data_files import users_folder
-from vgtui.themes import Palette, find_palette, load_palettes
+from vgtui.user.data_files import users_folder
+from vgtui.user.themes import Palette, find_palette, load_palettes
 
 CONTRAST = 4.5
 """For text, WCAG 2.2 success criterion 1.4.3."""

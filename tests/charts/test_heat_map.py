@@ -7,9 +7,9 @@ import pytest
 
 from tests.frames import make_frame
 from vgtui.charts.heat_map import bands_of, heat_map
-from vgtui.training.history import History
-from vgtui.training.quantities import GRADIENT
-from vgtui.training.settings import RunSettings
+from vgtui.model.history import History
+from vgtui.model.quantities import GRADIENT
+from vgtui.wire.run_settings import RunSettings
 
 SETTINGS = RunSettings()
 

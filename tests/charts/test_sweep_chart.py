@@ -4,9 +4,9 @@ import math
 
 from tests.sweeps.rows import row_of, small_sweep
 from vgtui.charts.sweep_chart import sweep_chart
-from vgtui.recordings.frames import Number
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.table import METRICS, make_table
+from vgtui.wire.frames import Number
 
 
 def lines(sweep_words: list[str], values: dict[int, float], metric: str = "loss", columns: int = 60) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from tests.forked import forked_processes
-from vgtui.cli import main
+from vgtui.cli.main import main
 
 SMALL = ["--hidden-layers", "3", "--width", "8", "--batch-size", "32"]
 

@@ -13,9 +13,10 @@ import pytest
 import vgtui
 from engine.errors import UsageError
 from tests.commands.shell import call
-from vgtui.recordings.frames import BackendInfo, LayerInfo, ModelInfo
-from vgtui.watching.attached import find_place
-from vgtui.watching.places import RUNTIME_VARIABLE, places
+from vgtui.sources.attached import find_place
+from vgtui.user.variables import RUNTIME_VARIABLE
+from vgtui.watching.endpoints import places
+from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 
 LAYERS = [LayerInfo("stem", 9, 8, "Conv2d", (8, 1, 3, 3)), LayerInfo("head", 8, 3, "Linear", (3, 8))]
 

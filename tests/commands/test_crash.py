@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vgtui.crash import report_crash
+from vgtui.terminal.crash import report_crash
 
 
 def test_a_crash_is_one_sentence_and_its_traceback_goes_to_a_file(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.commands.shell import SMALL, call
-from vgtui.options import ALL_OPTIONS
+from vgtui.model.options import ALL_OPTIONS
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.commands.shell import call
 
 
 def test_as_json_it_has_every_section_and_a_measured_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vgtui.commands.doctor.SPEED_SECONDS", 0.2)
+    monkeypatch.setattr("vgtui.cli.commands.doctor.SPEED_SECONDS", 0.2)
     done = call("doctor", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
@@ -25,9 +25,9 @@ def test_as_json_it_has_every_section_and_a_measured_speed(monkeypatch: pytest.M
 def test_what_is_wrong_is_said_with_what_would_mend_it() -> None:
     wrong = {"TERM": "dumb", "VGTUI_WIDHT": "3", "LC_ALL": "C", "VGTUI_LR": "x", "PYTHONUTF8": "0"}
     script = (
-        "import vgtui.commands.doctor as doctor, vgtui.cli\n"
+        "import vgtui.cli.commands.doctor as doctor, vgtui.cli.main\n"
         "doctor.SPEED_SECONDS = 0.2\n"
-        "raise SystemExit(vgtui.cli.main(['doctor']))"
+        "raise SystemExit(vgtui.cli.main.main(['doctor']))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ | wrong)
     assert done.returncode == 0

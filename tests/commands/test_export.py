@@ -15,7 +15,7 @@ from engine.telemetry import LAYER_FIELDS
 from tests.commands.shell import SMALL, call
 from tests.forms import slow_but
 from tests.models import make_model_frame, make_model_header
-from vgtui.recordings.frames import encode_line
+from vgtui.wire.frames import encode_line
 
 EXPLODING = ["--hidden-layers", "40", "--activation", "relu", "--init", "standard_normal", "--width", "8"]
 

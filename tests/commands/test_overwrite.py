@@ -17,7 +17,7 @@ from engine.errors import UsageError
 from tests.commands.shell import SMALL, call, command
 from tests.forms import slow_but
 from tests.limits import files_no_longer_than
-from vgtui.output_files import OutputFile, open_output, writing_whole
+from vgtui.files.outputs import OutputFile, open_output, writing_whole
 
 LOOK_SECONDS = 0.01
 OLD = b"all my work\n"

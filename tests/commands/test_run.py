@@ -18,7 +18,7 @@ from engine.telemetry import LAYER_FIELDS
 from tests.commands.shell import SMALL, call, command
 from tests.forms import slow_but
 from tests.limits import files_no_longer_than
-from vgtui.cli import COMMANDS
+from vgtui.cli.commands import COMMANDS
 
 
 def lines_of(output: str) -> list[dict[str, object]]:
@@ -176,7 +176,7 @@ def test_a_users_own_file_is_trained_on(tmp_path: Path) -> None:
 
 
 def test_bench_prints_a_row_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vgtui.commands.bench.SIZES", ((2, 8, 16), (3, 8, 16), (4, 8, 16)))
+    monkeypatch.setattr("vgtui.cli.commands.bench.SIZES", ((2, 8, 16), (3, 8, 16), (4, 8, 16)))
     done = call("bench", "--seconds", "0.5", "--backend", "numpy")
     assert (done.returncode, done.stderr) == (0, "")
     heading, *rows = done.stdout.splitlines()
@@ -262,7 +262,7 @@ TRAINS = ["run", "--steps", "2", *SMALL]
 @pytest.mark.parametrize("arguments", slow_but([[["--help"]], [TRAINS]], [["--help"]]))
 def test_what_runs_without_a_screen_imports_no_textual(arguments: list[str]) -> None:
     script = (
-        "import sys; from vgtui.cli import main\n"
+        "import sys; from vgtui.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "sys.stderr.write(str('textual' in sys.modules))"

@@ -6,8 +6,8 @@ import pytest
 
 from tests.commands.shell import SMALL, call
 from tests.frames import make_frame
-from vgtui.commands.until import Bound
-from vgtui.training.settings import RunSettings
+from vgtui.cli.output.until import Bound
+from vgtui.wire.run_settings import RunSettings
 
 LEARNS = ["--activation", "relu", "--init", "he_normal", "--every", "10", "--format", "jsonl"]
 

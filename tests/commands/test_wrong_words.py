@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.shell import SMALL, call
-from vgtui.cli import COMMANDS
+from vgtui.cli.commands import COMMANDS
 
 RUN = ["run", *SMALL, "--steps", "2", "--format", "csv"]
 
@@ -187,7 +187,7 @@ def test_what_is_not_installed_is_said_with_the_command_that_installs_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], extra: str, module: str
 ) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr("vgtui.extras.find_spec", lambda name: None if name == module else found(name))
+    monkeypatch.setattr("vgtui.user.extras.find_spec", lambda name: None if name == module else found(name))
     monkeypatch.setitem(sys.modules, module, None)
     done = call(*words, cwd=folder)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)

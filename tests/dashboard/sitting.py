@@ -13,10 +13,11 @@ from textual.pilot import Pilot
 
 from engine.errors import UsageError
 from tests.scripted_run import ScriptedRun, ScriptedSource
-from vgtui.dashboard.app import Dashboard
-from vgtui.themes import load_palettes
-from vgtui.training.settings import RunSettings
-from vgtui.training.source import FrameSource
+from vgtui.dashboard.app import Dashboard, DashboardConfig
+from vgtui.dashboard.view.scheduler import Draw
+from vgtui.sources.base import FrameSource
+from vgtui.user.themes import load_palettes
+from vgtui.wire.run_settings import RunSettings
 
 MOMENT = 0.001
 """Seconds. Without a length, a pause of the pilot waits until the processor is idle, which here it seldom is."""
@@ -87,9 +88,9 @@ class Sitting:
         main = self.app.main
         for panel in main._shown_panels:
             panel.advance()
-        if main._numbers_stale:
-            main._draw_numbers()
-        main._draw_stale_charts(at_once=True)
+        if Draw.NUMBERS in main.scheduler.stale:
+            main.draw_numbers()
+        main.draw_charts()
         await self.pilot.pause(MOMENT)
 
 
@@ -99,7 +100,10 @@ def make_dashboard(
     if settings is None:
         assert isinstance(source, ScriptedSource)
         settings = source.settings
-    return Dashboard(source, settings, load_palettes()[0], theme, fps=1000, **options)
+    config = DashboardConfig(
+        source=source, settings=settings, palettes=load_palettes()[0], theme=theme, fps=1000, **options
+    )
+    return Dashboard(config)
 
 
 @asynccontextmanager

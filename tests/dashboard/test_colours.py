@@ -10,9 +10,9 @@ from textual.color import Color
 from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.test_themes import CONTRAST, contrast
 from vgtui.dashboard.plain import AsciiOnly, Shows
-from vgtui.dashboard.state import VIEWS
-from vgtui.terminal import to_ascii
-from vgtui.themes import load_palettes
+from vgtui.dashboard.view.state import VIEWS
+from vgtui.terminal.capabilities import to_ascii
+from vgtui.user.themes import load_palettes
 
 PALETTES = load_palettes()[0]
 SHORT = ("light",)

@@ -9,8 +9,8 @@ from engine.config import NetworkConfig, TrainingConfig
 from tests.dashboard.sitting import open_dashboard
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, ScriptedSource, vanishing
-from vgtui.training.protocol import Pong, Refused, Silent
-from vgtui.training.settings import RunSettings
+from vgtui.wire.protocol import Pong, Refused, Silent
+from vgtui.wire.run_settings import RunSettings
 
 
 def row_of(text: str, label: str) -> str:
@@ -303,7 +303,7 @@ async def test_silence_is_said_and_ends_with_the_next_frame() -> None:
         assert "no answer" in sitting.line
         assert "--backend" not in sitting.text
         await sitting.press("u")
-        await sitting.until(lambda: "NumPy computes already" in sitting.text)
+        await sitting.until(lambda: "already using NumPy" in sitting.text)
         sitting.source.say(Pong())
         await sitting.settle()
         assert "no answer" not in sitting.text

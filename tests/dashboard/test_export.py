@@ -45,7 +45,7 @@ async def test_a_moment_that_is_there_already_is_left_as_it_is_and_nothing_is_wr
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vgtui.dashboard.export.time.strftime", lambda form: "moment")
+    monkeypatch.setattr("vgtui.dashboard.session.export.time.strftime", lambda form: "moment")
     (tmp_path / "moment-step-30.svg").write_text("all my work")
     async with open_dashboard() as sitting:
         await sitting.press("space", "left", "left", "e")

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from vgtui.dashboard.governor import MOST_SHARE, SLOWEST_SECONDS, Governor, takes_bytes
+from vgtui.dashboard.view.governor import MOST_SHARE, SLOWEST_SECONDS, Governor, takes_bytes
 
 
 class Machine:

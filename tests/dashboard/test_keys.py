@@ -10,9 +10,9 @@ from engine.errors import UsageError
 from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import KEYS, Keymap
-from vgtui.dashboard.state import VIEWS, Look
-from vgtui.presets import PRESETS
-from vgtui.training.settings import RunSettings
+from vgtui.dashboard.view.state import VIEWS, Look
+from vgtui.model.presets import PRESETS
+from vgtui.wire.run_settings import RunSettings
 
 RUN = 40
 """Presses in one view and screen before the next; 5 without --slow."""

@@ -12,10 +12,10 @@ from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, vanishing
-from vgtui.dashboard.comparison import comparison
-from vgtui.dashboard.state import RunState
-from vgtui.training.protocol import Answer, Refused
-from vgtui.training.settings import RunSettings
+from vgtui.dashboard.view.comparison import comparison
+from vgtui.dashboard.view.state import RunState
+from vgtui.wire.protocol import Answer, Refused
+from vgtui.wire.run_settings import RunSettings
 
 
 def run_of(sitting: Sitting, number: int) -> ScriptedRun:

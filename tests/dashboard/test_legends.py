@@ -12,9 +12,9 @@ from tests.dashboard.test_watched import WatchedModel
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.charts.line_chart import Cell, Line, draw_lines
-from vgtui.dashboard.state import Look
+from vgtui.dashboard.view.state import Look
 from vgtui.dashboard.widgets.chart import Chart
-from vgtui.training.settings import RunSettings
+from vgtui.wire.run_settings import RunSettings
 
 SIZES = ((80, 24), (120, 40), (160, 50), (200, 60))
 

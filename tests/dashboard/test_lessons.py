@@ -11,12 +11,12 @@ from tests.dashboard.sitting import MOMENT, SECONDS, Sitting, make_dashboard, op
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import Keymap
-from vgtui.dashboard.state import VIEWS, Look
+from vgtui.dashboard.view.state import VIEWS, Look
 from vgtui.dashboard.widgets.layer_rows import LayerRows
 from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Lesson, Step, load_lessons
-from vgtui.training.client import LiveRun
-from vgtui.training.settings import RunSettings
+from vgtui.sources.live import LiveRun
+from vgtui.wire.run_settings import RunSettings
 
 LESSONS = load_lessons()[0]
 WRONG_KEYS = ("next_activation", "skip", "batch_norm")
@@ -68,7 +68,7 @@ async def test_a_lesson_is_played_to_its_end_and_waits_at_a_wrong_key(name: str)
             await wait_for(sitting, lambda number=number: course.at > number)
         assert course.step is None
         await wait_for(sitting, lambda: "Well done." in sitting.text)
-        assert sitting.app.main.lessons_done == {name: len(lesson.steps)}
+        assert sitting.app.main.controller.lessons_done == {name: len(lesson.steps)}
 
 
 async def test_the_list_begins_a_lesson_where_it_was_left_and_leaves_it() -> None:

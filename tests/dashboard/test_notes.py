@@ -1,8 +1,8 @@
 """Notes of a source as notices: each of a few, and of a flood the newest."""
 
 from tests.dashboard.sitting import open_dashboard
-from vgtui.dashboard.notes import MAX_LENGTH, MAX_NOTICES, WINDOW_SECONDS, Notes
-from vgtui.recordings.frames import Event
+from vgtui.dashboard.session.notes import MAX_LENGTH, MAX_NOTICES, WINDOW_SECONDS, Notes
+from vgtui.wire.frames import Event
 
 
 def test_a_few_notes_are_shown_each_and_of_a_flood_the_newest_with_how_many_there_were() -> None:

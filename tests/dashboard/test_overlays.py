@@ -16,9 +16,9 @@ from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, ScriptedSource
 from vgtui.dashboard.screens.main import MainScreen
-from vgtui.options import OPTIONS, values_of
-from vgtui.training.protocol import Inspected
-from vgtui.training.settings import RunSettings
+from vgtui.model.options import OPTIONS, values_of
+from vgtui.wire.protocol import Inspected
+from vgtui.wire.run_settings import RunSettings
 
 
 async def test_what_if_lists_every_single_change_best_first() -> None:

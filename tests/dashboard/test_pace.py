@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from engine.config import NetworkConfig, TrainingConfig
-from vgtui.dashboard.pace import NEVER, InStep, Paced
-from vgtui.recordings.frames import Frame
-from vgtui.training.client import LiveRun
-from vgtui.training.settings import RunSettings
+from vgtui.dashboard.session.pace import NEVER, InStep, Paced
+from vgtui.sources.live import LiveRun
+from vgtui.wire.frames import Frame
+from vgtui.wire.run_settings import RunSettings
 
 
 @dataclass(eq=False)

@@ -11,15 +11,15 @@ from engine.inspection import Histogram, Inspection
 from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, vanishing
-from vgtui.dashboard.comparison import comparison
 from vgtui.dashboard.screens.layer import LayerScreen
 from vgtui.dashboard.screens.main import MainScreen
 from vgtui.dashboard.screens.what_if import WhatIfScreen
-from vgtui.dashboard.state import RunState
+from vgtui.dashboard.view.comparison import comparison
+from vgtui.dashboard.view.state import RunState
 from vgtui.lessons.lesson import Expected, Lesson, Step
-from vgtui.training.history import MOST_POINTS
-from vgtui.training.protocol import Inspected, Tried
-from vgtui.training.settings import RunSettings
+from vgtui.model.history import MOST_POINTS
+from vgtui.wire.protocol import Inspected, Tried
+from vgtui.wire.run_settings import RunSettings
 
 RAMP = Histogram(-1.0, 2.0, tuple(range(48)), 1, 0)
 

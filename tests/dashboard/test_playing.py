@@ -11,12 +11,12 @@ from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, ScriptedSource, vanishing
-from vgtui.recordings.frames import encode_line
-from vgtui.recordings.replay import Replay
+from vgtui.model.differences import settings_of
+from vgtui.model.history import STEP
 from vgtui.recordings.writer import Recorder
-from vgtui.training.differences import settings_of
-from vgtui.training.history import STEP
-from vgtui.training.settings import RunSettings
+from vgtui.sources.replay import Replay
+from vgtui.wire.frames import encode_line
+from vgtui.wire.run_settings import RunSettings
 
 FRAMES = 30
 SLOWEST = ["less_than_sign"] * 3

@@ -10,16 +10,16 @@ import pytest
 
 from tests.dashboard.sitting import MOMENT, Sitting, make_dashboard, open_dashboard
 from tests.scripted_run import ScriptedRun
-from vgtui.commands.replay import report
-from vgtui.dashboard.lanes import Lane
-from vgtui.input_files import InputFile
-from vgtui.recordings.frames import Event, Frame, Header, Line
+from vgtui.cli.commands.replay import report
+from vgtui.dashboard.session.lanes import Lane
+from vgtui.files.inputs import InputFile
+from vgtui.model.differences import settings_of
 from vgtui.recordings.reader import Reader, read_recording
-from vgtui.recordings.replay import Replay
 from vgtui.recordings.writer import Recorder
 from vgtui.reports.story import read_stories
-from vgtui.training.differences import settings_of
-from vgtui.training.settings import RunSettings
+from vgtui.sources.replay import Replay
+from vgtui.wire.frames import Event, Frame, Header, Line
+from vgtui.wire.run_settings import RunSettings
 
 FRAMES = 6
 """Of every run."""
@@ -176,8 +176,8 @@ async def test_what_a_replay_records_can_be_replayed(tmp_path: Path) -> None:
 
 
 async def test_tables_reports_and_text_tell_the_lanes_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from vgtui.commands.export import _frame_rows
-    from vgtui.tables import FRAME_COLUMNS, write_csv
+    from vgtui.cli.commands.export import _frame_rows
+    from vgtui.recordings.tables import FRAME_COLUMNS, write_csv
 
     path, table = tmp_path / "run.jsonl", tmp_path / "run.csv"
     await record(path, "b", "tab", "s", "plus", before="c")

@@ -9,11 +9,11 @@ import pytest
 from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
-from vgtui.dashboard.state import VIEWS, Look
-from vgtui.recordings.replay import Replay
+from vgtui.dashboard.view.state import VIEWS, Look
+from vgtui.model.differences import settings_of
 from vgtui.recordings.writer import Recorder
-from vgtui.training.differences import settings_of
-from vgtui.training.settings import RunSettings
+from vgtui.sources.replay import Replay
+from vgtui.wire.run_settings import RunSettings
 
 
 def timeline(sitting: Sitting) -> str:

@@ -11,10 +11,10 @@ from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.dashboard.test_dashboard import row_of
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
-from vgtui.dashboard.state import VIEWS, Look, RunState
+from vgtui.dashboard.view.state import VIEWS, Look, RunState
 from vgtui.reports.story import Story
-from vgtui.training.run import Run
-from vgtui.training.settings import RunSettings
+from vgtui.wire.run_settings import RunSettings
+from vgtui.worker.run import Run
 
 LEGEND = 2
 """The line of the screen with the legend of the chart by layer."""

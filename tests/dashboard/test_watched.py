@@ -11,9 +11,9 @@ from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.forms import slow_but
 from tests.models import BLOCKS, make_model_frame, make_model_header
 from tests.scripted_run import ScriptedSource
-from vgtui.dashboard.outline import LONGEST_LABEL, Outline
-from vgtui.recordings.frames import Event, LayerInfo
-from vgtui.training.settings import RunSettings
+from vgtui.dashboard.view.outline import LONGEST_LABEL, Outline
+from vgtui.wire.frames import Event, LayerInfo
+from vgtui.wire.run_settings import RunSettings
 
 NORMS = [0.1, 0.4, 0.5, 1e-9, 0.4, 0.2, 0.3, 1.0]
 """The second block's attention gets next to nothing."""

@@ -15,14 +15,14 @@ from tests.dashboard.whole_words import Screens
 from tests.models import make_model_frame, make_model_header
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.charts.strip_chart import SIGN_WORDS
-from vgtui.dashboard.state import Look
+from vgtui.dashboard.view.state import Look
 from vgtui.lessons.lesson import load_lessons
-from vgtui.recordings.frames import LayerInfo
-from vgtui.recordings.replay import Replay
+from vgtui.model.differences import settings_of
+from vgtui.model.quantities import QUANTITIES
 from vgtui.recordings.writer import Recorder
-from vgtui.training.differences import settings_of
-from vgtui.training.quantities import QUANTITIES
-from vgtui.training.settings import RunSettings
+from vgtui.sources.replay import Replay
+from vgtui.wire.frames import LayerInfo
+from vgtui.wire.run_settings import RunSettings
 
 Sizes = tuple[tuple[int, int], ...]
 FRAMES = 2

@@ -7,11 +7,11 @@ import pytest
 from engine.config import NetworkConfig
 from engine.errors import UsageError
 from tests.frames import make_frame, make_header
-from vgtui.data_files import users_folder
 from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Expected, Lesson, Step, find_lesson, load_lessons
 from vgtui.lessons.measures import MEASURES
-from vgtui.training.settings import RunSettings
+from vgtui.user.data_files import users_folder
+from vgtui.wire.run_settings import RunSettings
 
 OWN = 'name = "mine"\ntitle = "Mine"\n[[steps]]\nsay = "Look."\nexpect = [{ measure = "step", least = 3 }]\n'
 

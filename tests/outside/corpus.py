@@ -10,9 +10,9 @@ from typing import Any
 from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header
 from tests.sweeps.rows import row_of, small_sweep
-from vgtui.data_files import own_folder
-from vgtui.recordings.frames import Event, encode_line
-from vgtui.training.settings import RunSettings
+from vgtui.user.data_files import own_folder
+from vgtui.wire.frames import Event, encode_line
+from vgtui.wire.run_settings import RunSettings
 
 SETTINGS = RunSettings()
 SWEEP = small_sweep("width=4,8", "activation=relu,tanh")

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.models import make_model_frame, make_model_header
 from tests.outside.corpus import HOSTILE
-from vgtui.recordings.frames import Event, LayerInfo, encode_line
+from vgtui.wire.frames import Event, LayerInfo, encode_line
 
 HEADER = encode_line(make_model_header())
 FRAME = encode_line(make_model_frame([1e-9, *[0.5] * 7]))

@@ -28,14 +28,14 @@ from tests.commands.shell import call
 from tests.engine.test_files import IMAGES, LABELS, ROWS, idx, npz
 from tests.outside.corpus import HOSTILE, LESSON, MODEL, RECORDING, SETTINGS_FILE, SWEEP, SWEEP_FILE, THEME
 from tests.outside.harmless import COMMANDING
-from vgtui.recordings.frames import Frame, Header
 from vgtui.recordings.reader import Reader, read_recording
+from vgtui.recordings.tables import frame_rows
 from vgtui.reports.story import read_stories
-from vgtui.settings import Remembered, recall, remember
 from vgtui.sweeps.rows import SweepFile
-from vgtui.tables import frame_rows
-from vgtui.training.run import Run
-from vgtui.training.settings import RunSettings
+from vgtui.user.settings import Remembered, recall, remember
+from vgtui.wire.frames import Frame, Header
+from vgtui.wire.run_settings import RunSettings
+from vgtui.worker.run import Run
 
 MAX_SECONDS = 2.0
 MAX_BYTES = 500_000_000

@@ -15,8 +15,8 @@ from engine.datasets import load_dataset
 from engine.errors import UsageError
 from tests.engine.test_files import IMAGES, LABELS, ROWS, idx, npz
 from tests.forms import slow_but
-from vgtui.training.run import Run
-from vgtui.training.settings import RunSettings
+from vgtui.wire.run_settings import RunSettings
+from vgtui.worker.run import Run
 
 RIGHT = {
     "d.csv": ROWS.encode(),

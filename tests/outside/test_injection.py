@@ -18,9 +18,9 @@ from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header
 from tests.outside.harmless import COMMANDING
 from tests.sweeps.rows import SMALL, row_of
-from vgtui.recordings.frames import BackendInfo, Event, LayerInfo, ModelInfo, encode_line
 from vgtui.sweeps.grid import Axis, Sweep
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import BackendInfo, Event, LayerInfo, ModelInfo, encode_line
+from vgtui.wire.run_settings import RunSettings
 
 pytest.importorskip("matplotlib")
 FORMULAS = ("=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1")

@@ -24,8 +24,8 @@ from tests.outside.limits import (
     is_root_with_setpriv,
     write_files,
 )
-from vgtui.training.run import Run
-from vgtui.training.settings import RunSettings
+from vgtui.wire.run_settings import RunSettings
+from vgtui.worker.run import Run
 
 QUICK = [words for words in PRINTING if words[0] in ("--help", "--version", "config", "export", "replay")] + [
     (*SHORT, "--format", "jsonl"),

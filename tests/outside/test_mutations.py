@@ -12,8 +12,8 @@ from engine.errors import UsageError
 from tests.commands.shell import call
 from tests.outside.corpus import MODEL, SWEEP_FILE
 from tests.outside.mutations import SMALL, Format, attack, formats
-from vgtui.settings import Remembered, recall
-from vgtui.training.run import Run
+from vgtui.user.settings import Remembered, recall
+from vgtui.worker.run import Run
 
 FORMATS = formats()
 SHORT_COUNT, COUNT = 6, 40

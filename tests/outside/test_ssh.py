@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.outside.ssh import dashboard_over_ssh, remote_processes, seconds_until_ended, why_not
-from vgtui.recordings.frames import Frame
 from vgtui.recordings.reader import Reader, read_recording
+from vgtui.wire.frames import Frame
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 

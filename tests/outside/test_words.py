@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.outside.corpus import HOSTILE, MODEL
 from tests.outside.harmless import look_at
-from vgtui.cli import COMMANDS
-from vgtui.options import OPTIONS
-from vgtui.watching.places import LONGEST_PATH, folder, new_path
+from vgtui.cli.commands import COMMANDS
+from vgtui.model.options import OPTIONS
+from vgtui.watching.endpoints import LONGEST_PATH, folder, new_path
 
 ENDLESS = ("sweep", "bench", "doctor", "completion")
 """Commands that do not begin by reading what their first word names."""

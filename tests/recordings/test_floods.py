@@ -11,11 +11,11 @@ import pytest
 
 from engine.config import NetworkConfig
 from tests.frames import make_frame, make_header
-from vgtui.recordings import replay as replaying
-from vgtui.recordings.frames import Event, Frame, encode_line
-from vgtui.recordings.replay import Replay
 from vgtui.reports.story import read_stories
-from vgtui.training.settings import RunSettings
+from vgtui.sources import replay as replaying
+from vgtui.sources.replay import Replay
+from vgtui.wire.frames import Event, Frame, encode_line
+from vgtui.wire.run_settings import RunSettings
 
 SETTINGS = RunSettings(NetworkConfig(hidden_layers=3, width=8))
 OTHER = RunSettings(NetworkConfig(hidden_layers=3, width=16))

@@ -10,9 +10,9 @@ import pytest
 
 from engine.telemetry import LAYER_FIELDS
 from tests.frames import make_frame, make_header
-from vgtui.recordings.frames import Event, Frame, encode_line
-from vgtui.training.protocol import answer_decoder
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Event, Frame, encode_line
+from vgtui.wire.protocol import answer_decoder
+from vgtui.wire.run_settings import RunSettings
 
 SETTINGS = RunSettings()
 

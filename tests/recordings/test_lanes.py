@@ -6,9 +6,9 @@ from msgspec import UNSET
 from engine.config import NetworkConfig
 from engine.errors import UsageError
 from tests.frames import make_frame, make_header
-from vgtui.recordings.frames import Event, Frame, Header, Line, encode_line, in_lane
 from vgtui.recordings.reader import Reader
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Event, Frame, Header, Line, encode_line, in_lane
+from vgtui.wire.run_settings import RunSettings
 
 SHALLOW, DEEP = (RunSettings(NetworkConfig(hidden_layers=depth, width=8)) for depth in (1, 3))
 

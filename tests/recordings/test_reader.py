@@ -15,9 +15,9 @@ from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header
 from vgtui.recordings import reader as reading
-from vgtui.recordings.frames import Event, Frame, Header, Line, encode_line
 from vgtui.recordings.reader import Reader
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Event, Frame, Header, Line, encode_line
+from vgtui.wire.run_settings import RunSettings
 
 SETTINGS = RunSettings(NetworkConfig(hidden_layers=3, width=8))
 FRAMES = 6

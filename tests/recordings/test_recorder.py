@@ -7,9 +7,9 @@ import pytest
 
 from engine.errors import UsageError
 from tests.frames import make_frame, make_header
-from vgtui.recordings.frames import Event, Line, encode_line
 from vgtui.recordings.writer import FLUSH_SECONDS, Recorder
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Event, Line, encode_line
+from vgtui.wire.run_settings import RunSettings
 
 SETTINGS = RunSettings()
 LINES: list[Line] = [make_header(SETTINGS), make_frame(SETTINGS, [1.0] * 21), Event(step=3, kind="note", message="so")]

@@ -10,11 +10,11 @@ import pytest
 from engine.config import NetworkConfig
 from engine.errors import UsageError
 from tests.frames import make_frame, make_header
-from vgtui.recordings.frames import Event, Frame, Header, encode_line
-from vgtui.recordings.replay import Replay
-from vgtui.training.protocol import Answer
-from vgtui.training.settings import RunSettings
-from vgtui.training.source import Experiment, Player
+from vgtui.sources.base import Experiment, Player
+from vgtui.sources.replay import Replay
+from vgtui.wire.frames import Event, Frame, Header, encode_line
+from vgtui.wire.protocol import Answer
+from vgtui.wire.run_settings import RunSettings
 
 SETTINGS = RunSettings(NetworkConfig(hidden_layers=3, width=8))
 STEPS_APART = 80

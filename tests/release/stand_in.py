@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from vgtui.cli import main
+from vgtui.cli.main import main
 
 FEWEST = {"--steps": 10, "--seeds": 1}
 

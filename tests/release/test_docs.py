@@ -20,8 +20,8 @@ from tests.commands.shell import call
 from tests.forms import slow_but
 from tests.release.stand_in import needs_terminal, shortened
 from tests.terminal.test_attach import training
-from vgtui.arguments import Parser
-from vgtui.cli import add_dashboard_options, find_command
+from vgtui.cli.arguments import Parser
+from vgtui.cli.commands import dashboard, find_command
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -142,7 +142,7 @@ def test_every_command_of_the_readme_has_words_that_vgtui_takes() -> None:
         name = arguments[0] if arguments and not arguments[0].startswith("-") else None
         parser = Parser(prog="vgtui")
         if name is None:
-            add_dashboard_options(parser)
+            dashboard.add_arguments(parser)
         else:
             find_command(name).add_arguments(parser)
         help_wanted = pytest.raises(SystemExit, match=r"^0$") if "--help" in arguments else nullcontext()
@@ -214,7 +214,7 @@ def test_every_fault_of_the_table_has_its_tests() -> None:
 
 
 def test_the_readme_names_every_command_and_every_key() -> None:
-    from vgtui.cli import COMMANDS
+    from vgtui.cli.commands import COMMANDS
     from vgtui.dashboard.keymap import KEYS
 
     assert [name for name in COMMANDS if f"vgtui {name}" not in README] == []

@@ -12,8 +12,8 @@ HEAVY = {
     *("matplotlib", "pyarrow", "distributed", "cupy", "torch", "pytest", "lightning", "transformers"),
 }
 DASHBOARD = "import sys; import vgtui.dashboard.app"
-WORKER = "import sys; import vgtui.training.worker"
-COMMAND = "import sys, vgtui.cli; sys.argv = {words}; vgtui.cli.main()"
+WORKER = "import sys; import vgtui.worker.main"
+COMMAND = "import sys, vgtui.cli.main; sys.argv = {words}; vgtui.cli.main.main()"
 
 
 def imported_by(script: str) -> set[str]:
@@ -27,7 +27,7 @@ def imported_by(script: str) -> set[str]:
 @pytest.mark.parametrize(
     ("script", "modules"),
     [
-        ("import sys, vgtui.cli", set()),
+        ("import sys, vgtui.cli.main", set()),
         ("import sys, vgtui", set()),
         ("import sys, engine.trainer", {"numpy"}),
         (WORKER, {"numpy", "msgspec"}),

@@ -77,8 +77,8 @@ def test_an_installed_wheel_works_from_any_folder(built: Path, tmp_path: Path) -
         return tell([sys.executable, "-P", *words], Path("/"), PYTHONPATH=str(tmp_path))
 
     script = (
-        "import vgtui, engine, vgtui.cli; print(vgtui.__file__, engine.__file__)\n"
-        "raise SystemExit(vgtui.cli.main(['list', 'themes']) or vgtui.cli.main(['lessons']))"
+        "import vgtui, engine, vgtui.cli.main; print(vgtui.__file__, engine.__file__)\n"
+        "raise SystemExit(vgtui.cli.main.main(['list', 'themes']) or vgtui.cli.main.main(['lessons']))"
     )
     said = call("-c", script)
     assert said.splitlines()[0].count(str(tmp_path)) == 2

@@ -20,12 +20,12 @@ from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header
 from tests.sweeps.rows import row_of, small_sweep
-from vgtui.recordings.frames import Event
 from vgtui.recordings.writer import Recorder
 from vgtui.reports.page import run_page, sweep_page
 from vgtui.reports.story import Story, read_stories
 from vgtui.sweeps.table import METRICS, make_table
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Event
+from vgtui.wire.run_settings import RunSettings
 
 pytest.importorskip("matplotlib")
 SIGMOID = RunSettings(NetworkConfig(hidden_layers=3, width=8), TrainingConfig(batch_size=16))
@@ -276,7 +276,7 @@ def test_without_matplotlib_it_says_at_once_what_to_install(
     pages: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr("vgtui.extras.find_spec", lambda name: None if name == "matplotlib" else found(name))
+    monkeypatch.setattr("vgtui.user.extras.find_spec", lambda name: None if name == "matplotlib" else found(name))
     done = call("report", *words, cwd=pages)
     assert (done.returncode, done.stdout) == (2, "")
     how = f"{sys.executable} -m pip install 'vgtui[report]'"

@@ -3,10 +3,10 @@
 from typing import Any
 
 from engine.config import NetworkConfig, TrainingConfig
-from vgtui.recordings.frames import Number
 from vgtui.sweeps.grid import Point, Sweep, make_sweep
 from vgtui.sweeps.rows import Row
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Number
+from vgtui.wire.run_settings import RunSettings
 
 SMALL = RunSettings(NetworkConfig(2, 4), TrainingConfig(32), threads=1)
 

@@ -8,13 +8,13 @@ import pytest
 from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
 from tests.sweeps.rows import row_of, small_sweep
-from vgtui.recordings.frames import Number
 from vgtui.sweeps.border import find_border
 from vgtui.sweeps.grid import make_sweep
 from vgtui.sweeps.job import measure
 from vgtui.sweeps.rows import read_sweep
 from vgtui.sweeps.table import METRICS, make_table
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Number
+from vgtui.wire.run_settings import RunSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 TANH = RunSettings(

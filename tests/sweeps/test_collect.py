@@ -14,12 +14,12 @@ import pytest
 from tests.forked import forked_processes
 from tests.sweeps import jobs
 from tests.sweeps.rows import small_sweep
-from vgtui.recordings.frames import LINE_LIMIT, encode_line
 from vgtui.sweeps.collect import KILLED, rows_of
 from vgtui.sweeps.crew import Crew, CrewLostError, local_crew
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.job import failed, measure
 from vgtui.sweeps.rows import Row
+from vgtui.wire.frames import LINE_LIMIT, encode_line
 
 SWEEP = small_sweep("width=2,3,4,5,6,7,8,9")
 

@@ -5,7 +5,7 @@ import pytest
 from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
 from vgtui.sweeps.grid import Axis, make_sweep
-from vgtui.training.settings import RunSettings
+from vgtui.wire.run_settings import RunSettings
 
 BASE = RunSettings(NetworkConfig(3, 8), TrainingConfig(32, seed=7))
 

@@ -9,8 +9,8 @@ import pytest
 
 from engine.errors import UsageError
 from tests.sweeps.rows import row_of, small_sweep
-from vgtui.recordings.frames import Number, encode_line
 from vgtui.sweeps.rows import SweepFile, is_sweep, read_sweep
+from vgtui.wire.frames import Number, encode_line
 
 SWEEP = small_sweep("width=2,4,8")
 ROWS = [row_of(point) for point in SWEEP.points()]

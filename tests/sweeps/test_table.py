@@ -7,8 +7,8 @@ import pytest
 
 from engine.errors import UsageError
 from tests.sweeps.rows import row_of, small_sweep
-from vgtui.recordings.frames import Number
 from vgtui.sweeps.table import METRICS, Table, make_table
+from vgtui.wire.frames import Number
 
 SWEEP = small_sweep("width=2,4", "activation=relu,tanh,elu", seeds=2)
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 
 from tests.terminal.terminal import Terminal
-from vgtui.cli import main
+from vgtui.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-IMPORTED = [__name__, "plotext", "vgtui.dashboard.app", "vgtui.commands.attach", "vgtui.commands.replay"]
+IMPORTED = [__name__, "plotext", "vgtui.dashboard.app", "vgtui.cli.commands.attach", "vgtui.cli.commands.replay"]
 
 
 @cache

@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.commands.shell import SMALL
 from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import TIMEOUT, Terminal, has_ended
-from vgtui.recordings.frames import Frame
 from vgtui.recordings.reader import Reader
+from vgtui.wire.frames import Frame
 
 STALL_SECONDS = 0.3
 """A terminal takes nothing more when so long no further byte has come."""

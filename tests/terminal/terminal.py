@@ -196,7 +196,7 @@ class Terminal:
     def workers(self) -> list[int]:
         """The training processes that the program has now."""
         pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in pids if b"vgtui.training.worker" in _command_line(pid)]
+        return [int(pid) for pid in pids if b"vgtui.worker.main" in _command_line(pid)]
 
     def is_restored(self) -> bool:
         """Whether the terminal is as it was: its settings, the normal screen, no mouse, the cursor."""

@@ -9,14 +9,14 @@ import pytest
 from tests.commands.shell import SMALL, call_apart
 from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import Terminal, do_nothing
-from vgtui.training import client
+from vgtui.sources import live
 
 STAND_IN = str(Path(__file__).parent.parent / "broken_device")
 
 
 def have_less_patience() -> None:
     """Take a worker for silent after a second."""
-    client.SILENCE_SECONDS = 1.0
+    live.SILENCE_SECONDS = 1.0
 
 
 @contextmanager

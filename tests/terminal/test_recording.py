@@ -17,9 +17,9 @@ from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import Terminal
-from vgtui.recordings.frames import Frame, encode_line
 from vgtui.recordings.reader import Reader
-from vgtui.training.settings import RunSettings
+from vgtui.wire.frames import Frame, encode_line
+from vgtui.wire.run_settings import RunSettings
 
 SMALL = ["--hidden-layers", "3", "--width", "16"]
 

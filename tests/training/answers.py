@@ -1,10 +1,10 @@
 """Waiting for the answers of a live run."""
 
 from engine.config import NetworkConfig, TrainingConfig
-from vgtui.recordings.frames import Frame, Header
-from vgtui.training.client import LiveRun
-from vgtui.training.protocol import Answer, Inspected, Pong, Silent
-from vgtui.training.settings import RunSettings
+from vgtui.sources.live import LiveRun
+from vgtui.wire.frames import Frame, Header
+from vgtui.wire.protocol import Answer, Inspected, Pong, Silent
+from vgtui.wire.run_settings import RunSettings
 
 SMALL = RunSettings(NetworkConfig(hidden_layers=3, width=8), TrainingConfig(batch_size=16))
 

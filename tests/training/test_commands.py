@@ -14,11 +14,11 @@ from engine.datasets import load_dataset
 from engine.probe import probe
 from engine.trainer import Trainer
 from tests.training.answers import SMALL, assert_waits, next_answer, next_frame
-from vgtui.recordings.frames import Frame, Header
-from vgtui.training.client import LiveRun
-from vgtui.training.differences import differences
-from vgtui.training.protocol import Answer, Inspected, Refused, Tried
-from vgtui.training.settings import RunSettings
+from vgtui.model.differences import differences
+from vgtui.sources.live import LiveRun
+from vgtui.wire.frames import Frame, Header
+from vgtui.wire.protocol import Answer, Inspected, Refused, Tried
+from vgtui.wire.run_settings import RunSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

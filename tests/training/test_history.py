@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from engine.config import NetworkConfig
 from tests.frames import make_frame, make_header
 from tests.models import BLOCKS, make_model_frame, make_model_header
-from vgtui.text import MAX_CHARACTERS
-from vgtui.training.history import BYTES_PER_ENTRY, MAX_PARTS, MOST_BYTES, MOST_POINTS, STEP, History
-from vgtui.training.quantities import GRADIENT, SIGNAL, UPDATE
-from vgtui.training.settings import RunSettings
+from vgtui.model.history import BYTES_PER_ENTRY, MAX_PARTS, MOST_BYTES, MOST_POINTS, STEP, History
+from vgtui.model.quantities import GRADIENT, SIGNAL, UPDATE
+from vgtui.terminal.text import MAX_CHARACTERS
+from vgtui.wire.run_settings import RunSettings
 
 SETTINGS = RunSettings()
 
@@ -23,7 +23,7 @@ SETTINGS = RunSettings()
 def points(long_form: bool, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many points a history has: in the short form few, which are soon full."""
     points = MOST_POINTS if long_form else 64
-    monkeypatch.setattr("vgtui.training.history.MOST_POINTS", points)
+    monkeypatch.setattr("vgtui.model.history.MOST_POINTS", points)
     return points
 
 

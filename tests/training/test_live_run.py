@@ -16,10 +16,10 @@ import pytest
 from engine.config import NetworkConfig, TrainingConfig
 from engine.threads import threads_for
 from tests.training.answers import SMALL, assert_waits, next_answer, next_frame
-from vgtui.recordings.frames import Event, Frame, Header
-from vgtui.training.client import LiveRun
-from vgtui.training.protocol import Pong, Silent
-from vgtui.training.settings import RunSettings
+from vgtui.sources.live import LiveRun
+from vgtui.wire.frames import Event, Frame, Header
+from vgtui.wire.protocol import Pong, Silent
+from vgtui.wire.run_settings import RunSettings
 
 StartRun = Callable[[RunSettings], LiveRun]
 
@@ -99,7 +99,7 @@ async def test_closing_ends_the_worker(start_run: StartRun) -> None:
 
 
 def test_the_worker_imports_no_screen() -> None:
-    script = "import sys, vgtui.training.worker; print(sorted({'textual', 'plotext', 'rich'} & set(sys.modules)))"
+    script = "import sys, vgtui.worker.main; print(sorted({'textual', 'plotext', 'rich'} & set(sys.modules)))"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
 
@@ -118,7 +118,7 @@ SetSilence = Callable[[float], None]
 @pytest.fixture
 def set_silence(monkeypatch: pytest.MonkeyPatch) -> SetSilence:
     """From now on, a worker is silent after so many seconds."""
-    return lambda seconds: monkeypatch.setattr("vgtui.training.client.SILENCE_SECONDS", seconds)
+    return lambda seconds: monkeypatch.setattr("vgtui.sources.live.SILENCE_SECONDS", seconds)
 
 
 async def test_a_worker_that_hangs_is_silent_once_and_left_behind_by_a_restart(
@@ -193,7 +193,7 @@ async def test_a_run_that_is_closed_while_its_worker_starts_leaves_none() -> Non
     with pytest.raises(asyncio.CancelledError):
         await question
     children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True).stdout
-    assert "vgtui.training.worker" not in children
+    assert "vgtui.worker.main" not in children
 
 
 async def test_closing_a_run_whose_process_has_just_gone_raises_nothing(
@@ -207,7 +207,7 @@ async def test_closing_a_run_whose_process_has_just_gone_raises_nothing(
     while is_there(process):  # until asyncio has seen it off
         await asyncio.sleep(0.01)
     # as on a busy machine, where the process leaves between the end of the patience and the kill
-    monkeypatch.setattr("vgtui.training.client.PATIENCE_SECONDS", 0)
+    monkeypatch.setattr("vgtui.sources.live.PATIENCE_SECONDS", 0)
     await run.close()
 
 

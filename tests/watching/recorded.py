@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vgtui.recordings.frames import Event, Frame, Header, Line
 from vgtui.recordings.reader import Reader, read_recording
+from vgtui.wire.frames import Event, Frame, Header, Line
 
 
 def lines(path: Path) -> list[Line]:

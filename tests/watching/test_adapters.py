@@ -10,7 +10,7 @@ import pytest
 
 import vgtui
 from tests.watching.recorded import frames, header
-from vgtui.watching.places import places
+from vgtui.watching.endpoints import places
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of what the trainers themse
 
 def test_a_lightning_trainer(tmp_path: Path) -> None:
     lightning = pytest.importorskip("lightning.pytorch")
-    from vgtui.watching.lightning import Watch
+    from vgtui.watching.integrations.lightning import Watch
 
     class Module(lightning.LightningModule):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -55,7 +55,7 @@ def test_a_lightning_trainer(tmp_path: Path) -> None:
 def test_a_trainer_of_transformers(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
-    from vgtui.watching.transformers import Watch
+    from vgtui.watching.integrations.transformers import Watch
 
     config = transformers.GPT2Config(vocab_size=20, n_positions=8, n_embd=16, n_layer=2, n_head=2)
     rows = [{"input_ids": torch.arange(8), "labels": torch.arange(8)} for _ in range(32)]
@@ -165,7 +165,7 @@ def test_lightning_with_manual_optimization_whatever_its_step_gives(
     gives: str, optimizers: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("lightning.pytorch")
-    from vgtui.watching.lightning import Watch
+    from vgtui.watching.integrations.lightning import Watch
 
     def step(module: Any, loss: Any) -> Any:
         module.manual_backward(loss)
@@ -185,7 +185,7 @@ def test_a_lightning_training_that_fails_is_no_longer_watched_and_the_next_one_i
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("lightning.pytorch")
-    from vgtui.watching.lightning import Watch
+    from vgtui.watching.integrations.lightning import Watch
 
     def fail(module: Any, loss: Any) -> Any:
         raise ArithmeticError("the user's own")
@@ -204,7 +204,7 @@ def test_a_lightning_training_that_fails_is_no_longer_watched_and_the_next_one_i
 
 def test_a_callback_can_be_copied_and_pickled_while_it_watches(tmp_path: Path) -> None:
     pytest.importorskip("lightning.pytorch")
-    from vgtui.watching.lightning import Watch
+    from vgtui.watching.integrations.lightning import Watch
 
     callback = Watch(every=1, record=tmp_path / "r.jsonl")
     sizes = []
@@ -225,8 +225,8 @@ def test_a_callback_can_be_copied_and_pickled_while_it_watches(tmp_path: Path) -
 def test_hooks_that_come_without_their_beginning_do_nothing(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("transformers")
     pytest.importorskip("lightning.pytorch")
-    from vgtui.watching.lightning import Watch as LightningWatch
-    from vgtui.watching.transformers import Watch
+    from vgtui.watching.integrations.lightning import Watch as LightningWatch
+    from vgtui.watching.integrations.transformers import Watch
 
     theirs = Watch()
     theirs.on_step_end(None, None, None)
@@ -252,7 +252,7 @@ def test_hooks_that_come_without_their_beginning_do_nothing(caplog: pytest.LogCa
 def test_a_trainer_of_transformers_that_evaluates_and_is_resumed(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
-    from vgtui.watching.transformers import Watch
+    from vgtui.watching.integrations.transformers import Watch
 
     config = transformers.GPT2Config(vocab_size=20, n_positions=8, n_embd=16, n_layer=1, n_head=2)
     rows = [{"input_ids": torch.arange(8), "labels": torch.arange(8)} for _ in range(16)]

@@ -10,9 +10,9 @@ import vgtui
 from engine.errors import UsageError
 from engine.telemetry import LAYER_FIELDS
 from tests.watching.recorded import frames, header, lines
-from vgtui.recordings.frames import LayerInfo
+from vgtui.user.variables import RUNTIME_VARIABLE
 from vgtui.watching.cadence import Cadence
-from vgtui.watching.places import RUNTIME_VARIABLE
+from vgtui.wire.frames import LayerInfo
 
 NAMES = ["dense_1", "dense_2", "out"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine.diagnosis import VerdictKind
 from tests.watching.recorded import frames, header
-from vgtui.recordings.frames import Frame
+from vgtui.wire.frames import Frame
 
 pytest.importorskip("torch")
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from vgtui.user.variables import RUNTIME_VARIABLE
 from vgtui.watching import publisher as publishing
-from vgtui.watching.places import ASK_SECONDS, RUNTIME_VARIABLE, answers, folder, new_path, places
+from vgtui.watching.endpoints import ASK_SECONDS, answers, folder, new_path, places
 from vgtui.watching.publisher import MAX_BEHIND, MAX_NOTES, MOST_VIEWERS, Publisher
 
 ASK = b'{"type":"pull"}\n'

@@ -18,8 +18,8 @@ import pytest
 import vgtui
 from engine.errors import UsageError
 from tests.watching.recorded import frames, header, notes
-from vgtui.recordings.frames import LayerInfo
-from vgtui.watching.places import folder
+from vgtui.watching.endpoints import folder
+from vgtui.wire.frames import LayerInfo
 
 NAMES = ["first", "last"]
 

@@ -234,7 +234,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_training(tmp_path: Path, cap
 def test_vgtui_does_not_import_torch_and_says_what_to_install() -> None:
     script = (
         "import sys; sys.modules['torch'] = None\n"
-        "import vgtui, vgtui.cli\n"
+        "import vgtui, vgtui.cli.main\n"
         "vgtui.Emitter(['a']).close()\n"
         "try: vgtui.watch(object())\n"
         "except ImportError as error: print(error)\n"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgtui.charts.strip_chart import points_per_dot
-from vgtui.training.history import History
-from vgtui.training.quantities import Quantity
+from vgtui.model.history import History
+from vgtui.model.quantities import Quantity
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgtui.charts.canvas import DOTS_ACROSS, DOTS_DOWN, draw
-from vgtui.training.history import History
-from vgtui.training.quantities import Quantity
+from vgtui.model.history import History
+from vgtui.model.quantities import Quantity
 
 DECADES_PER_CELL = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 ZERO, NAN, INFINITE, MARK, CURSOR = "0", "!", "∞", "╎", "┃"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from vgtui.charts.canvas import draw_characters
 from vgtui.charts.line_chart import Cell, Line, draw_lines
 from vgtui.charts.strip_chart import INFINITE, NAN, ZERO
-from vgtui.options import option_of
+from vgtui.model.options import option_of
 from vgtui.sweeps.grid import Axis
 from vgtui.sweeps.table import Table
 

@@ -1,91 +1,104 @@
 """The Textual app: themes, the palette, the way out. The screens do the rest."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter, NoColor
-from textual.notifications import Notification, Notify
 from textual.screen import Screen
 from textual.theme import Theme
-from textual.widgets._toast import ToastRack
-from textual.worker import WorkerFailed
 
 from engine.errors import UsageError
-from vgtui.dashboard.driver import TerminalDriver
 from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
 from vgtui.dashboard.screens.main import MainScreen, screen_for
 from vgtui.dashboard.screens.palette import ActionPalette
-from vgtui.dashboard.state import Look, RunState
+from vgtui.dashboard.textual_patches import QuietApp, TerminalDriver
+from vgtui.dashboard.view.state import Look, RunState
 from vgtui.lessons.lesson import Lesson
-from vgtui.presets import PRESETS
+from vgtui.model.presets import PRESETS
 from vgtui.recordings.writer import Recorder
-from vgtui.text import plain
-from vgtui.themes import Palette
-from vgtui.training.settings import RunSettings
-from vgtui.training.source import Experiment, FrameSource
+from vgtui.sources.base import Experiment, FrameSource
+from vgtui.terminal.text import plain
+from vgtui.user.themes import Palette
+from vgtui.wire.run_settings import RunSettings
 
 
-class Dashboard(App[UsageError]):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DashboardConfig:
+    """What the dashboard shows, and how.
+
+    Attributes:
+        source: Where the frames come from.
+        settings: The run that is asked for.
+        palettes: The themes, by name.
+        theme: The name of one of them.
+        fps: The most pictures a second.
+        look: What the user chose to see.
+        keymap: The keys.
+        shows: What the terminal can show.
+        on_look: Called with the look and the theme's name when the user changes either.
+        on_lesson: Called with the steps done of each lesson when that changes.
+        lesson: A lesson to begin with.
+        lessons_done: The steps done of each lesson before.
+        warnings: Shown as notifications at the start.
+        recorder: Records every frame.
+    """
+
+    source: FrameSource
+    settings: RunSettings
+    palettes: dict[str, Palette]
+    theme: str
+    fps: float
+    look: Look = field(default_factory=Look)
+    keymap: Keymap = field(default_factory=Keymap)
+    shows: Shows = EVERYTHING
+    on_look: Callable[[Look, str], None] = lambda look, theme: None
+    on_lesson: Callable[[dict[str, int]], None] = lambda done: None
+    lesson: Lesson | None = None
+    lessons_done: Mapping[str, int] = field(default_factory=dict)
+    warnings: Sequence[UsageError] = ()
+    recorder: Recorder | None = None
+
+
+class Dashboard(QuietApp[UsageError]):
     """Shows one frame source. Its return value is what the source refused to start with, if it did."""
 
     CSS_PATH = "app.tcss"
     TITLE = "vgtui"
     BINDINGS = [Binding("ctrl+c", "exit_cleanly", "quit", show=False, priority=True)]
 
-    def __init__(
-        self,
-        source: FrameSource,
-        settings: RunSettings,
-        palettes: dict[str, Palette],
-        theme: str,
-        fps: float,
-        *,
-        look: Look | None = None,
-        keymap: Keymap | None = None,
-        shows: Shows = EVERYTHING,
-        on_look: Callable[[Look, str], None] = lambda look, theme: None,
-        on_lesson: Callable[[dict[str, int]], None] = lambda done: None,
-        lesson: Lesson | None = None,
-        lessons_done: Mapping[str, int] | None = None,
-        warnings: Sequence[UsageError] = (),
-        recorder: Recorder | None = None,
-    ) -> None:
+    def __init__(self, config: DashboardConfig) -> None:
         super().__init__(driver_class=TerminalDriver)
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.crash: Exception | None = None
-        self._palettes = palettes
-        self._keymap_of_user = keymap or Keymap()
-        self._on_look = on_look
-        self._on_lesson = on_lesson
-        self._first_lesson = lesson
-        self._warnings = warnings
+        self._config = config
         # Textual turns colours into greys for NO_COLOR, which are colours still
         self._plain: list[LineFilter] = []
-        if not shows.colour:
+        if not config.shows.colour:
             self._plain.append(NoColor())
-        if not shows.utf8:
+        if not config.shows.utf8:
             self._plain.append(AsciiOnly())
-        for palette in palettes.values():
+        for palette in config.palettes.values():
             self.register_theme(_as_theme(palette))
-        self.theme = theme
-        self.set_keymap(self._keymap_of_user.changed)
-        state = RunState(settings, look, self._keymap_of_user, follows=not isinstance(source, Experiment))
-        state.blocks = shows.colour and shows.utf8
-        self.main: MainScreen = screen_for(source)(source, state, palettes[theme], fps, recorder)
-        self.main.lessons_done = dict(lessons_done or {})
+        self.theme = config.theme
+        self.set_keymap(config.keymap.changed)
+        state = RunState(config.settings, config.look, config.keymap, follows=not isinstance(config.source, Experiment))
+        state.blocks = config.shows.colour and config.shows.utf8
+        self.main: MainScreen = screen_for(config.source)(
+            config.source, state, config.palettes[config.theme], config.fps, config.recorder
+        )
+        self.main.controller.lessons_done = dict(config.lessons_done)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._plain]
 
     def on_look_changed(self) -> None:
-        self._on_look(self.main.state.look, self.theme)
+        self._config.on_look(self.main.state.look, self.theme)
 
     def on_lesson_advanced(self) -> None:
-        self._on_lesson(self.main.lessons_done)
+        self._config.on_lesson(self.main.controller.lessons_done)
 
     def get_default_screen(self) -> Screen[None]:
         return self.main
@@ -94,25 +107,10 @@ class Dashboard(App[UsageError]):
         self.loop = asyncio.get_running_loop()
 
     def on_mount(self) -> None:
-        for warning in self._warnings:
+        for warning in self._config.warnings:
             self.notify(plain(str(warning)), severity="warning", markup=False)
-        if self._first_lesson:
-            self.main.call_after_refresh(self.main.begin_lesson, self._first_lesson)
-
-    def on_notify(self, event: Notify) -> None:
-        """Let a notice take the place of the one that it repeats."""
-        kind = _kind_of(event.notification)
-        for notice in [notice for notice in self._notifications if _kind_of(notice) == kind]:
-            self._unnotify(notice, refresh=False)
-            # Textual 8.2 would leave the holder, and the toast too where that is only being made
-            self.screen.query(f"#{ToastRack._toast_id(notice)}").remove()
-
-    def _handle_exception(self, error: Exception) -> None:
-        """Leave, and let the command line say what happened; Textual would print a traceback."""
-        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
-            error = error.error  # what it wraps is not among its causes
-        self.crash = self.crash or error
-        self.exit(return_code=1)
+        if self._config.lesson:
+            self.main.call_after_refresh(self.main.begin_lesson, self._config.lesson)
 
     async def action_exit_cleanly(self, code: int = 0) -> None:
         """End the sources, then the app."""
@@ -139,13 +137,13 @@ class Dashboard(App[UsageError]):
             self.push_screen(ActionPalette(id="--command-palette"))
 
     def action_next_theme(self) -> None:
-        names = list(self._palettes)
+        names = list(self._config.palettes)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.main.set_palette(self._palettes[self.theme])
+        self.main.set_palette(self._config.palettes[self.theme])
         self.on_look_changed()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        for key in self._keymap_of_user:
+        for key in self._config.keymap:
             if not key.fits(*self.main.kinds):
                 continue
             label = self.main.state.key_label(key)
@@ -158,11 +156,6 @@ class Dashboard(App[UsageError]):
 
     async def _run(self, action: str) -> None:
         await self.run_action(action, default_namespace=self.main)
-
-
-def _kind_of(notice: Notification) -> str:
-    """What a notice is about: its title, or its words whatever the numbers in them."""
-    return notice.title or re.sub(r"\d+", "", notice.message)
 
 
 def _as_theme(palette: Palette) -> Theme:

@@ -6,7 +6,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from vgtui.terminal import to_ascii
+from vgtui.terminal.capabilities import to_ascii
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from vgtui.dashboard.app import Dashboard
-from vgtui.text import plain
+from vgtui.terminal.text import plain
 
 PATIENCE_SECONDS = 0.7
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)

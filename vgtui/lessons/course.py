@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from vgtui.lessons.lesson import Expected, Lesson, Step
 from vgtui.lessons.measures import MEASURES
-from vgtui.recordings.frames import Frame, Header
-from vgtui.training.differences import Difference, differences
-from vgtui.training.settings import RunSettings
+from vgtui.model.differences import Difference, differences
+from vgtui.wire.frames import Frame, Header
+from vgtui.wire.run_settings import RunSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ import msgspec
 
 from engine.diagnosis import VerdictKind
 from engine.errors import UsageError, unknown_name
-from vgtui.data_files import pick, read_all
 from vgtui.lessons.measures import MEASURES
-from vgtui.options import DEFAULTS, settings_from
-from vgtui.training.settings import RunSettings
+from vgtui.model.options import DEFAULTS, settings_from
+from vgtui.user.data_files import pick, read_all
+from vgtui.wire.run_settings import RunSettings
 
 
 class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vgtui.recordings.frames import Frame
+from vgtui.wire.frames import Frame
 
 
 @dataclass(frozen=True, slots=True)

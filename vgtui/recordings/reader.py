@@ -17,9 +17,12 @@ from msgspec import UNSET
 from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
-from vgtui.input_files import STREAM as STREAM
-from vgtui.input_files import InputFile, opened
-from vgtui.recordings.frames import (
+from vgtui.files.inputs import STREAM as STREAM
+from vgtui.files.inputs import InputFile, opened
+from vgtui.model.differences import settings_of
+from vgtui.recordings.writer import GZIP
+from vgtui.terminal.text import shortened
+from vgtui.wire.frames import (
     FORMAT,
     LANES_VERSION,
     LINE_LIMIT,
@@ -32,9 +35,6 @@ from vgtui.recordings.frames import (
     decode_other,
     in_lane,
 )
-from vgtui.recordings.writer import GZIP
-from vgtui.text import shortened
-from vgtui.training.differences import settings_of
 
 CHUNK_BYTES = 2**16
 UNPACK_BYTES = 2**20

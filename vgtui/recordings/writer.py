@@ -7,8 +7,8 @@ import zlib
 from errno import ENOENT
 from pathlib import Path
 
-from vgtui.output_files import OutputFile, open_output
-from vgtui.recordings.frames import Line, encode_line
+from vgtui.files.outputs import OutputFile, open_output
+from vgtui.wire.frames import Line, encode_line
 
 FLUSH_SECONDS = 1.0
 """What a killed program may lose."""

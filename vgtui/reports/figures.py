@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.theory import Prediction
-from vgtui.extras import is_installed, missing
-from vgtui.options import option_of
+from vgtui.model.history import ACCURACY, LOSS, STEP, VALIDATION
+from vgtui.model.options import option_of
+from vgtui.model.quantities import GRADIENT
 from vgtui.reports.story import Story
 from vgtui.sweeps.border import Border
 from vgtui.sweeps.grid import Axis
 from vgtui.sweeps.table import Table
-from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION
-from vgtui.training.quantities import GRADIENT
+from vgtui.user.extras import is_installed, missing
 
 COLOURS = {"measured": "#1b6ca8", "start": "#8f9bb0", "theory": "#c77700", "validation": "#3d8a4e", "zero": "#c0392b"}
 SETTINGS: dict[Any, Any] = {

@@ -13,16 +13,17 @@ import vgtui
 from engine.config import BACKEND_NAMES
 from engine.diagnosis import layer_health, layer_label
 from engine.theory import Prediction
-from vgtui.defaults import read_defaults
-from vgtui.options import flags_of, option_of, values_of, words_for
+from vgtui.model.description import model_words
+from vgtui.model.differences import settings_of, switch_text
+from vgtui.model.options import flags_of, option_of, values_of, words_for
+from vgtui.model.quantities import entry
 from vgtui.reports.figures import as_svg, draw, gradient_by_layer, heat_map, loss, sweep_chart
 from vgtui.reports.story import Story
 from vgtui.sweeps.grid import Sweep
 from vgtui.sweeps.rows import RESULTS, Row
 from vgtui.sweeps.table import METRICS, Table, make_table
-from vgtui.text import model_words, plain, short_number
-from vgtui.training.differences import settings_of, switch_text
-from vgtui.training.quantities import entry
+from vgtui.terminal.text import plain, short_number
+from vgtui.user.defaults import read_defaults
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2733; --paper: #fff; --quiet: #5a6776; --line: #d5dbe2; --panel: #f4f6f8 }

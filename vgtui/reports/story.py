@@ -8,11 +8,11 @@ from msgspec import UNSET
 from engine.depth_fit import fitted_depth_scale
 from engine.errors import UsageError
 from engine.theory import Prediction, predict
-from vgtui.input_files import InputFile, opened
-from vgtui.recordings.frames import Event, Frame, Header, carried
+from vgtui.files.inputs import InputFile, opened
+from vgtui.model.history import History
 from vgtui.recordings.reader import Reader, read_recording
-from vgtui.terminal import tell
-from vgtui.training.history import History
+from vgtui.terminal.capabilities import tell
+from vgtui.wire.frames import Event, Frame, Header, carried
 
 
 @dataclass(eq=False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.errors import UsageError
 from engine.theory import correlation_depth_scale, weight_and_bias_variance
-from vgtui.options import option_of, settings_from, values_of
+from vgtui.model.options import option_of, settings_from, values_of
 from vgtui.sweeps.grid import Axis, Sweep
 from vgtui.sweeps.table import Table
 

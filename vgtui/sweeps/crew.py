@@ -17,8 +17,8 @@ from typing import Any
 import vgtui
 from engine.errors import UsageError
 from engine.threads import usable_cores
-from vgtui.extras import missing
-from vgtui.terminal import tell
+from vgtui.terminal.capabilities import tell
+from vgtui.user.extras import missing
 
 AHEAD = 2
 """Runs that are handed out at a time, for each that can be computed, so that none waits for us."""

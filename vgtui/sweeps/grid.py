@@ -12,10 +12,10 @@ import numpy as np
 
 from engine.datasets.files import path_of
 from engine.errors import UsageError, unknown_name
-from vgtui.options import OPTIONS, Option, option_named, option_of, settings_from, values_of
-from vgtui.recordings.frames import LINE_LIMIT, encode_line
-from vgtui.text import plain
-from vgtui.training.settings import RunSettings
+from vgtui.model.options import OPTIONS, Option, option_named, option_of, settings_from, values_of
+from vgtui.terminal.text import plain
+from vgtui.wire.frames import LINE_LIMIT, encode_line
+from vgtui.wire.run_settings import RunSettings
 
 FORMAT = "vgtui-sweep"
 VERSION = 1

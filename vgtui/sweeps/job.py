@@ -3,11 +3,11 @@
 from engine.depth_fit import fitted_depth_scale
 from engine.diagnosis import PERSISTENCE
 from engine.errors import UsageError
-from vgtui.options import settings_from
-from vgtui.recordings.frames import Frame, Number
+from vgtui.model.options import settings_from
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.rows import Row
-from vgtui.training.run import Run
+from vgtui.wire.frames import Frame, Number
+from vgtui.worker.run import Run
 
 NO_MEMORY = "there is not enough memory"
 LONGEST_REASON = 10_000

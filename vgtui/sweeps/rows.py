@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.errors import UsageError, unwritable
-from vgtui.input_files import InputFile, opened
-from vgtui.recordings.frames import LINE_LIMIT, Number, decode_other, encode_line
+from vgtui.files.inputs import InputFile, opened
+from vgtui.model.differences import differences
 from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
-from vgtui.terminal import tell
-from vgtui.training.differences import differences
+from vgtui.terminal.capabilities import tell
+from vgtui.wire.frames import LINE_LIMIT, Number, decode_other, encode_line
 
 
 class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import unknown_name
-from vgtui.options import option_named
+from vgtui.model.options import option_named
 from vgtui.sweeps.grid import Axis, Sweep
 from vgtui.sweeps.rows import Row
 

@@ -1,1 +1,1 @@
-"""One training run in its own process: the protocol, the worker, and the frame source that drives it."""
+"""The name of the training process in version 0.1: `python -m vgtui.training.worker` is `vgtui.worker.main`."""

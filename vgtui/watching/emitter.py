@@ -19,12 +19,12 @@ from engine.diagnosis import PERSISTENCE
 from engine.errors import UsageError
 from engine.model_diagnosis import ModelLayer, diagnose_model
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
-from vgtui.recordings.frames import BackendInfo, Event, Frame, Header, LayerInfo, ModelInfo, Number, encode_line
 from vgtui.recordings.reader import Reader
 from vgtui.recordings.writer import Recorder
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.publisher import Publisher
+from vgtui.wire.frames import BackendInfo, Event, Frame, Header, LayerInfo, ModelInfo, Number, encode_line
 
 log = logging.getLogger("vgtui")
 

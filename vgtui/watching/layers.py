@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vgtui.recordings.frames import LayerInfo
+from vgtui.wire.frames import LayerInfo
 
 WRAPPER = "_orig_mod"
 """Where torch.compile keeps what it compiles; names go without it."""

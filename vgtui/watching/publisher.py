@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from vgtui.recordings.frames import LINE_LIMIT
-from vgtui.training.protocol import Pull
-from vgtui.watching.places import is_our_own, new_path, unseen
+from vgtui.watching.endpoints import is_our_own, new_path, unseen
+from vgtui.wire.frames import LINE_LIMIT
+from vgtui.wire.protocol import Pull
 
 log = logging.getLogger("vgtui")
 

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from engine.model_diagnosis import PYTORCH
-from vgtui.recordings.frames import BackendInfo, ModelInfo
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.layers import Layer, activations, find_layers, in_order_of_use, is_activation, traceable
 from vgtui.watching.sample import BEFORE, Arrival, Handle, Sample
+from vgtui.wire.frames import BackendInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
 

@@ -11,8 +11,8 @@ from textual.widgets import Static
 
 from vgtui.dashboard.keymap import Kind
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.state import RunState
-from vgtui.themes import Palette
+from vgtui.dashboard.view.state import RunState
+from vgtui.user.themes import Palette
 
 SUBJECT = """\
 A network is trained by backpropagation: a layer's gradient is a product of one factor for each layer above it. \

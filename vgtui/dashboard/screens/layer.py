@@ -11,12 +11,12 @@ from textual.widgets import Static
 from engine.chain_rule import chain_rule
 from engine.diagnosis import layer_label
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.state import RunState
+from vgtui.dashboard.view.state import RunState
 from vgtui.dashboard.widgets.histogram_chart import HistogramChart
 from vgtui.dashboard.widgets.layer_history import LayerHistory
-from vgtui.text import UNKNOWN, count_text, norm_text, share_text, short_number
-from vgtui.themes import Palette
-from vgtui.training.quantities import entry
+from vgtui.model.quantities import entry
+from vgtui.terminal.text import UNKNOWN, count_text, norm_text, share_text, short_number
+from vgtui.user.themes import Palette
 
 REFRESH_SECONDS = 1.0
 """How often the histograms are asked for again while the screen is open."""

@@ -10,10 +10,10 @@ from textual.widgets.option_list import Option
 
 from engine.errors import UsageError
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.state import RunState
+from vgtui.dashboard.view.state import RunState
 from vgtui.lessons.lesson import Lesson
-from vgtui.text import plain
-from vgtui.themes import Palette
+from vgtui.terminal.text import plain
+from vgtui.user.themes import Palette
 
 LEAVE = "\n"
 """No lesson's name: leaves the one under way."""

@@ -1,15 +1,10 @@
 """What lies over the main screen: it reads the same state, and is told when that has changed."""
 
-from textual._styles_cache import StylesCache
 from textual.screen import ModalScreen
 
-from vgtui.dashboard.state import RunState
-from vgtui.themes import Palette
-
-
-def forget_pictures() -> None:
-    """Let go of what was drawn: Textual 8.2 remembers it of the last thousand widgets, also when they are gone."""
-    StylesCache.get_inner_outer.cache_clear()
+from vgtui.dashboard.textual_patches import clear_render_cache
+from vgtui.dashboard.view.state import RunState
+from vgtui.user.themes import Palette
 
 
 class Overlay(ModalScreen[None]):
@@ -28,7 +23,7 @@ class Overlay(ModalScreen[None]):
             self.dismiss()
 
     def on_unmount(self) -> None:
-        forget_pictures()
+        clear_render_cache()
 
     def state_changed(self) -> None:
         """The state has something new; draw what is shown of it here."""

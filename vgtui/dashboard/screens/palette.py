@@ -7,7 +7,7 @@ from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette
 from textual.widgets import Input, OptionList
 
-from vgtui.dashboard.screens.overlay import forget_pictures
+from vgtui.dashboard.textual_patches import clear_render_cache
 
 
 class ActionPalette(CommandPalette):
@@ -28,7 +28,7 @@ class ActionPalette(CommandPalette):
             event.prevent_default()
 
     def on_unmount(self) -> None:
-        forget_pictures()
+        clear_render_cache()
 
     def action_turn_page(self, name: str) -> None:
         with suppress(KeyError):

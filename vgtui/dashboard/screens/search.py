@@ -7,8 +7,8 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.state import RunState
-from vgtui.themes import Palette
+from vgtui.dashboard.view.state import RunState
+from vgtui.user.themes import Palette
 
 
 class SearchScreen(Overlay):

@@ -13,11 +13,11 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from engine.errors import UsageError
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.state import RunState
-from vgtui.options import OPTIONS, Option, option_of, settings_from, values_of
-from vgtui.text import plain
-from vgtui.themes import Palette
-from vgtui.training.settings import RunSettings
+from vgtui.dashboard.view.state import RunState
+from vgtui.model.options import OPTIONS, Option, option_of, settings_from, values_of
+from vgtui.terminal.text import plain
+from vgtui.user.themes import Palette
+from vgtui.wire.run_settings import RunSettings
 
 
 class SettingsScreen(Overlay):

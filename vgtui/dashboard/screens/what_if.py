@@ -11,9 +11,9 @@ from textual.widgets import DataTable, Static
 
 from engine.changes import Probe
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.state import RunState
-from vgtui.text import UNKNOWN, norm_text
-from vgtui.themes import Palette
+from vgtui.dashboard.view.state import RunState
+from vgtui.terminal.text import UNKNOWN, norm_text
+from vgtui.user.themes import Palette
 
 COLUMNS = ("change", "gradient,\nfirst / output", "times\nas now", "update,\nfirst / output")
 """Over the rows, in two lines."""

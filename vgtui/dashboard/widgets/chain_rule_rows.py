@@ -3,12 +3,12 @@
 from rich.segment import Segment
 
 from engine.chain_rule import ChainRule, chain_rule
-from vgtui.dashboard.state import RunState
+from vgtui.dashboard.view.state import RunState
 from vgtui.dashboard.widgets.layer_rows import VALUE, LayerRows, LogAxis
-from vgtui.recordings.frames import Frame
-from vgtui.text import column_number, value_text
-from vgtui.themes import Palette
-from vgtui.training.quantities import entry
+from vgtui.model.quantities import entry
+from vgtui.terminal.text import column_number, value_text
+from vgtui.user.themes import Palette
+from vgtui.wire.frames import Frame
 
 PART = 8
 """Width of a factor, in cells."""

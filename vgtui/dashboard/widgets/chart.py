@@ -9,9 +9,9 @@ from textual.strip import Strip
 
 from vgtui.charts.line_chart import Cell
 from vgtui.charts.strip_chart import CURSOR, column_of
-from vgtui.dashboard.state import Ghost
+from vgtui.dashboard.view.state import Ghost
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import first_that_fits, wrap_words
+from vgtui.terminal.text import first_that_fits, wrap_words
 
 LEFT_GUTTER = 6
 HINT_FROM_LINES = 10

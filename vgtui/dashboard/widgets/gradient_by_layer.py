@@ -13,9 +13,9 @@ from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines, logarithms, tick_rows
 from vgtui.charts.strip_chart import SIGN_WORDS, sign_of
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart, Entry
-from vgtui.recordings.frames import Frame
-from vgtui.text import whole_words
-from vgtui.training.quantities import ACTIVATION, GRADIENT, SIGNAL, Quantity
+from vgtui.model.quantities import ACTIVATION, GRADIENT, SIGNAL, Quantity
+from vgtui.terminal.text import whole_words
+from vgtui.wire.frames import Frame
 
 LEAST_DECADES = 2
 TICK_EVERY = 3

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from vgtui.charts.heat_map import HeatMap, bands_of, heat_map
 from vgtui.charts.strip_chart import CURSOR, INFINITE, MARK, NAN, SIGN_WORDS, ZERO, points_per_dot
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import first_that_fits
+from vgtui.terminal.text import first_that_fits
 
 HALVES = 2
 """Bands in a line: the upper and the lower half of ▀."""

@@ -4,7 +4,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import wrap_words
+from vgtui.terminal.text import wrap_words
 
 MOST_LINES = 2
 

@@ -7,10 +7,10 @@ from textual.strip import Strip
 
 from engine.inspection import Histogram
 from vgtui.charts.histogram import draw_histogram
-from vgtui.dashboard.state import RunState
+from vgtui.dashboard.view.state import RunState
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import count_text, first_that_fits, norm_text, share_text
-from vgtui.themes import Palette
+from vgtui.terminal.text import count_text, first_that_fits, norm_text, share_text
+from vgtui.user.themes import Palette
 
 
 class HistogramChart(Lines):

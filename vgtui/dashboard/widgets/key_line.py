@@ -8,8 +8,8 @@ from textual import events
 from textual.widget import Widget
 
 from vgtui.dashboard.keymap import Key, Kind
-from vgtui.dashboard.state import RunState
-from vgtui.themes import Palette
+from vgtui.dashboard.view.state import RunState
+from vgtui.user.themes import Palette
 
 
 class KeyLine(Widget):

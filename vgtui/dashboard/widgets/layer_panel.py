@@ -5,15 +5,15 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from vgtui.dashboard.messages import LayerChosen, LayerOpened, LayersScrolled
-from vgtui.dashboard.state import NUMBER_WIDTH, RunState
+from vgtui.dashboard.view.state import NUMBER_WIDTH, RunState
 from vgtui.dashboard.widgets.chain_rule_rows import ChainRuleRows
 from vgtui.dashboard.widgets.heat_map_view import HeatMapView
 from vgtui.dashboard.widgets.hint import Hint
 from vgtui.dashboard.widgets.layer_rows import BAR, LayerNumbers, LayerRows, LayerSecond, LayerWords
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.sparklines import Sparklines
-from vgtui.text import first_that_fits
-from vgtui.themes import Palette
+from vgtui.terminal.text import first_that_fits
+from vgtui.user.themes import Palette
 
 BAR_FROM, SECOND_FROM = 48, 58
 """The widths from which there is room for the bars and for a second number beside a sparkline of twenty cells."""

@@ -8,11 +8,11 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from engine.diagnosis import Health, VerdictKind
-from vgtui.dashboard.state import RunState
+from vgtui.dashboard.view.state import RunState
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import value_text
-from vgtui.themes import VERDICT_HEALTH, Palette
-from vgtui.training.quantities import GRADIENT, SIGNAL, Quantity, entry
+from vgtui.model.quantities import GRADIENT, SIGNAL, Quantity, entry
+from vgtui.terminal.text import value_text
+from vgtui.user.themes import VERDICT_HEALTH, Palette
 
 VALUE, BAR, WORD = 7, 12, 9
 """Widths in cells."""

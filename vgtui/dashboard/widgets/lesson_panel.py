@@ -8,7 +8,7 @@ from textual.strip import Strip
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.lessons.course import Course, Reading
 from vgtui.lessons.measures import MEASURES
-from vgtui.text import numbers_alike, plain, wrap_words
+from vgtui.terminal.text import numbers_alike, plain, wrap_words
 
 DONE, WAITING = "✓", "·"
 CORNERS = 4

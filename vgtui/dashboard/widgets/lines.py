@@ -8,8 +8,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from vgtui.dashboard.state import RunState
-from vgtui.themes import Palette
+from vgtui.dashboard.view.state import RunState
+from vgtui.user.themes import Palette
 
 
 class Lines(Widget):

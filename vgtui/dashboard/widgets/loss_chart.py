@@ -10,10 +10,10 @@ from textual.strip import Strip
 from vgtui.charts.canvas import DOTS_ACROSS
 from vgtui.charts.line_chart import Cell, Line, draw_lines
 from vgtui.charts.strip_chart import MARK, points_per_dot
-from vgtui.dashboard.state import Ghost
+from vgtui.dashboard.view.state import Ghost
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart, Entry
-from vgtui.text import short_number
-from vgtui.training.history import ACCURACY, LOSS, STEP, VALIDATION, means
+from vgtui.model.history import ACCURACY, LOSS, STEP, VALIDATION, means
+from vgtui.terminal.text import short_number
 
 RIGHT_GUTTER = 5
 DASHED, DOTTED = (3, 4), (1, 2)

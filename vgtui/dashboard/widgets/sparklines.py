@@ -8,10 +8,10 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from vgtui.charts.strip_chart import CURSOR, Shown, StripChart, column_of
-from vgtui.dashboard.state import RunState
+from vgtui.dashboard.view.state import RunState
 from vgtui.dashboard.widgets.layer_rows import LayerRows, level_colour
-from vgtui.text import first_that_fits
-from vgtui.themes import Palette
+from vgtui.terminal.text import first_that_fits
+from vgtui.user.themes import Palette
 
 SINCE_THE_START = ("since the start →", "since start →", "time →", "→")
 

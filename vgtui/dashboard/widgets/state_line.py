@@ -7,10 +7,10 @@ from textual import events
 from textual.widget import Widget
 
 from vgtui.dashboard.messages import SettingChosen
-from vgtui.dashboard.state import RunState
-from vgtui.text import count_text, plain, whole_words
-from vgtui.themes import Palette
-from vgtui.training.differences import switch_text
+from vgtui.dashboard.view.state import RunState
+from vgtui.model.differences import switch_text
+from vgtui.terminal.text import count_text, plain, whole_words
+from vgtui.user.themes import Palette
 
 FULL_WIDTH = 100
 """From here on there is room for every setting."""

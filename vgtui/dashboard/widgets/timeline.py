@@ -5,8 +5,8 @@ from textual.strip import Strip
 
 from vgtui.charts.strip_chart import CURSOR, MARK
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.text import count_text, plain, whole_words
-from vgtui.training.history import STEP
+from vgtui.model.history import STEP
+from vgtui.terminal.text import count_text, plain, whole_words
 
 LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
 SIGNS = {"change": MARK, "fault": FAULT, "note": NOTE}

@@ -9,24 +9,24 @@ from rich.segment import Segment
 from rich.text import Text
 from textual.strip import Strip
 
-from vgtui.dashboard.comparison import comparison
+from vgtui.dashboard.view.comparison import comparison
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
-from vgtui.recordings.frames import Frame
-from vgtui.text import (
+from vgtui.model.description import model_words
+from vgtui.model.quantities import entry
+from vgtui.terminal.text import (
     GLUE,
     count_text,
     first_that_fits,
     glued,
-    model_words,
     plain,
     share_text,
     short_number,
     unglued,
     value_text,
 )
-from vgtui.themes import VERDICT_HEALTH
-from vgtui.training.quantities import entry
+from vgtui.user.themes import VERDICT_HEALTH
+from vgtui.wire.frames import Frame
 
 ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
 """Lines from which the chosen layer is described too, and from which it begins with what is trained."""

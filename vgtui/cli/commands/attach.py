@@ -1,0 +1,101 @@
+"""`vgtui attach`: somebody's own model in the dashboard, or without a terminal its next frame as a report."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from select import select
+
+from engine.errors import UsageError
+from vgtui.cli.output.text_report import ReportWriter
+from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
+from vgtui.model.options import settings_from
+from vgtui.sources.attached import Attached, find_place
+from vgtui.terminal.capabilities import tell
+from vgtui.terminal.text import plain
+from vgtui.watching.endpoints import Place, answers, places
+from vgtui.wire.frames import Event, Frame, Header
+
+DESCRIPTION = "Show a model that is trained by its own script, with vgtui.watch or vgtui.Emitter in it."
+EXAMPLES = """\
+examples:
+  vgtui attach                        what is watched on this machine; asks where there are several
+  vgtui attach resnet                 by its name
+  vgtui attach 4711                   by its process
+  ssh -t gpu vgtui attach             the same on a server
+  vgtui attach resnet | tail -1       the verdict on its next frame
+
+in the training script:
+  watcher = vgtui.watch(model, optimizer)
+  ...                                 in the loop, once a step:
+  watcher.step(loss=loss)
+
+keys: space pauses what you see and not the training, / finds a layer, enter folds a group of layers."""
+LOOK_SECONDS = 0.1
+"""How long a ctrl+c at the question may take to be seen."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="of the model, or its process; or the path of a socket")
+    add_screen_options(parser)
+
+
+def call(chosen: argparse.Namespace) -> int:
+    theme, fps = screen_of(chosen)
+    has_screen = no_screen(sys.stdin, sys.stdout, sys.stderr) is None
+    place = _place(chosen.name, may_ask=has_screen)
+    if not has_screen:
+        return asyncio.run(report(Attached(place)))
+    from vgtui.dashboard.launch import open_dashboard
+
+    return open_dashboard(Attached(place), settings_from({}), theme, fps)
+
+
+async def report(source: Attached) -> int:
+    """Print what the model's next frame says. Returns the exit code."""
+    writer = ReportWriter(sys.stdout)
+    try:
+        while True:
+            match await source.next_answer():
+                case Header() as header:
+                    writer.header(header)
+                case Frame() as frame:
+                    writer.frame(frame)
+                    writer.close()
+                    return 0
+                case Event(message=message):
+                    tell(message)
+                    if source.ended:
+                        return 1
+    finally:
+        await source.close()
+
+
+def _place(wanted: str | None, may_ask: bool) -> Place:
+    """What is meant; where that is several, the user is asked. Raises UsageError."""
+    if wanted is not None and "/" in wanted:
+        if not answers(Path(wanted)):
+            raise UsageError("NAME", f"nobody answers on the socket {wanted}")
+        return Place(Path(wanted), Path(wanted).stem, 0)
+    try:
+        found = find_place(wanted, places())
+    except OSError as error:
+        raise UsageError("NAME", f"no sockets can be looked for: {error.strerror or error}") from error
+    if len(found) == 1:
+        return found[0]
+    if not may_ask:
+        there = ", ".join(f"{place.name} ({place.pid})" for place in found)
+        raise UsageError("NAME", f"several are watched, {there}; say which, by its name or its process")
+    for number, place in enumerate(found, start=1):
+        sys.stdout.write(f"{number:>3}  {plain(place.name)}  process {place.pid}\n")
+    while True:
+        sys.stdout.write(f"which one, 1 to {len(found)}? ")
+        sys.stdout.flush()
+        while not select([sys.stdin], [], [], LOOK_SECONDS)[0]:
+            pass  # input() would not see a ctrl+c that comes just ahead of its read
+        try:
+            answer = input()
+        except EOFError as error:
+            raise UsageError("NAME", "several are watched, and none was chosen") from error
+        if answer.strip().isdecimal() and 1 <= int(answer) <= len(found):
+            return found[int(answer) - 1]

@@ -1,0 +1,50 @@
+"""`vgtui lessons`: the lessons there are, how far one is, and the text of one."""
+
+import argparse
+import sys
+
+from vgtui.cli.arguments import offer
+from vgtui.lessons.lesson import Lesson, find_lesson, load_lessons
+from vgtui.terminal.capabilities import tell
+from vgtui.terminal.text import plain
+from vgtui.user.settings import recall
+
+DESCRIPTION = "The guided lessons and how far you are; or the text of one."
+EXAMPLES = "examples:\n  vgtui lessons\n  vgtui lessons quarter\n  vgtui --lesson quarter"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    name = parser.add_argument("name", nargs="?", metavar="NAME", help="print the text of this lesson")
+    offer(name, lambda: load_lessons()[0])
+
+
+def call(chosen: argparse.Namespace) -> int:
+    return print_lesson(chosen.name) if chosen.name is not None else print_lessons()
+
+
+def print_lessons() -> int:
+    """A line a lesson: its name, its title, and how many of its steps were done."""
+    lessons, warnings = load_lessons()
+    done = recall().lessons
+    for warning in warnings:
+        tell(str(warning))
+    width = max(map(len, lessons))
+    wide = max(len(lesson.title) for lesson in lessons.values())
+    for name, lesson in lessons.items():
+        print(plain(f"{name:<{width}}  {lesson.title:<{wide}}  {_progress(lesson, done.get(name, 0))}"))
+    sys.stderr.write("vgtui --lesson NAME begins one\n")
+    return 0
+
+
+def print_lesson(name: str) -> int:
+    """What a lesson says. Raises UsageError where there is none of this name."""
+    lesson = find_lesson(name)
+    print(plain(lesson.title))
+    for number, step in enumerate(lesson.steps, start=1):
+        print(f"\n{number}. {plain(step.say)}")
+    return 0
+
+
+def _progress(lesson: Lesson, done: int) -> str:
+    count = len(lesson.steps)
+    return "done" if done >= count else f"{done} of {count} steps" if done else f"{count} steps"

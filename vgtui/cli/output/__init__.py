@@ -1,0 +1,1 @@
+"""What `vgtui run` writes: frames, tables, reports, and how far it is."""

@@ -1,0 +1,136 @@
+"""How frames are written for people: a table as they come, and the report of the last one."""
+
+import math
+import shlex
+from typing import IO
+
+from engine.diagnosis import layer_health
+from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
+from vgtui.model.description import model_words
+from vgtui.model.options import words_for
+from vgtui.terminal.text import UNKNOWN, column_number, layer_name, plain
+from vgtui.wire.frames import Frame, Header
+
+CHART_SIZE = (64, 12)
+
+
+class ReportWriter:
+    """For people: the run, the profile of the gradient as a chart, every layer, the verdict and what would help."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._header: Header | None = None
+        self._last: Frame | None = None
+
+    def header(self, header: Header, begun: bool = False) -> None:
+        self._header = header
+        if not begun:
+            self._print(plain(f"{_what_is_trained(header)}; {header.backend.name} {header.backend.dtype}"))
+
+    def frame(self, frame: Frame) -> None:
+        self._last = frame
+
+    def close(self) -> None:
+        frame = self._last
+        assert frame
+        self._print(f"\nGradient by layer at step {frame.step}, log10 ‖∂E/∂W‖ from the input to the output\n")
+        for line in _chart(frame):
+            self._print(line)
+        labels = self._labels(len(frame.layers.grad_norm))
+        room = max(5, *map(len, labels))
+        heads = f"{'‖∂E/∂W‖':>9}  {'‖∂E/∂z‖':>9}  {'φ′ rms':>7}  {'output mean':>11}  {'std':>8}  health"
+        self._print(f"\n{'layer':>{room}}  {heads}")
+        layers = frame.layers
+        columns = [
+            getattr(layers, name).tolist()
+            for name in ("grad_norm", "delta_norm", "derivative_rms", "activation_mean", "activation_std")
+        ]
+        rows = zip(labels, *columns, layer_health(layers.grad_norm), strict=True)
+        for label, norm, signal, slope, mean, spread, health in reversed(list(rows)):
+            self._print(
+                f"{label:>{room}}  {_norm(norm):>9}  {_norm(signal):>9}  {_number(slope, '.3f'):>7}  "
+                f"{_norm(mean):>11}  {_norm(spread):>8}  {health}"
+            )
+        self._print(
+            f"\nloss {_number(frame.loss, '.4g')}, accuracy {_number(frame.accuracy, '.3f')}, "
+            f"validation accuracy {_number(frame.validation_accuracy, '.3f')}"
+        )
+        self._print(plain(verdict_sentence(frame)))
+
+    def _labels(self, count: int) -> list[str]:
+        """What the rows are called: of somebody's own model by the names of its layers."""
+        if self._header and self._header.model:
+            return [plain(info.name) for info in self._header.layers]
+        return [layer_name(layer, count) for layer in range(count)]
+
+    def _print(self, line: str) -> None:
+        self._file.write(line + "\n")
+
+
+class TableWriter(ReportWriter):
+    """A row a frame as it comes, and the report of the last one."""
+
+    def header(self, header: Header, begun: bool = False) -> None:
+        super().header(header, begun)
+        if begun:
+            return
+        if header.backend.fallback_reason:
+            self._print(f"no GPU: {header.backend.fallback_reason}")
+        columns = ("loss", "accuracy", "validation", "layer 1", "output", "steps/s")
+        self._print(f"\n{'step':>7}  " + "  ".join(f"{name:>10}" for name in columns) + "  verdict")
+
+    def frame(self, frame: Frame) -> None:
+        super().frame(frame)
+        norms = frame.layers.grad_norm
+        self._print(
+            f"{frame.step:>7}  {column_number(frame.loss, 4):>10}  {_number(frame.accuracy, '.3f'):>10}  "
+            f"{_number(frame.validation_accuracy, '.3f'):>10}  "
+            f"{_norm(norms[0]):>10}  {_norm(norms[-1]):>10}  {frame.steps_per_second:>10.0f}  {frame.verdict.kind}"
+        )
+        self._file.flush()
+
+
+def verdict_sentence(frame: Frame) -> str:
+    """The verdict, and the options that would help."""
+    flags = [
+        shlex.join(words_for(cure.setting, cure.value)) if cure.setting else cure.text for cure in frame.verdict.cures
+    ]
+    choice = " or ".join(filter(None, [", ".join(flags[:-1]), *flags[-1:]]))
+    return f"{frame.verdict.message}; try {choice}" if choice else frame.verdict.message
+
+
+def _what_is_trained(header: Header) -> str:
+    if header.own is None:
+        return model_words(header)
+    network, training, dataset = header.own
+    return (
+        f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, "
+        f"{network.initialization}, "
+        f"BatchNorm {'on' if network.batch_norm else 'off'}, skip {'on' if network.skip_connections else 'off'}; "
+        f"{training.optimizer} {training.learning_rate}, batch {training.batch_size}, seed {training.seed}; "
+        f"{dataset.name}"
+    )
+
+
+def _norm(value: float | None) -> str:
+    return "0" if value == 0 else _number(value, ".2e")
+
+
+def _number(value: float | None, form: str) -> str:
+    return UNKNOWN if value is None else f"{value:{form}}"
+
+
+def _chart(frame: Frame) -> list[str]:
+    """The profile of the gradient with ticks at the left; no escape codes."""
+    logs = logarithms(frame.layers.grad_norm)
+    finite = [log for log in logs if math.isfinite(log)]
+    if not finite:
+        return ["(no layer has a finite gradient above 0)"]
+    low, high = math.floor(min(finite)), math.ceil(max(finite) + 1e-9)
+    columns, rows = CHART_SIZE
+    picture = draw_lines([Line("line", range(len(logs)), logs)], (0, max(len(logs) - 1, 1)), (low, high), columns, rows)
+    ticks = tick_rows((low, high), rows, most=4)
+    return [
+        f"{ticks.get(number, ''):>6} {''.join(cell.character for cell in cells)}".rstrip()
+        for number, cells in enumerate(picture)
+    ]

@@ -1,0 +1,107 @@
+"""Opening the dashboard, and leaving it with the terminal as it was, whatever ends it."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from engine.errors import UsageError
+from vgtui.lessons.lesson import Lesson
+from vgtui.recordings.writer import Recorder
+from vgtui.sources.base import FrameSource
+from vgtui.sources.live import LiveRun
+from vgtui.terminal.capabilities import has_colour, has_utf8, tell
+from vgtui.user.settings import load_settings, recall, remember, settings_name, settings_path
+from vgtui.wire.run_settings import RunSettings
+
+DEFAULT_THEME = "dark"
+
+
+def train_live(
+    settings: RunSettings,
+    theme: str | None,
+    fps: float,
+    record: str | None = None,
+    overwrite: bool = False,
+    lesson: Lesson | None = None,
+    remarks: Sequence[UsageError] = (),
+) -> int:
+    """Train in the dashboard until the user leaves; into a recording where `record` names one.
+
+    remarks: shown as notices. Returns the exit code. Raises UsageError when the run or the recording is not available.
+    """
+    recorder = Recorder(record, overwrite) if record else None
+    try:
+        return open_dashboard(LiveRun(settings), settings, theme, fps, recorder, lesson, remarks)
+    finally:
+        _end_recording(recorder)  # also where the dashboard could not be opened
+
+
+def open_dashboard(
+    source: FrameSource,
+    settings: RunSettings,
+    theme: str | None,
+    fps: float,
+    recorder: Recorder | None = None,
+    lesson: Lesson | None = None,
+    remarks: Sequence[UsageError] = (),
+) -> int:
+    """Show a frame source until the user leaves. Returns the exit code; raises UsageError when it cannot be had.
+
+    theme: None takes that of the last time.
+    """
+    from vgtui.dashboard.app import Dashboard, DashboardConfig
+    from vgtui.dashboard.keymap import Keymap
+    from vgtui.dashboard.plain import Shows
+    from vgtui.dashboard.signals import restoring_terminal
+    from vgtui.dashboard.view.state import VIEWS, Look
+    from vgtui.user.themes import load_palettes
+
+    try:
+        keymap = Keymap(load_settings().keys)
+    except UsageError as error:
+        raise UsageError(settings_name(), f"{settings_path()}: {error.setting}: {error.problem}") from error
+    if lesson:
+        keymap.check(lesson)
+    last = recall()
+    look = Look(view=last.view if last.view in VIEWS else VIEWS[0], hints=last.hints is not False)
+    palettes, warnings = load_palettes()
+    config = DashboardConfig(
+        source=source,
+        settings=settings,
+        palettes=palettes,
+        theme=theme or (last.theme if last.theme in palettes else DEFAULT_THEME),
+        fps=fps,
+        look=look,
+        keymap=keymap,
+        shows=Shows(has_colour(), has_utf8()),
+        on_look=lambda look, theme: remember(view=look.view_to_remember, hints=look.hints, theme=theme),
+        on_lesson=lambda done: remember(lessons=done),
+        lesson=lesson,
+        lessons_done=last.lessons,
+        warnings=[*warnings, *remarks],
+        recorder=recorder,
+    )
+    app = Dashboard(config)
+    try:
+        with restoring_terminal(app):
+            refused = app.run()
+    finally:
+        _end_recording(app.main.recording.recorder)
+    if refused is not None:
+        raise refused
+    if app.crash is not None:
+        raise app.crash
+    return app.return_code or 0
+
+
+def _end_recording(recorder: Recorder | None) -> None:
+    """Write all that waits, and say where it is and how to see it again."""
+    if not recorder:
+        return
+    words = recorder.where
+    try:
+        recorder.close()
+    except OSError as error:
+        words = f"{recorder.path} lacks its last second: {error.strerror}"
+    if recorder.lines:
+        with suppress(OSError):  # a terminal that has hung up
+            tell(words)

@@ -1,0 +1,1 @@
+"""What keys do to runs; no Textual in here."""

@@ -1,0 +1,512 @@
+"""What a key does to the runs on the screen. The screen's actions are one call each of what is here."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, Protocol, TypeAlias
+
+from engine.config import ACTIVATION_NAMES, DATASET_NAMES, INITIALIZATION_NAMES, OPTIMIZER_NAMES
+from engine.errors import UsageError
+from vgtui.dashboard.session.export import export_moment, file_name
+from vgtui.dashboard.session.lanes import Lane, Lanes
+from vgtui.dashboard.session.recording import Recording
+from vgtui.dashboard.steps import CLIPS, DEPTHS, LEARNING_RATES, neighbour, rung
+from vgtui.dashboard.view.outline import Outline
+from vgtui.dashboard.view.state import VIEWS, RunState
+from vgtui.lessons.course import Course
+from vgtui.lessons.lesson import Lesson
+from vgtui.model.options import settings_from
+from vgtui.model.presets import Preset
+from vgtui.model.quantities import QUANTITIES
+from vgtui.recordings.writer import Recorder
+from vgtui.sources.base import Experiment, Player
+from vgtui.terminal.text import plain
+from vgtui.wire.frames import in_lane
+from vgtui.wire.run_settings import RunSettings
+
+Severity: TypeAlias = Literal["information", "warning", "error"]
+PRESET_SECONDS = 20.0
+"""For reading what a preset says of itself."""
+FIXED_SOURCE = "this source cannot be changed: it is a recording, or a model that its own program trains"
+
+
+class Display(Protocol):
+    """What a controller and a feed have shown; the main screen is one."""
+
+    def say(self, words: str, severity: Severity = "information", *, title: str = "", seconds: float = 0) -> None:
+        """Show words in a notification. seconds: for how long; 0 for as long as usual."""
+
+    def wake(self) -> None:
+        """Show the next frame as soon as it is there."""
+
+    def refresh_lines(self) -> None:
+        """Draw the lines of state and keys."""
+
+    def draw_timeline(self) -> None:
+        """Draw the timeline."""
+
+    def draw_layers(self) -> None:
+        """Draw the layers and the verdict: another layer is chosen."""
+
+    def draw_runs(self) -> None:
+        """Draw numbers and charts: other runs are kept in them."""
+
+    def draw_all(self) -> None:
+        """Draw everything: another moment, another look."""
+
+    def show_lanes(self) -> None:
+        """Show the lanes that there are now, and in the charts the chosen one."""
+
+    def show_pace(self, lane: Lane) -> None:
+        """Show the pace of a lane's source, if it has one of its own."""
+
+    def show_lesson(self) -> None:
+        """Show the lesson under way, or that there is none."""
+
+    def follow(self, lane: Lane) -> object:
+        """Begin to show the frames of a lane."""
+
+    def close(self, lane: Lane) -> object:
+        """End the source of a lane that was left, in the background."""
+
+    def look_changed(self) -> None:
+        """Remember how the user wants to see it."""
+
+    def lesson_advanced(self) -> None:
+        """Remember how far the lessons are done."""
+
+
+class Controller:
+    """Changes runs, moves in time, compares, records, and leads through a lesson.
+
+    Args:
+        lanes: The runs on the screen.
+        recording: Records them.
+        display: Shows what has changed.
+    """
+
+    def __init__(self, lanes: Lanes, recording: Recording, display: Display) -> None:
+        self.lanes = lanes
+        self.recording = recording
+        self.course: Course | None = None
+        """The lesson under way."""
+        self.lessons_done: dict[str, int] = {}
+        """Steps done of each lesson."""
+        self._display = display
+        self._paused_by_fault = False
+
+    @property
+    def state(self) -> RunState:
+        """The run that keys act on."""
+        return self.lanes.chosen.state
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The source if it trains as it is told; the user is told if it does not."""
+        if isinstance(self.lanes.chosen.source, Experiment):
+            return self.lanes.chosen.source
+        self._display.say(FIXED_SOURCE, "warning")
+        return None
+
+    # changes of the run
+
+    def change(
+        self, network: dict[str, Any] | None = None, training: dict[str, Any] | None = None, dataset: str | None = None
+    ) -> None:
+        """Restart with these fields changed."""
+        wanted = self.state.wanted
+        try:
+            changed = replace(
+                wanted,
+                network=replace(wanted.network, **network or {}),
+                training=replace(wanted.training, **training or {}),
+                dataset=dataset or wanted.dataset,
+            )
+        except UsageError as error:
+            self._display.say(str(error), "error")
+            return
+        self.apply(changed)
+
+    def apply(self, changed: RunSettings) -> None:
+        """Restart with these settings, or keep the weights if the user wants that and no lesson relies on a restart."""
+        self.run(changed, self.state.look.keeps)
+
+    def run(self, changed: RunSettings, keep: bool = False) -> None:
+        """Restart with these settings; the screen shows them at once, marked until their first frame.
+
+        Args:
+            changed: The settings.
+            keep: Whether to go on with the weights instead.
+        """
+        if (experiment := self.experiment) is None:
+            return
+        if not self.state.shows_newest_run:
+            self._display.say("changes apply to the present run, which is on the screen again")
+        self._show_present()
+        self.state.want(changed)
+        if self._paused_by_fault:
+            self.set_paused(False)
+        experiment.restart(changed, keep)
+        self.lanes.restarted(self.lanes.chosen)
+        self._display.wake()
+        self._display.refresh_lines()
+
+    def next_activation(self, step: int) -> None:
+        self.change({"activation": neighbour(ACTIVATION_NAMES, self.state.wanted.network.activation, step)})
+
+    def next_initialization(self, step: int) -> None:
+        present = self.state.wanted.network.initialization
+        self.change({"initialization": neighbour(INITIALIZATION_NAMES, present, step)})
+
+    def switch(self, name: str) -> None:
+        """Switch a field of the network on or off."""
+        self.change({name: not getattr(self.state.wanted.network, name)})
+
+    def deepen(self, step: int) -> None:
+        self.change({"hidden_layers": rung(DEPTHS, self.state.wanted.network.hidden_layers, step)})
+
+    def scale_rate(self, step: int) -> None:
+        rate = self.state.wanted.training.learning_rate
+        self.change(training={"learning_rate": rung(LEARNING_RATES, rate, step)})
+
+    def next_optimizer(self) -> None:
+        self.change(training={"optimizer": neighbour(OPTIMIZER_NAMES, self.state.wanted.training.optimizer, 1)})
+
+    def next_clip(self) -> None:
+        present = self.state.wanted.training.gradient_clip
+        place = CLIPS.index(present) if present in CLIPS else -1
+        self.change(training={"gradient_clip": CLIPS[(place + 1) % len(CLIPS)]})
+
+    def next_dataset(self) -> None:
+        present = self.state.wanted.dataset
+        names = DATASET_NAMES if present in DATASET_NAMES else (*DATASET_NAMES, present)
+        self.change(dataset=neighbour(names, present, 1))
+
+    def keep_weights(self) -> None:
+        """Let changes keep the weights from now on, or restart."""
+        if self.course:
+            self._display.say("a lesson's changes restart, as it measures initializations", title="Changes")
+        elif self.experiment:
+            self.state.look.keep = not self.state.look.keep
+            does = "keeps the weights that fit, and goes on" if self.state.look.keep else "restarts from the same seed"
+            self._display.say(f"a change {does}", title="Changes")
+            self._display.refresh_lines()
+
+    def restart(self) -> None:
+        """Begin the run again, or a recording."""
+        player = self.lanes.chosen.player
+        if player is None:
+            self.run(self.state.wanted)
+        elif not player.seekable:
+            self._display.say("a stream cannot be played again", "warning")
+        elif self.state.history.length:
+            self._play_from(player, 0)
+            self.set_paused(False)
+
+    def use_numpy(self) -> None:
+        """Restart on the CPU."""
+        if self.state.on_gpu:
+            self.run(replace(self.state.wanted, backend="numpy"))
+        elif self.experiment:
+            self._display.say("already using NumPy")
+
+    def reseed(self) -> None:
+        wanted = self.state.wanted
+        self.run(replace(wanted, training=replace(wanted.training, seed=wanted.training.seed + 1)))
+
+    def begin_preset(self, preset: Preset) -> None:
+        """Run a configuration from a paper, and say what to see in it."""
+        wanted = self.state.wanted
+        kept = {"backend": wanted.backend, "threads": wanted.threads}
+        self.run(settings_from({**preset.settings, **kept}))
+        self._display.say(f"{preset.reference}. See {preset.see}.", title=preset.title, seconds=PRESET_SECONDS)
+
+    # time
+
+    def pause(self) -> None:
+        """Pause, or go on."""
+        if self.state.paused and self.state.moment is not None:
+            self._leave_the_past(self.state.moment)
+        self.set_paused(not self.state.paused)
+
+    def set_paused(self, paused: bool, by_fault: bool = False) -> None:
+        """Pause all lanes or let them go on. by_fault: because of what a frame says; a change then goes on."""
+        self._paused_by_fault = by_fault
+        self.lanes.set_paused(paused)
+        self._display.wake()
+        self._display.draw_timeline()
+        self._display.refresh_lines()
+
+    def step(self) -> None:
+        """Train one step, or play one frame."""
+        if self.lanes.chosen.player and self.state.moment is not None:
+            self.travel(1)
+            return
+        self._show_present()
+        self.lanes.step_once()
+        self._display.wake()
+        self._display.refresh_lines()
+
+    def travel(self, step: float) -> None:
+        """Go back or forth by points of the history, or by a share of them; beyond the present a recording goes on."""
+        if not self._may_travel():
+            return
+        history, moment = self.state.history, self.state.moment
+        points = round(step * history.length) if abs(step) < 1 else int(step)
+        if moment is None and step > 0:
+            if player := self.lanes.chosen.player:
+                if abs(step) < 1:
+                    player.skip(step)
+                else:
+                    player.step_once()
+            return
+        present = history.length - 1 if moment is None else moment
+        self._go_to(present + (points or (1 if step > 0 else -1)))
+
+    def travel_to(self, end: int) -> None:
+        """Go to the first frame, or to the newest; from there a recording is read to its end."""
+        player = self.lanes.chosen.player
+        if end and self.state.moment is None and player:
+            player.skip(1.0)
+        elif self._may_travel():
+            self._go_to(self.state.history.length if end else 0)
+
+    def change_speed(self, step: int) -> None:
+        if player := self.lanes.chosen.player:
+            player.change_speed(step)
+            self._display.show_pace(self.lanes.chosen)
+        else:
+            self._display.say("only a recording has a speed of its own", "warning")
+
+    def _leave_the_past(self, moment: int) -> None:
+        """Go on from a moment if that is possible: a recording plays from there, all else goes on from the present.
+
+        A recording with two lanes plays from its start alone: elsewhere each lane would need its own moment.
+        """
+        player = self.lanes.chosen.player
+        if player and player.seekable and (moment == 0 or not player.has_lanes):
+            self._play_from(player, moment)
+            return
+        self._show_present()
+        self._display.say("resumed from the present: the past can be looked at, not continued")
+
+    def _play_from(self, player: Player, point: int) -> None:
+        if not point and self.lanes.comparing:
+            self.lanes.begin_again()
+            self._display.show_lanes()
+        lane = self.lanes.chosen
+        player.play_from(lane.state.rewind(point))
+        if point:
+            assert lane.state.header
+            self.recording.take(lane, lane.state.header)
+            self._display.draw_all()
+        self._display.show_pace(lane)
+
+    def _show_present(self) -> None:
+        if self.state.moment is not None:
+            self._go_to(self.state.history.length)
+
+    def _may_travel(self) -> bool:
+        if not self.state.paused:
+            key = self.state.keymap.shown("pause")
+            self._display.say(f"{key} pauses; then the arrows go back and forth in time")
+        return self.state.paused and self.state.history.length > 0
+
+    def _go_to(self, point: int) -> None:
+        self.lanes.go_to(point)
+        self._display.draw_all()
+
+    # two runs
+
+    def compare(self) -> None:
+        """Keep the present run beside the next one; or go on with the chosen one alone."""
+        if experiment := self.experiment:
+            self._show_present()
+            if self.lanes.comparing:
+                self._display.close(self.lanes.end_comparison())
+                self._display.wake()
+                self._display.show_lanes()
+                return
+            lane = self.lanes.compare(experiment)
+            self._display.show_lanes()
+            self._display.follow(lane)
+
+    def next_lane(self) -> None:
+        """Let keys act on the other lane."""
+        if self.lanes.comparing:
+            self.lanes.choose(next(lane for lane in self.lanes.all if lane is not self.lanes.chosen))
+            self._display.show_lanes()
+        elif self.state.follows:
+            self._display.say("there is one run here")
+        else:
+            self._display.say(f"there is one run; {self.state.keymap.shown('compare')} keeps it beside the next one")
+
+    # the lesson
+
+    def begin_lesson(self, lesson: Lesson | None) -> None:
+        """Begin a lesson where it was left, or again if it was done; None leaves the present one."""
+        look = self.state.look
+        if lesson:
+            try:
+                self.state.keymap.check(lesson)
+            except UsageError as error:
+                self._display.say(error.problem, "error")
+                return
+            done = self.lessons_done.get(lesson.name, 0)
+            self.course = Course(lesson, done if done < len(lesson.steps) else 0)
+            look.own_view = look.view_to_remember
+            look.view = VIEWS[0]
+            if self.state.paused:  # what its steps wait for comes by training
+                self.set_paused(False)
+            self.back_to_lesson()
+        else:
+            self.course = None
+            look.view, look.own_view = look.view_to_remember, None
+        self._display.show_lesson()
+
+    def back_to_lesson(self) -> None:
+        """Restart the run with which the lesson's present step begins."""
+        if self.course:
+            self.run(self.course.beginning)
+        else:
+            self._display.say(f"there is no lesson; {self.state.keymap.shown('lessons')} lists them")
+
+    def watch_lesson(self) -> None:
+        """Let the lesson see what is measured now; it may advance by it."""
+        course, state = self.course, self.state
+        if course is None or state.newest is None or state.header is None or state.begins_run:
+            return
+        if course.observe(state.newest, state.newest_first, state.header, state.look.view):
+            self.lessons_done[course.lesson.name] = course.at
+            self._display.lesson_advanced()
+
+    # files
+
+    def record(self) -> None:
+        """Begin a recording in a new file, or end it."""
+        if self.recording.recorder:
+            self.recording.end()
+            return
+        try:
+            recorder = Recorder(f"{file_name()}.jsonl")
+        except UsageError as error:
+            self._display.say(error.problem, "error")
+        else:
+            self.recording.begin(recorder, self.lanes.all)
+            self._display.say(f"recording into {recorder.path.absolute()}")
+            self._display.refresh_lines()
+
+    def export(self, picture: str) -> None:
+        """Write the moment on the screen into two files. picture: the screen as SVG."""
+        state = self.state
+        if state.frame is None or state.shown is None:
+            return
+        try:
+            path = export_moment(state.shown, in_lane(state.frame, state.name), picture)
+        except UsageError as error:
+            self._display.say(f"nothing was exported: {error.problem}", "error")
+        else:
+            self._display.say(f"exported {path}.svg and .csv")
+
+    # layers
+
+    def select(self, layer: int) -> None:
+        """Choose a layer, in every lane."""
+        for lane in self.lanes.all:
+            lane.state.selected = min(layer, lane.state.layers - 1)
+        self.state.fit_rows()
+        self._display.draw_layers()
+
+    def move_selection(self, step: int) -> None:
+        """Choose a layer so many rows above the chosen one."""
+        rows = self.state.rows
+        present = rows.index(self.state.selected) if self.state.selected in rows else 0
+        self.select(rows[min(max(present + step, 0), len(rows) - 1)])
+
+    def find(self, layer: int) -> None:
+        """Choose a layer, whatever group it is folded into."""
+        if self.state.outline:
+            self.state.outline.show(layer)
+        self.select(layer)
+
+    def fold(self) -> None:
+        """Fold or unfold the group of the chosen layer."""
+        outline = self.state.outline
+        if outline and outline.toggle(self.state.selected):
+            self._folded()
+        else:
+            self._display.say("this layer is in no group of its own")
+
+    def fold_all(self) -> None:
+        if outline := self._folding:
+            outline.toggle_all()
+            self._folded()
+
+    def fold_around(self) -> None:
+        if (outline := self._folding) and outline.fold_around(self.state.selected):
+            self._folded()
+
+    @property
+    def _folding(self) -> Outline | None:
+        """The outline of a model with names; the user is told if there is none."""
+        if self.state.outline is None:
+            self._display.say("this network has numbered layers, and no groups of them", "warning")
+        return self.state.outline
+
+    def _folded(self) -> None:
+        self.state.fit_rows()
+        self._display.draw_all()
+
+    # the look
+
+    def next_view(self) -> None:
+        look, views = self.state.look, self.state.views
+        look.view = views[(views.index(look.view) + 1) % len(views)] if look.view in views else views[1]
+        if self.course and self.course.step is None:  # nothing is asked for any more
+            look.own_view = look.view
+        self._look_changed()
+        self.watch_lesson()
+
+    def next_quantity(self, step: int) -> None:
+        look = self.state.look
+        look.quantity = QUANTITIES[(QUANTITIES.index(look.quantity) + step) % len(QUANTITIES)]
+        self._look_changed()
+
+    def toggle_look(self, name: str) -> None:
+        """Switch theory, hints or the rate of pictures on or off."""
+        setattr(self.state.look, name, not getattr(self.state.look, name))
+        self._look_changed()
+
+    def _look_changed(self) -> None:
+        self._display.look_changed()
+        self._display.draw_all()
+
+    def pin(self) -> None:
+        self.state.pin()
+        self._display.draw_runs()
+
+    def unpin(self) -> None:
+        self.state.pins = []
+        self._display.draw_runs()
+
+    # what is examined
+
+    @property
+    def why_not_tried(self) -> str:
+        """Why changes of the network on the screen cannot be measured; "" if they can."""
+        if not self.state.shows_newest_run:
+            return f"what if is available for the present run only; {self.state.keymap.shown('present')} shows it"
+        if self.state.fault:
+            return f"the training has stopped; {self.state.keymap.shown('restart')} starts it again"
+        return ""
+
+    def notes_on_run(self) -> Sequence[str]:
+        """What the help says of the run on the screen: where it computes, on what data."""
+        header = self.state.header_shown
+        if header is None:
+            return ()
+        device = plain(f"{header.backend.name} on {header.backend.device}, {header.backend.dtype}")
+        of_run = f"; data set {plain(own.dataset.name)}, seed {own.training.seed}" if (own := header.own) else ""
+        notes = [f"Computing with {device}{of_run}."]
+        if header.backend.fallback_reason:
+            notes.append(f"No GPU: {plain(header.backend.fallback_reason)}.")
+        return notes

@@ -1,0 +1,166 @@
+"""The frames of the lanes: pulled at the pace of the screen, and taken into what is known of each run."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from engine.errors import UsageError
+from vgtui.dashboard.session.controller import Controller, Display
+from vgtui.dashboard.session.lanes import Lane
+from vgtui.dashboard.session.notes import Notes
+from vgtui.dashboard.view.scheduler import PAINT_SECONDS, Draw, Scheduler
+from vgtui.model.differences import name_of_dataset
+from vgtui.sources.base import Watched
+from vgtui.wire.frames import Event, Frame, Header, Line
+from vgtui.wire.protocol import Answer, Inspected, Pong, Refused, Silent, Tried
+
+
+class Canvas(Display, Protocol):
+    """A display that draws what frames bring."""
+
+    def draw(self, what: Draw) -> None:
+        """Draw these parts now."""
+
+    def draw_numbers(self) -> None:
+        """Draw the newest numbers."""
+
+    def examined(self) -> None:
+        """Something was found inside a layer, or of a change."""
+
+    def leave(self, error: UsageError) -> None:
+        """End the dashboard: there is nothing to show, for this reason."""
+
+
+class Feed:
+    """Takes what the sources answer.
+
+    Args:
+        controller: Holds the lanes, and pauses them at a fault.
+        scheduler: Says what is drawn when.
+        canvas: Draws it.
+        takes_bytes: Whether the terminal takes another picture without waiting.
+    """
+
+    def __init__(
+        self, controller: Controller, scheduler: Scheduler, canvas: Canvas, takes_bytes: Callable[[], bool]
+    ) -> None:
+        self.notes = Notes(canvas.say)
+        self._controller = controller
+        self._lanes = controller.lanes
+        self._scheduler = scheduler
+        self._canvas = canvas
+        self._takes_bytes = takes_bytes
+
+    async def follow(self, lane: Lane) -> None:
+        """Ask for a frame, show it, and wait until the next picture is due or a key wants it now."""
+        while self._is_shown(lane):
+            while not lane.player and not self._takes_bytes():
+                await asyncio.sleep(self._scheduler.interval)
+            try:
+                answer = await lane.source.next_answer(self._lanes.next_step(lane))
+            except UsageError as error:  # what it is attached to is not what it said
+                self._canvas.leave(error)
+                return
+            if not self._is_shown(lane):
+                return
+            if isinstance(answer, Frame) and lane.state.begins_run and not lane.player:
+                await asyncio.sleep(PAINT_SECONDS)
+            began = time.monotonic()
+            self.take(lane, answer)
+            # compared runs and recordings have a pace of their own
+            if isinstance(answer, Frame) and not lane.paced and not lane.player:
+                await self._scheduler.wait(since=began)
+
+    def take(self, lane: Lane, answer: Answer) -> None:
+        """Take one answer of a lane's source."""
+        if isinstance(answer, Line):
+            lane = self._lane_of(answer) if lane.player else lane
+            self._controller.recording.take(lane, answer)
+        lane.state.silent_seconds = answer.seconds if isinstance(answer, Silent) else None
+        match answer:
+            case Silent() | Pong():
+                self._canvas.draw_numbers()
+            case Header():
+                lane.state.take_header(answer)
+            case Frame():
+                self._take_frame(lane, answer)
+            case Refused():
+                self._take_refusal(lane, answer)
+            case Inspected():
+                lane.state.take_inspected(answer)
+                self._canvas.examined()
+            case Tried():
+                lane.state.take_tried(answer)
+                self._canvas.examined()
+            case Event(kind="fault") if not lane.state.follows:
+                lane.state.take_fault(answer.message)
+                self._lanes.fell_out(lane)
+                self._canvas.draw_numbers()
+            case Event(kind="fault" | "note"):
+                lane.state.history.note("note", answer.message)
+                self._scheduler.charts_changed()
+                self._canvas.show_pace(lane)
+                self.notes.take(answer.message)
+
+    def take_pace(self, lane: Lane) -> None:
+        """Take the pace of a source that has one of its own, and whether it has ended."""
+        if lane.player:
+            for state in (entry.state for entry in self._lanes.all):
+                state.pace, state.ended, state.seekable = lane.player.pace, lane.player.ended, lane.player.seekable
+        elif isinstance(lane.source, Watched):
+            lane.state.ended = lane.source.ended
+
+    def _is_shown(self, lane: Lane) -> bool:
+        """Whether anything shows what its source gives; a recording gives the lines of two lanes."""
+        return any(entry.source is lane.source for entry in self._lanes.all)
+
+    def _lane_of(self, line: Line) -> Lane:
+        """The lane of a recording that a line is of; the screen shows two where the recording compares."""
+        before = [entry.state.name for entry in self._lanes.all]
+        lane = self._lanes.lane_of(line)
+        if [entry.state.name for entry in self._lanes.all] != before:
+            self._canvas.show_lanes()
+        return lane
+
+    def _take_frame(self, lane: Lane, frame: Frame) -> None:
+        begins = lane.state.begins_run
+        lane.state.take_frame(frame)
+        self._lanes.arrived(lane, frame.step, self._scheduler.stride_seconds)
+        if frame.verdict.kind == "non-finite" and not lane.state.paused and not lane.state.follows:
+            self._controller.set_paused(True, by_fault=True)
+            begins = True
+        if lane is self._lanes.chosen:
+            self._controller.watch_lesson()
+        what = self._scheduler.frame(
+            begins, played=bool(lane.player), ready=not lane.player or self._takes_bytes(), half=self._is_ahead(lane)
+        )
+        if not what:
+            return
+        if lane.player:
+            self._canvas.show_pace(lane)
+        lane.state.pictures_per_second = self._scheduler.pictures_per_second
+        self._canvas.draw(what)
+
+    def _is_ahead(self, lane: Lane) -> bool:
+        """Whether the other lane's frame of the same step is still to come."""
+        other = lane.state.other
+        return bool(other and other.newest and lane.state.newest and other.newest.step < lane.state.newest.step)
+
+    def _take_refusal(self, lane: Lane, refused: Refused) -> None:
+        own = lane.state.header.own if lane.state.header else None
+        if own is None:
+            self._canvas.leave(UsageError(refused.setting, refused.problem))
+            return
+        self._canvas.say(f"{refused.setting}: {refused.problem}", "error")
+        if lane.state.fault:  # there is no run that could go on
+            lane.state.take_fault(refused.problem)
+            self._canvas.draw_numbers()
+            return
+        assert lane.state.header
+        dataset = name_of_dataset(lane.state.header)
+        lane.state.keep_run(replace(lane.state.wanted, network=own.network, training=own.training, dataset=dataset))
+        if lane.state.newest:  # the run that there was goes on from where it is
+            self._lanes.arrived(lane, lane.state.newest.step, self._scheduler.interval)
+        self._canvas.draw_numbers()

@@ -1,0 +1,171 @@
+"""The run on the screen, or two that are compared: lane A, the next one, beside lane B, that goes on."""
+
+from dataclasses import dataclass, field
+
+from msgspec import UNSET
+
+from vgtui.dashboard.session.pace import InStep, Paced
+from vgtui.dashboard.view.state import RunState
+from vgtui.sources.base import Experiment, FrameSource, Player
+from vgtui.wire.frames import Header, Line
+
+MOST_STRIDE = 10_000
+"""Steps between two frames of compared runs."""
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """A source with what is known of its run, and its place in the pace while it is compared."""
+
+    source: FrameSource
+    state: RunState
+    paced: Paced | None = None
+    player: Player | None = field(init=False)
+    """The source, where it has a pace of its own."""
+
+    def __post_init__(self) -> None:
+        self.player = self.source if isinstance(self.source, Player) else None
+
+
+class Lanes:
+    """One lane, or two in step. `chosen` is the lane that keys act on."""
+
+    def __init__(self, source: FrameSource, state: RunState) -> None:
+        self.chosen = Lane(source, state)
+        self.all = [self.chosen]
+        self._pace: InStep | None = None
+
+    @property
+    def comparing(self) -> bool:
+        return len(self.all) > 1
+
+    def lane_of(self, line: Line) -> Lane:
+        """The lane that a line of a recording is of. Its headers say when a second one begins, and which one stays."""
+        if isinstance(line, Header):
+            self._arrange(line)
+        return next((lane for lane in self.all if lane.state.name == line.lane), self.chosen)
+
+    def compare(self, source: Experiment) -> Lane:
+        """Let the present run go on as lane B, and begin the next one, chosen, as lane A. Returns lane A."""
+        going_on = self.chosen
+        old = going_on.state
+        new = _beside(old, "A")
+        step = old.newest.step if old.newest else -1
+        runs = Paced(source.another(old.wanted)), Paced(source, step, bound=max(step, 0))
+        for run in runs:
+            run.source.share_cores(len(runs))
+        lane = Lane(runs[0].source, new, runs[0])
+        going_on.paced = runs[1]
+        self.all = [lane, going_on]
+        self._pace = InStep(runs, old.paused)
+        self.choose(lane)
+        return lane
+
+    def end_comparison(self) -> Lane:
+        """Go on with the chosen lane alone; the other one becomes its ghost. Returns that other lane."""
+        kept = self.chosen
+        left = self._leave(kept)
+        kept.paced = self._pace = None
+        if isinstance(kept.source, Experiment):
+            kept.source.share_cores(1)
+            kept.source.ask(0)
+        if not kept.state.paused:
+            kept.source.train()
+        return left
+
+    def begin_again(self) -> None:
+        """Have one lane without a name, as a recording begins; its headers say when a second one begins."""
+        self._leave(self.chosen)
+        self.chosen.state.name, self.chosen.state.ghost = "", None
+
+    def _arrange(self, header: Header) -> None:
+        """Have the lanes that there are from a header on, in a recording."""
+        goes_on = next((lane for lane in self.all if lane.state.name == header.continues), self.chosen)
+        if not header.lane:
+            if self.comparing:
+                self._leave(goes_on)
+            goes_on.state.name = ""
+        elif header.lane in [lane.state.name for lane in self.all]:
+            return
+        elif header.continues is not UNSET or goes_on.state.header is None:
+            goes_on.state.name = header.lane
+        elif not self.comparing:
+            lane = Lane(goes_on.source, _beside(goes_on.state, header.lane))
+            self.all = sorted([lane, goes_on], key=lambda entry: entry.state.name)
+            self.choose(self.all[0])
+
+    def _leave(self, kept: Lane) -> Lane:
+        """Go on with one lane; returns the other."""
+        (left,) = (lane for lane in self.all if lane is not kept)
+        kept.state.leave_neighbour()
+        self.all = [kept]
+        self.choose(kept)
+        return left
+
+    def choose(self, lane: Lane) -> None:
+        """Let keys act on this lane."""
+        self.chosen = lane
+        for entry in self.all:
+            entry.state.chosen = entry is lane
+
+    def next_step(self, lane: Lane) -> int:
+        """From which step on the lane's next frame is wanted."""
+        return lane.paced.target if lane.paced else 0
+
+    def arrived(self, lane: Lane, step: int, seconds: float) -> None:
+        """A frame has come, and the next picture is wanted so many seconds later."""
+        if self._pace and lane.paced:
+            rates = [entry.state.newest.steps_per_second for entry in self.all if entry.state.newest]
+            stride = min(max(round(min(rates, default=0.0) * seconds), 1), MOST_STRIDE)
+            self._pace.arrived(lane.paced, step, stride)
+
+    def restarted(self, lane: Lane) -> None:
+        """A lane begins again at step 0; a pair waits for it."""
+        if self._pace and lane.paced:
+            self._pace.restarted(lane.paced)
+
+    def fell_out(self, lane: Lane) -> None:
+        """A lane has ended by a fault; a pair does not wait for it."""
+        if self._pace and lane.paced:
+            self._pace.fell_out(lane.paced)
+
+    def set_paused(self, paused: bool) -> None:
+        """Pause all lanes, or let them go on."""
+        for lane in self.all:
+            lane.state.paused = paused
+        if self._pace:
+            (self._pace.pause if paused else self._pace.go_on)()
+        elif paused:
+            self.chosen.source.pause()
+        else:
+            self.chosen.source.train()
+
+    def step_once(self) -> None:
+        """One step of every lane, then wait."""
+        for lane in self.all:
+            lane.state.paused = True
+        if self._pace:
+            self._pace.step_once()
+        else:
+            self.chosen.source.step_once()
+
+    def go_to(self, point: int) -> None:
+        """Show a moment of the chosen lane, and the same step of the other."""
+        state = self.chosen.state
+        state.go_to(point)
+        if state.other and state.other.history.length:
+            other = state.other
+            other.go_to(other.history.length if state.moment is None else other.history.point_of(_step(state)))
+
+
+def _beside(old: RunState, name: str) -> RunState:
+    """The state of a run of this name beside another, which gets the other name; both are looked at alike."""
+    new = RunState(old.wanted, old.look, old.keymap, name=name, follows=old.follows)
+    old.name, old.other, new.other = ("B" if name == "A" else "A"), new, old
+    new.pins, new.selected, new.paused, new.blocks = list(old.pins), old.selected, old.paused, old.blocks
+    new.pace = old.pace
+    return new
+
+
+def _step(state: RunState) -> int:
+    return state.frame.step if state.frame else 0

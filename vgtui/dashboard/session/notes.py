@@ -1,0 +1,40 @@
+"""What sources say of themselves, as notices: a few at once; of a flood the newest, with how many there were."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from vgtui.terminal.text import count_text, plain, shortened
+
+MAX_NOTICES = 3
+"""In WINDOW_SECONDS."""
+WINDOW_SECONDS = 3.0
+MAX_LENGTH = 300
+"""Characters of a notice, of which some are above each other."""
+
+
+class Notes:
+    """Takes notes, and has them shown; show_if_due() is called now and then."""
+
+    def __init__(self, show: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._show = show
+        self._clock = clock
+        self._shown_at: deque[float] = deque(maxlen=MAX_NOTICES)
+        self._newest = ""
+        self._waiting = 0
+
+    def take(self, message: str) -> None:
+        """The next note."""
+        self._newest = message
+        self._waiting += 1
+        self.show_if_due()
+
+    def show_if_due(self) -> None:
+        """Show the newest note, where one waits and there were not too many."""
+        now = self._clock()
+        if not self._waiting or (len(self._shown_at) == MAX_NOTICES and now - self._shown_at[0] < WINDOW_SECONDS):
+            return
+        more = f" ({count_text(self._waiting - 1)} more before it)" if self._waiting > 1 else ""
+        self._show(plain(shortened(self._newest, MAX_LENGTH)) + more)
+        self._shown_at.append(now)
+        self._waiting = 0

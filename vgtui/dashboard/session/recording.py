@@ -1,0 +1,102 @@
+"""The recording of the lanes, as their answers come: at most one at a time; a fault of the disk ends it, with words."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
+
+from msgspec import UNSET
+
+from vgtui.dashboard.session.lanes import Lane
+from vgtui.recordings.writer import Recorder
+from vgtui.wire.frames import Event, Header, Line, in_lane
+
+Say: TypeAlias = Callable[[str, Literal["information", "error"]], None]
+"""Told what has become of a recording."""
+
+
+class Recording:
+    """recorder: what is written to, None where nothing is; it may be there before a lane is."""
+
+    def __init__(self, recorder: Recorder | None, say: Say) -> None:
+        self.recorder = recorder
+        self._names: dict[Lane, str] = {}
+        """The lanes that are recorded, and what the file calls each: "" the only one."""
+        self._say = say
+
+    def begin(self, recorder: Recorder, lanes: Sequence[Lane]) -> None:
+        """Record lanes from their next frames on, in place of another recording if there is."""
+        self._forget()
+        self.recorder = recorder
+        self.follow(lanes)
+
+    def follow(self, lanes: Sequence[Lane]) -> None:
+        """Record these lanes from now on: two that are compared, or the one that goes on."""
+        if self.recorder is None:
+            return
+        before, self._names = self._names, {lane: lane.state.name for lane in lanes}
+        for lane in before.keys() - self._names.keys():
+            lane.state.recording = False
+        for lane in lanes:
+            lane.state.recording = True
+            state, old = lane.state, before.get(lane)
+            if state.header is None or old == state.name:
+                continue
+            if old is not None and state.newest:
+                words = f"compared from here on, as lane {state.name}" if state.name else f"lane {old} goes on alone"
+                self._write(in_lane(Event(step=state.newest.step, kind="note", message=words), old))
+            self._write(in_lane(state.header, state.name, UNSET if old is None else old))
+
+    def take(self, lane: Lane, line: Line) -> None:
+        """Write a line of a lane that is recorded; a header that follows frames is a change, with its words."""
+        if lane not in self._names:
+            return
+        name, newest = self._names[lane], lane.state.newest
+        if isinstance(line, Header):
+            if line.continues is not UNSET:
+                return  # follow() has written how the lane goes on
+            if newest:
+                words = lane.state.change_words(line)
+                change = Event(step=newest.step, kind="change", network=line.network, message=words)
+                self._write(in_lane(change, name))
+        self._write(in_lane(line, name))
+
+    def flush(self) -> None:
+        """Put on the disk what has waited for long enough."""
+        if self._names and self.recorder:
+            try:
+                self.recorder.flush_if_due()
+            except OSError as error:
+                self._give_up(error)
+
+    def end(self) -> None:
+        """Write all that waits, and say what to do with it."""
+        recorder = self._forget()
+        if recorder:
+            try:
+                recorder.close()
+            except OSError as error:
+                self._say_lost(recorder, error)
+            else:
+                self._say(f"recorded {recorder.lines} lines: vgtui replay {recorder.path}", "information")
+
+    def _write(self, line: Line) -> None:
+        if self.recorder:
+            try:
+                self.recorder.write(line)
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        recorder = self._forget()
+        if recorder:
+            recorder.abandon()
+            self._say_lost(recorder, error)
+
+    def _say_lost(self, recorder: Recorder, error: OSError) -> None:
+        self._say(f"the recording ends here, what was written stays: {recorder.path}: {error.strerror}", "error")
+
+    def _forget(self) -> Recorder | None:
+        recorder, self.recorder = self.recorder, None
+        for lane in self._names:
+            lane.state.recording = False
+        self._names = {}
+        return recorder

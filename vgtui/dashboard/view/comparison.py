@@ -1,0 +1,55 @@
+"""Two lanes in words: how much more gradient one gets than the other, and what came of it."""
+
+import math
+
+import numpy as np
+
+from vgtui.dashboard.view.state import RunState
+from vgtui.terminal.text import count_text, norm_text, short_number
+from vgtui.wire.frames import Frame
+
+
+def comparison(one: RunState, other: RunState) -> str:
+    """The lane `one` against `other`, at the last step that both have reached; "" where there is none yet."""
+    frames = _at_the_same_step(one, other)
+    if frames is None:
+        return ""
+    mine, theirs = frames
+    words = f"{one.name}: {_gradients(mine, theirs, other.name)}; {_accuracy(mine, theirs)} at step "
+    words += count_text(min(mine.step, theirs.step))
+    behind, ahead = sorted((one, other), key=lambda state: state.newest.step if state.newest else -1)
+    if behind.newest and ahead.newest and behind.newest.step < ahead.newest.step and one.moment is None:
+        words += f"; {ahead.name} waits at {count_text(ahead.newest.step)}"
+    return words
+
+
+def _at_the_same_step(one: RunState, other: RunState) -> tuple[Frame, Frame] | None:
+    if one.frame is None or other.frame is None or one.begins_run or other.begins_run:
+        return None
+    mine, theirs = one.frame, other.frame
+    if mine.step < theirs.step:
+        theirs = other.history.frame_of(other.history.point_of(mine.step, other.moment))
+    elif theirs.step < mine.step:
+        mine = one.history.frame_of(one.history.point_of(theirs.step, one.moment))
+    return mine, theirs
+
+
+def _gradients(mine: Frame, theirs: Frame, name: str) -> str:
+    """The hidden layer in which they differ most, counted from the input."""
+    hidden = min(len(mine.layers.grad_norm), len(theirs.layers.grad_norm)) - 1
+    norms, others = mine.layers.grad_norm[:hidden], theirs.layers.grad_norm[:hidden]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.abs(np.log10(norms) - np.log10(others))
+    # two zeros are alike; a zero or NaN beside a number is as far apart as can be
+    layer = int(np.argmax(np.where(np.isnan(apart), np.where(norms == others, 0, np.inf), apart)))
+    mine_norm, other_norm = float(norms[layer]), float(others[layer])
+    place = f"layer {layer + 1} gets"
+    if mine_norm == other_norm:
+        return f"{place} the same gradient as in {name}"
+    if other_norm > 0 and math.isfinite(mine_norm) and math.isfinite(other_norm) and mine_norm > 0:
+        return f"{place} {short_number(mine_norm / other_norm)} times the gradient of {name}"
+    return f"{place} a gradient of {norm_text(mine_norm)}, in {name} {norm_text(other_norm)}"
+
+
+def _accuracy(mine: Frame, theirs: Frame) -> str:
+    return f"accuracy {mine.accuracy:.2f} against {theirs.accuracy:.2f}"

@@ -1,0 +1,139 @@
+"""The layers of somebody's own model as an outline: by their names, in groups by module that fold and unfold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgtui.terminal.text import plain
+from vgtui.wire.frames import LayerInfo
+
+LONGEST_LABEL = 20
+LEAST_KIND = 12
+LEAST_OF_GROUP = 2
+SHORT = {"MultiheadAttention": "Attention"}
+"""Kinds in fewer letters."""
+
+
+class Outline:
+    """names: of the layers from the input. A folded group, a prefix of names, shows the one that gets the least.
+
+    rows: the layers that are shown, from the input.
+    """
+
+    def __init__(self, layers: Sequence[LayerInfo], folded: Sequence[str] = ()) -> None:
+        self.names = [plain(layer.name) for layer in layers]
+        self.kinds = [plain(layer.kind) for layer in layers]
+        self.shapes = ["×".join(map(str, layer.shape)) for layer in layers]
+        self._inside, self._groups = _groups_of(self.names)
+        self.folded = self._inside.keys() & set(folded)
+        self.rows: Sequence[int] = range(len(self.names))
+        self._shown_for: dict[int, str] = {}
+        labels = [*self.names, *map(self._group_label, self._inside)]
+        self.width = min(max(map(len, labels)), LONGEST_LABEL)
+        """Cells that the longest label takes, within bounds."""
+        longest = max(len(self._kind_and_shape(layer)) for layer in self.rows)
+        self.kind_width = max(LEAST_KIND, min(longest, LEAST_KIND + LONGEST_LABEL - self.width))
+        """Cells for kinds and shapes: what the labels leave of theirs is for them too."""
+
+    def label(self, layer: int) -> str:
+        """The layer's name, or that of the folded group that it stands for; the end of it, where it is long."""
+        group = self._shown_for.get(layer)
+        words = self.names[layer] if group is None else self._group_label(group)
+        return words if len(words) <= self.width else f"…{words[1 - self.width :]}"
+
+    def _group_label(self, group: str) -> str:
+        return f"{group} +{len(self._inside[group]) - 1}"
+
+    def kind(self, layer: int) -> str:
+        """A layer's kind and the shape of its weight, as far as there is room."""
+        whole = self._kind_and_shape(layer)
+        return whole if len(whole) <= self.kind_width else self._short_kind(layer)[: self.kind_width]
+
+    def _kind_and_shape(self, layer: int) -> str:
+        return f"{self._short_kind(layer)} {self.shapes[layer]}"
+
+    def _short_kind(self, layer: int) -> str:
+        return SHORT.get(self.kinds[layer], self.kinds[layer])
+
+    def fit(self, norms: NDArray[np.float64]) -> None:
+        """Let folded groups be shown by the layers that get the least gradient of these."""
+        if not self.folded:
+            self.rows, self._shown_for = range(len(self.names)), {}
+            return
+        values = np.ma.filled(np.ma.masked_invalid(norms), np.inf).tolist()
+        shown: dict[int, str | None] = {}
+        done: set[str] = set()
+        for layer in range(len(self.names)):
+            group = self.group_of(layer)
+            if group is None:
+                shown[layer] = None
+            elif group not in done:
+                done.add(group)
+                shown[min(self._inside[group], key=lambda inside: (values[inside], inside))] = group
+        self.rows = sorted(shown)
+        self._shown_for = {layer: group for layer, group in shown.items() if group is not None}
+
+    def group_of(self, layer: int) -> str | None:
+        """The outermost folded group that a layer is in."""
+        return next((prefix for prefix in self._groups[layer] if prefix in self.folded), None)
+
+    def row_of(self, layer: int) -> int:
+        """The layer that is shown where this one is."""
+        group = self.group_of(layer)
+        return next((shown for shown, name in self._shown_for.items() if name == group), layer) if group else layer
+
+    def toggle(self, layer: int) -> str | None:
+        """Unfold the group that a row stands for, or fold the smallest that its layer is in. Returns it, if any."""
+        if group := self.group_of(layer):
+            self.folded.discard(group)
+            return group
+        group = next(reversed(self._groups[layer]), None)
+        if group is not None:
+            self.folded.add(group)
+        return group
+
+    def fold_around(self, layer: int) -> str | None:
+        """Fold the group around what a row stands for. Returns it, if there is one."""
+        present = self.group_of(layer)
+        prefixes = self._groups[layer]
+        outer = prefixes[: prefixes.index(present)] if present else prefixes
+        if not outer:
+            return None
+        self.folded.add(outer[-1])
+        return outer[-1]
+
+    def toggle_all(self) -> None:
+        """Fold every outermost group, or where anything is folded, unfold all."""
+        if self.folded:
+            self.folded.clear()
+        else:
+            self.folded = {groups[0] for groups in self._groups if groups}
+
+    def show(self, layer: int) -> None:
+        """Unfold whatever hides a layer."""
+        while group := self.group_of(layer):
+            self.folded.discard(group)
+
+
+def _groups_of(names: Sequence[str]) -> tuple[dict[str, list[int]], list[list[str]]]:
+    """The layers inside of each group; and of each layer the groups that it is in, the outermost first.
+
+    A group of one says nothing, nor does one that holds as many as the group around it, or all.
+    """
+    inside: dict[str, list[int]] = {}
+    prefixes = [
+        [".".join(parts[:length]) for length in range(1, len(parts))] for parts in (n.split(".") for n in names)
+    ]
+    for layer, groups in enumerate(prefixes):
+        for group in groups:
+            inside.setdefault(group, []).append(layer)
+    kept: list[list[str]] = []
+    for groups in prefixes:
+        size, found = len(names), []
+        for group in groups:
+            if LEAST_OF_GROUP <= len(inside[group]) < size:
+                found.append(group)
+                size = len(inside[group])
+        kept.append(found)
+    return {group: inside[group] for groups in kept for group in groups}, kept

@@ -1,0 +1,1 @@
+"""How files are read once, written by one rule, and replaced as a whole."""

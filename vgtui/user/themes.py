@@ -1,0 +1,96 @@
+"""Themes: colours as data, one TOML file a theme, ours and the user's own, checked against the model below."""
+
+from typing import Annotated
+
+import msgspec
+
+from engine.diagnosis import Health, VerdictKind
+from engine.errors import UsageError
+from vgtui.user.data_files import pick, read_all
+from vgtui.user.toml_file import COLOUR_PATTERN
+
+VERDICT_HEALTH: dict[VerdictKind, Health] = {
+    "healthy": "learning",
+    "vanishing": "vanished",
+    "vanished": "zero",
+    "exploding": "exploding",
+    "non-finite": "NaN",
+    "saturated": "weak",
+    "dead": "vanished",
+    "frozen": "weak",
+}
+"""The word of health whose colour a verdict has."""
+
+Colour = Annotated[str, msgspec.Meta(pattern=COLOUR_PATTERN)]
+
+
+class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The lines of the charts.
+
+    measured: the run on the screen. ghost: that before the last change. pinned: runs that were kept. theory: what
+    mean-field theory says.
+    """
+
+    measured: Colour
+    ghost: Colour
+    pinned: Annotated[list[Colour], msgspec.Meta(min_length=1)]
+    theory: Colour
+    loss: Colour
+    accuracy: Colour
+    validation: Colour
+
+
+class HealthColours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One colour for each word of a layer's health."""
+
+    learning: Colour
+    weak: Colour
+    vanished: Colour
+    zero: Colour
+    exploding: Colour
+    NaN: Colour
+    infinite: Colour
+    unknown: Colour = "#808080"
+
+    def __getitem__(self, word: Health) -> str:
+        colour: str = getattr(self, word)
+        return colour
+
+
+class Palette(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A theme.
+
+    name: what --theme calls it. dark: whether the background is. background: of the screen; panel: of the state line,
+    the footer and dialogs; selection: behind the chosen row. text, muted: for reading, for what is secondary. accent:
+    titles and keys. pending: a setting whose first frame has not come. levels: colours for small to large gradients,
+    from the vanishing end to the healthy one. health: one colour a word of health. series: the lines of the charts.
+    """
+
+    name: str
+    dark: bool
+    background: Colour
+    panel: Colour
+    selection: Colour
+    border: Colour
+    text: Colour
+    muted: Colour
+    accent: Colour
+    pending: Colour
+    levels: Annotated[list[Colour], msgspec.Meta(min_length=2)]
+    health: HealthColours
+    series: Series
+
+
+def load_palettes() -> tuple[dict[str, Palette], list[UsageError]]:
+    """Every theme by its name: ours, then the user's own, which may take the place of one of ours.
+
+    A file of the user's that is no theme is left out; what is wrong in it comes beside.
+    """
+    palettes, warnings = read_all("themes", Palette, "theme")
+    return {palette.name: palette for palette in palettes}, warnings
+
+
+def find_palette(name: str) -> Palette:
+    """The theme of this name. Raises UsageError: what is wrong in its file, or that there is none."""
+    palettes, warnings = load_palettes()
+    return pick(name, palettes, warnings, "theme")

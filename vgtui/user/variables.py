@@ -1,0 +1,5 @@
+"""Variables of the environment that are no options: where the user's settings and sockets are."""
+
+FILE_VARIABLE = "VGTUI_CONFIG"
+RUNTIME_VARIABLE = "VGTUI_RUNTIME_DIR"
+"""Names the only folder of sockets that is used and searched; without it several are searched."""

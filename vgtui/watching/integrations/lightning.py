@@ -1,0 +1,38 @@
+"""For PyTorch Lightning: Trainer(callbacks=[vgtui.watching.integrations.lightning.Watch()])."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import Callback
+
+from vgtui.watching.integrations.callback import Watching
+
+
+class Watch(Callback):  # type: ignore[misc]
+    """Watches what a Trainer trains. name, every and record are as `vgtui.watch` has them.
+
+    Of several optimizers the first one's updates are the steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        every: str | int = "100ms",
+        record: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._watching = Watching(name, every, record)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._watching.begin(pl_module, next(iter(trainer.optimizers), None))
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        # in manual optimization, outputs is whatever the user's training_step returns
+        self._watching.step(outputs.get("loss") if isinstance(outputs, Mapping) else outputs)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self._watching.end()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._watching.end()

@@ -1,0 +1,38 @@
+"""For Hugging Face's Trainer: Trainer(callbacks=[vgtui.watching.integrations.transformers.Watch()])."""
+
+import os
+from typing import Any
+
+from transformers import TrainerCallback
+
+from vgtui.watching.integrations.callback import Watching
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Watches what a Trainer trains. name, every and record are as `vgtui.watch` has them.
+
+    The loss is the one that the Trainer logged last, as it tells no other.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        every: str | int = "100ms",
+        record: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._watching = Watching(name, every, record)
+        self._loss: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        self._loss = None
+        self._watching.begin(parts.get("model"), parts.get("optimizer"))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **parts: Any) -> None:
+        self._loss = (logs or {}).get("loss", self._loss)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        self._watching.step(self._loss)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        self._watching.end()

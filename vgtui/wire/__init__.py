@@ -1,0 +1,1 @@
+"""What travels between processes and into files: frames, commands and answers."""

@@ -1,0 +1,129 @@
+"""Checkpoints: all that a run needs to go on as if it had never stopped, in one .npz file without pickles.
+
+The arrays are those of `Trainer.state()`; what else there is to know is one more array, `about`, of JSON.
+"""
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from engine.errors import UsageError
+from engine.telemetry import LayerMeasurements
+from vgtui.files.atomic import write_whole
+from vgtui.model.differences import differences
+from vgtui.wire.frames import LINE_LIMIT, decode_other, encode_line
+from vgtui.wire.run_settings import RunSettings
+
+FORMAT = "vgtui-checkpoint"
+VERSION = 1
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint tells of its run.
+
+    output, output_bytes: where the frames went, and how much of that belongs to the steps before this one. recent: the
+    measurements that a verdict looks back to.
+    """
+
+    format: str = FORMAT
+    version: int = VERSION
+    settings: RunSettings
+    step: int
+    output: str
+    output_bytes: int
+    recent: tuple[LayerMeasurements, ...]
+
+
+_decoder: msgspec.json.Decoder[About] = msgspec.json.Decoder(About, dec_hook=decode_other)
+
+
+def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]]) -> str | None:
+    """Write the file whole or not at all; an older one stays until then. Returns why not, where it cannot be.
+
+    Only a file is replaced: in the place of a device, the device would be gone for everyone.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        return f"{path} is not a file"
+    try:
+        arrays: dict[str, Any] = {**state, "about": np.frombuffer(encode_line(about), np.uint8)}
+        write_whole(target, lambda file: np.savez(file, **arrays))
+    except OSError as error:
+        return f"{path} cannot be written: {error.strerror or error}"
+    return None
+
+
+def read_checkpoint(
+    path: str, settings: RunSettings, like: Mapping[str, NDArray[Any]]
+) -> tuple[About, dict[str, NDArray[Any]]]:
+    """A checkpoint of a run with these settings, whose arrays have the names, shapes and types of `like`.
+
+    Nothing is read that is larger than that. Raises UsageError.
+    """
+    with _opened(path) as archive:
+        about = _about(path, archive)
+        _refuse_others(path, about, settings)
+        return about, {name: _array(path, archive, name, array) for name, array in like.items()}
+
+
+def _refuse_others(path: str, about: About, settings: RunSettings) -> None:
+    """Raises UsageError where a checkpoint is of a run with other settings, with what differs."""
+    if about.settings == settings:
+        return
+    words = [f"{one.before} rather than {one.after}" for one in differences(about.settings, settings)]
+    for name in ("dataset", "backend", "threads"):
+        ours, asked = getattr(about.settings, name), getattr(settings, name)
+        if ours != asked and not words:
+            words.append(f"{name} {ours} rather than {asked}")
+    problem = f"{path} is of another run, with {', '.join(words)}; give the same options, or another file"
+    raise UsageError("checkpoint", problem)
+
+
+def _opened(path: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except OSError as error:
+        raise UsageError("checkpoint", f"{path} cannot be read: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise _damaged(path, "it is no .npz archive") from error
+
+
+def _about(path: str, archive: zipfile.ZipFile) -> About:
+    data = _array(path, archive, "about", np.empty(0, np.uint8))
+    try:
+        about = _decoder.decode(data.tobytes())
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    if (about.format, about.version) != (FORMAT, VERSION):
+        raise _damaged(path, f"it has version {about.version} of the format, and this vgtui reads {VERSION}")
+    return about
+
+
+def _array(path: str, archive: zipfile.ZipFile, name: str, like: NDArray[Any]) -> NDArray[Any]:
+    """One array. Its header is read first: bytes may be as many as a line has, all else must be as large as `like`."""
+    try:
+        with archive.open(f"{name}.npy") as member:
+            version = npy.read_magic(member)
+            shape, _, dtype = npy.read_array_header_1_0(member) if version == (1, 0) else ((-1,), False, like.dtype)
+        is_text = like.dtype == np.uint8 and len(shape) == 1 and 0 <= shape[0] <= LINE_LIMIT
+        if dtype != like.dtype or (shape != like.shape and not is_text):
+            raise _damaged(path, f"{name} is {dtype} of the shape {shape}")
+        with archive.open(f"{name}.npy") as member:
+            return np.asarray(npy.read_array(member, allow_pickle=False))
+    except UsageError:
+        raise
+    except KeyError as error:
+        raise _damaged(path, f"it lacks {name}") from error
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise _damaged(path, f"{name} cannot be read: {(str(error).splitlines() or [''])[0]}") from error
+
+
+def _damaged(path: str, words: str) -> UsageError:
+    return UsageError("checkpoint", f"{path} is no checkpoint of vgtui, or a damaged one: {words}")

@@ -1,0 +1,187 @@
+"""The process that trains: `python -m vgtui.worker.main FD`, with FD its end of the socket.
+
+It waits for commands between two steps, and leaves when the socket closes. It imports no Textual and no plotext.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+from engine.backend import device_fault
+from engine.changes import single_changes
+from engine.errors import UsageError
+from engine.probe import probe
+from vgtui.wire.protocol import (
+    Command,
+    CommandChannel,
+    DisconnectedError,
+    Inspect,
+    Inspected,
+    Ping,
+    Pong,
+    Pull,
+    Refused,
+    Restart,
+    Resumed,
+    Save,
+    Saved,
+    ShareCores,
+    StepOnce,
+    Train,
+    Tried,
+    TryChanges,
+)
+from vgtui.worker.run import Run
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        Worker(CommandChannel(connection)).serve()
+    except DisconnectedError:
+        return
+    except Exception as error:
+        if (words := device_fault(error)) is None:
+            raise
+        # without CuPy's own way out, which may wait for a device that does not answer any more
+        sys.stderr.write(f"{words}\n")
+        sys.stderr.flush()
+        os._exit(1)
+
+
+class Worker:
+    """One training run after the other, as the commands say."""
+
+    def __init__(self, channel: CommandChannel) -> None:
+        self._channel = channel
+        self._run: Run | None = None
+        self._until: int | None = 0
+        self._pull: Pull | None = None
+        self._save: Save | None = None
+        self._among = 1
+        self._trials: Iterator[Tried] = iter(())
+        self._trying = False
+
+    def serve(self) -> None:
+        """Obey until the socket closes, which raises DisconnectedError."""
+        while True:
+            for command in _with_last_restart_alone(self._receive()):
+                self._obey(command)
+            if self._run is not None:
+                self._settle(self._run)
+                self._try_one()
+                if self._may_step(self._run):
+                    self._run.trainer.step()
+                    self._settle(self._run)
+
+    def _receive(self) -> list[Command]:
+        """What has come; where nothing can be trained, wait for it, off the clock that counts steps a second."""
+        run = self._run
+        if run is not None and (self._may_step(run) or self._trying):
+            return self._channel.receive(wait=False)
+        began = time.perf_counter()
+        commands = self._channel.receive(wait=True)
+        if run is not None:
+            run.idle_seconds += time.perf_counter() - began
+        return commands
+
+    def _may_step(self, run: Run) -> bool:
+        if run.shown_step is None and self._pull is None:
+            return False  # its first frame is its initialization, so it waits until somebody asks
+        return self._until is None or run.trainer.step_count < self._until
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Inspect(layer):
+                self._inspect(layer)
+            case TryChanges():
+                self._trying = self._run is not None
+                self._trials = _trials(self._run) if self._run else iter(())
+            case Restart():
+                self._restart(command)
+            case Ping():
+                self._channel.send(Pong())
+            case Save():
+                self._save = command
+            case Train(until):
+                self._until = until
+            case StepOnce():
+                self._until = (self._run.trainer.step_count if self._run else 0) + 1
+            case Pull():
+                self._pull = command
+            case ShareCores(among):
+                self._among = among
+                if self._run:
+                    self._run.limit_threads(among)
+
+    def _restart(self, command: Restart) -> None:
+        settings = command.settings
+        self._trials = iter(())  # it holds the run that is left
+        try:
+            run = Run(settings, self._run, keep=command.keep, among=self._among, run_id=command.run)
+            if command.checkpoint is not None:
+                begun = run.resume(command.checkpoint)
+                self._channel.send(Resumed(begun.step, begun.output, begun.output_bytes))
+            self._run = run
+            self._trying = False
+        except UsageError as error:
+            self._channel.send(Refused(error.setting, error.problem, command.run))
+        except MemoryError as error:
+            problem = f"{settings.network.hidden_layers} layers of width {settings.network.width} do not fit: {error}"
+            if self._run and self._run.released:  # there is no run that could go on
+                sys.exit(problem)
+            self._channel.send(Refused("hidden_layers", problem, command.run))
+        else:
+            # a bound belongs to the run that was left; what it says of the new one is that it waits
+            self._until = None if self._until is None else 0
+            self._channel.send(run.header())
+
+    def _inspect(self, layer: int) -> None:
+        if self._run is not None and layer < len(self._run.trainer.network.shapes):
+            trainer = self._run.trainer
+            self._channel.send(Inspected(trainer.step_count, trainer.inspect(layer), self._run.run_id))
+
+    def _try_one(self) -> None:
+        """Measure one more single change: no more, so that commands and frames go on in between."""
+        if self._trying:
+            tried = next(self._trials, None)
+            if tried is None:
+                self._trying = False
+            else:
+                self._channel.send(tried)
+
+    def _settle(self, run: Run) -> None:
+        """Do what is due at this step boundary; a checkpoint first, so that a resumed run measures this step too."""
+        if self._save is not None and run.trainer.step_count >= self._save.at:
+            save, self._save = self._save, None
+            self._channel.send(Saved(run.trainer.step_count, run.save(save.path, save.output, save.output_bytes)))
+        self._answer(run)
+
+    def _answer(self, run: Run) -> None:
+        """Send the frame that was asked for, if it is due: a waiting run shows each of its steps once."""
+        if self._pull is None or run.trainer.step_count < self._pull.at or run.shown_step == run.trainer.step_count:
+            return
+        validate = self._pull.validate or not self._may_step(run)
+        self._pull = None
+        self._channel.send(run.frame(validate))
+
+
+def _with_last_restart_alone(commands: list[Command]) -> list[Command]:
+    """Of several restarts that came during one step, only the last is meant."""
+    last = max((place for place, command in enumerate(commands) if isinstance(command, Restart)), default=0)
+    return [command for place, command in enumerate(commands) if place >= last or not isinstance(command, Restart)]
+
+
+def _trials(run: Run) -> Iterator[Tried]:
+    network = run.settings.network
+    total = len(list(single_changes(network)))
+    for number, result in enumerate(probe(network, run.settings.training, run.dataset, run.backend), start=1):
+        yield Tried(number, total, result, run.run_id)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""One training run: a trainer, with what is remembered between its frames. The one loop that trains goes through it."""
+
+import gc
+import time
+from collections import deque
+
+import msgspec
+
+from engine.backend import Backend, select_backend
+from engine.datasets import Dataset, load_dataset
+from engine.diagnosis import PERSISTENCE, diagnose
+from engine.memory import memory_of, refuse_what_does_not_fit
+from engine.telemetry import LayerMeasurements, Measurement
+from engine.threads import limit_threads, threads_for
+from engine.trainer import Trainer, check_samples
+from vgtui.wire.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number, RunId
+from vgtui.wire.run_settings import RunSettings, file_of
+from vgtui.worker.checkpoint import About, read_checkpoint, write_checkpoint
+
+VALIDATION_SECONDS = 1.0
+"""While frames come at a screen's pace, the whole validation part is evaluated at most this often."""
+RATE_SECONDS = 0.5
+"""The span over which steps a second are counted."""
+
+
+class Run:
+    """A trainer with what is remembered between its frames."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        previous: "Run | None" = None,
+        *,
+        keep: bool = False,
+        among: int = 1,
+        run_id: RunId = msgspec.UNSET,
+    ) -> None:
+        """previous: lends its backend and data where they are the same, and is given up once nothing can be refused.
+
+        keep: it is not given up, and this run goes on from its step with its weights wherever they fit. among: see
+        limit_threads. Raises UsageError, and MemoryError where the estimate of the memory was too low.
+        """
+        self.settings = settings
+        self.run_id = run_id
+        network, training = settings.network, settings.training
+        self.backend: Backend
+        self.dataset: Dataset
+        if previous and previous.settings.backend == settings.backend:
+            self.backend = previous.backend
+        else:
+            self.backend = select_backend(settings.backend)
+        if previous and previous.settings.dataset == settings.dataset:
+            self.dataset = previous.dataset
+        else:
+            self.dataset = load_dataset(settings.dataset)
+        check_samples(network, training, self.dataset)
+        # of a run on another device, nothing is freed where this one computes
+        held = _memory_of(previous) if previous and previous.backend is self.backend else 0
+        freed, kept = (0, held) if keep else (held, 0)
+        refuse_what_does_not_fit(network, training, self.dataset, self.backend, freed=freed, kept=kept, among=among)
+        if previous and not keep:
+            previous.release()
+        self.limit_threads(among)
+        self.trainer: Trainer = Trainer(network, training, self.dataset, self.backend, kept=kept)
+        self.released = False
+        self.shown_step: int | None = None
+        self._recent: deque[LayerMeasurements] = deque(maxlen=PERSISTENCE)
+        self._validation_accuracy = float("nan")
+        self._validated_at = float("-inf")
+        self.idle_seconds = 0.0
+        self._rate = 0.0
+        self._counted_from = time.perf_counter()
+        self._counted_steps = 0
+        if previous and keep:
+            self.trainer.adopt(previous.trainer)
+            self._counted_steps = self.trainer.step_count
+
+    def release(self) -> None:
+        """Free what the run holds, for the next one; nothing more can be asked of it."""
+        del self.trainer
+        self.released = True
+        gc.collect()
+
+    def limit_threads(self, among: int) -> None:
+        """Take as many threads as the user says or the rule gives, of which `among` runs get a part each."""
+        rule = threads_for(self.settings.network, self.settings.training)
+        limit_threads(self.settings.threads or max(1, rule // among))
+
+    def header(self) -> Header:
+        return Header(
+            backend=BackendInfo(
+                self.backend.name,
+                self.backend.device,
+                self.settings.network.dtype,
+                self.backend.fallback_reason,
+                self.settings.threads,
+            ),
+            network=self.settings.network,
+            training=self.settings.training,
+            dataset=DatasetInfo(
+                self.dataset.name,
+                self.dataset.samples,
+                self.dataset.features,
+                self.dataset.classes,
+                file_of(self.settings.dataset),
+                self.trainer.input_mean_square,
+            ),
+            layers=tuple(LayerInfo(s.name, s.fan_in, s.fan_out) for s in self.trainer.network.shapes),
+            run=self.run_id,
+        )
+
+    def save(self, path: str, output: str, output_bytes: int) -> str | None:
+        """Write a checkpoint of this step, before its frame. Returns why not, where that is not possible."""
+        about = About(
+            settings=self.settings, output=output, output_bytes=output_bytes, step=self.trainer.step_count,
+            recent=tuple(self._recent),
+        )  # fmt: skip
+        return write_checkpoint(path, about, self.trainer.state())
+
+    def resume(self, path: str) -> About:
+        """Go on where a checkpoint was saved. Returns what it tells. Raises UsageError."""
+        about, state = read_checkpoint(path, self.settings, self.trainer.state())
+        self.trainer.restore(state)
+        self._recent.extend(about.recent)
+        self._counted_steps = self.trainer.step_count
+        return about
+
+    def frame(self, always_validate: bool) -> Frame:
+        now = time.perf_counter()
+        validate = always_validate or now - self._validated_at >= VALIDATION_SECONDS
+        measurement = self.trainer.measure(validate)
+        if validate:
+            self._validated_at = now
+            self._validation_accuracy = measurement.validation_accuracy
+        self.shown_step = measurement.step
+        self._recent.append(measurement.layers)
+        return self._as_frame(measurement)
+
+    def _as_frame(self, measurement: Measurement) -> Frame:
+        return Frame(
+            step=measurement.step,
+            epoch=measurement.epoch,
+            loss=Number(measurement.loss),
+            accuracy=Number(measurement.accuracy),
+            validation_accuracy=Number(self._validation_accuracy),
+            steps_per_second=self._steps_per_second(),
+            layers=measurement.layers,
+            verdict=diagnose(self.settings.network, self.settings.training, self._recent),
+            run=self.run_id,
+        )
+
+    def _steps_per_second(self) -> float:
+        now = time.perf_counter()
+        elapsed = now - self._counted_from - self.idle_seconds
+        steps = self.trainer.step_count - self._counted_steps
+        if steps and (elapsed >= RATE_SECONDS or self._rate == 0):
+            self._rate = steps / elapsed
+            self._counted_from, self._counted_steps, self.idle_seconds = now, self.trainer.step_count, 0.0
+        return self._rate
+
+
+def _memory_of(run: Run) -> int:
+    """The bytes that a run holds, by the estimate."""
+    return 0 if run.released else memory_of(run.settings.network, run.settings.training, run.dataset)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.output import print_and_keep
 from tests.terminal.terminal import Terminal
-from vgtui.dashboard.view.state import VIEWS
+from vgtui.dashboard.view.look import VIEWS
 
 RESULTS = Path(__file__).with_name("DASHBOARD.txt")
 SIZES = {

@@ -10,7 +10,7 @@ from engine.errors import UsageError
 from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import KEYS, Keymap
-from vgtui.dashboard.view.state import VIEWS, Look
+from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.model.presets import PRESETS
 from vgtui.wire.run_settings import RunSettings
 

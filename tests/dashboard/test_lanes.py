@@ -13,7 +13,7 @@ from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.dashboard.view.comparison import comparison
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.wire.protocol import Answer, Refused
 from vgtui.wire.run_settings import RunSettings
 
@@ -73,7 +73,7 @@ async def test_the_difference_is_put_into_words() -> None:
     ],
 )
 def test_words_for_every_pair_of_gradients(mine: list[float], theirs: list[float], words: str) -> None:
-    states = [RunState(RunSettings(), name=name) for name in ("A", "B")]
+    states = [RunView(RunSettings(), name=name) for name in ("A", "B")]
     for state, norms in zip(states, (mine, theirs), strict=True):
         state.take_header(make_header(RunSettings()))
         state.history.mark(len(norms))
@@ -82,7 +82,7 @@ def test_words_for_every_pair_of_gradients(mine: list[float], theirs: list[float
 
 
 def test_a_lane_that_waits_is_compared_at_the_step_of_the_other() -> None:
-    states = [RunState(RunSettings(), name=name) for name in ("A", "B")]
+    states = [RunView(RunSettings(), name=name) for name in ("A", "B")]
     for state, steps, scale in ((states[0], 3, 1.0), (states[1], 9, 1e-3)):
         state.take_header(make_header(RunSettings()))
         for step in range(steps):
@@ -125,7 +125,7 @@ async def test_pause_and_time_move_both_lanes() -> None:
     async with open_dashboard() as sitting:
         await sitting.press("c", "space", "left", "left")
         states = [lane.state for lane in sitting.app.main.lanes.all]
-        assert [state.paused for state in states] == [True, True]
+        assert [state.status.paused for state in states] == [True, True]
         assert [state.frame.step for state in states if state.frame] == [30, 30]
         await sitting.press("space")
         assert [state.moment for state in states] == [None, None]

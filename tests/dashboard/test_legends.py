@@ -12,7 +12,7 @@ from tests.dashboard.test_watched import WatchedModel
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.charts.line_chart import Cell, Line, draw_lines
-from vgtui.dashboard.view.state import Look
+from vgtui.dashboard.view.look import Look
 from vgtui.dashboard.widgets.chart import Chart
 from vgtui.wire.run_settings import RunSettings
 

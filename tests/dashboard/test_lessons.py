@@ -11,7 +11,7 @@ from tests.dashboard.sitting import MOMENT, SECONDS, Sitting, make_dashboard, op
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import Keymap
-from vgtui.dashboard.view.state import VIEWS, Look
+from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.dashboard.widgets.layer_rows import LayerRows
 from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Lesson, Step, load_lessons
@@ -57,7 +57,7 @@ async def test_a_lesson_is_played_to_its_end_and_waits_at_a_wrong_key(name: str)
                 sitting.type_key(key_of[wrong])
                 await wait_for(sitting, lambda: not state.begins_run and not state.pending() and state.newest)
                 await wait_for(sitting, lambda: "Not the lesson's run" in sitting.text)
-                await wait_for(sitting, lambda: state.paused or (state.newest and state.newest.step >= 20))
+                await wait_for(sitting, lambda: state.status.paused or (state.newest and state.newest.step >= 20))
                 assert course.at == number
                 sitting.type_key("G")
                 await wait_for(sitting, lambda: not state.begins_run and not state.pending())
@@ -102,7 +102,7 @@ async def test_a_lesson_begun_while_paused_or_in_the_past_trains() -> None:
         await sitting.press("space", "left", "g", "enter")
         await sitting.until(lambda: "Lesson: Why 0.25ⁿ" in sitting.text)
         await sitting.until(lambda: not sitting.app.main.state.begins_run)
-        assert not sitting.app.main.state.paused and sitting.app.main.state.moment is None
+        assert not sitting.app.main.state.status.paused and sitting.app.main.state.moment is None
         assert sitting.source.told[-2:] == ["train", "restart"]
 
 

@@ -15,7 +15,7 @@ from vgtui.dashboard.screens.layer import LayerScreen
 from vgtui.dashboard.screens.main import MainScreen
 from vgtui.dashboard.screens.what_if import WhatIfScreen
 from vgtui.dashboard.view.comparison import comparison
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.lessons.lesson import Expected, Lesson, Step
 from vgtui.model.history import MOST_POINTS
 from vgtui.wire.protocol import Inspected, Tried
@@ -150,7 +150,7 @@ async def test_a_frame_that_comes_late_does_not_leave_the_past() -> None:
 
 
 def test_the_moment_stays_where_it_is_when_points_are_merged() -> None:
-    state = RunState(RunSettings(NetworkConfig(hidden_layers=1)))
+    state = RunView(RunSettings(NetworkConfig(hidden_layers=1)))
     state.take_header(make_header(state.wanted))
     frames = [make_frame(state.wanted, [0.1, 1.0], step=step) for step in range(MOST_POINTS + 1)]
     for frame in frames[:-1]:
@@ -188,7 +188,7 @@ async def test_answers_of_a_run_that_was_left_are_not_shown_as_those_of_the_next
 
 
 def test_a_refused_restart_lets_the_answers_of_the_run_that_goes_on_through() -> None:
-    state = RunState(RunSettings())
+    state = RunView(RunSettings())
     state.take_header(make_header(state.wanted))
     state.want(replace(state.wanted, network=NetworkConfig(hidden_layers=1000)))
     state.keep_run(RunSettings())
@@ -211,7 +211,7 @@ async def test_a_lesson_measures_the_present_run_also_while_the_past_is_shown() 
 
 
 def test_lanes_are_compared_in_the_run_that_is_shown_of_each() -> None:
-    states = [RunState(RunSettings(), name=name) for name in ("A", "B")]
+    states = [RunView(RunSettings(), name=name) for name in ("A", "B")]
     other = RunSettings(NetworkConfig(activation="tanh"))
     for state, steps in zip(states, (6, 3), strict=True):
         for settings, scale in ((RunSettings(), 1e-6), (other, 1.0)):

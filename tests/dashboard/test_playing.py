@@ -75,7 +75,7 @@ async def played_to_the_end(path: Path, frames: int) -> AsyncIterator[Sitting]:
     """A recording, paused at its end."""
     async with playing(Replay(str(path))) as sitting:
         await sitting.press("space", "end")
-        await sitting.until(lambda: sitting.app.main.state.ended and len(steps(sitting)) == frames)
+        await sitting.until(lambda: sitting.app.main.state.status.ended and len(steps(sitting)) == frames)
         yield sitting
 
 
@@ -140,7 +140,7 @@ async def test_a_recording_says_how_far_it_was_played_and_where_it_ends(tmp_path
         assert "played so far   (← goes back)" in timeline(sitting)
         assert "space resume" in keys(sitting)
         await sitting.press("end")
-        await sitting.until(lambda: sitting.app.main.state.ended)
+        await sitting.until(lambda: sitting.app.main.state.status.ended)
         await sitting.settle()
         assert "end of the recording   (r plays again)" in timeline(sitting)
 
@@ -155,11 +155,11 @@ async def test_a_recording_plays_from_the_moment_on_the_screen(tmp_path: Path, n
         assert "step 70 of 290" in timeline(sitting)
         sitting.type_key("space")
         await sitting.until(lambda: state.moment is None and state.newest and state.newest.step >= 70)
-        assert len(steps(sitting)) < FRAMES and not state.paused
+        assert len(steps(sitting)) < FRAMES and not state.status.paused
         await sitting.press("space")
         assert steps(sitting) == whole[: len(steps(sitting))]
         await sitting.press("end")
-        await sitting.until(lambda: state.ended and len(steps(sitting)) == FRAMES)
+        await sitting.until(lambda: state.status.ended and len(steps(sitting)) == FRAMES)
         assert steps(sitting) == whole
 
 
@@ -175,7 +175,7 @@ async def test_playing_from_an_earlier_run_of_a_recording_shows_that_run(tmp_pat
         await sitting.press("space")
         assert "BatchNorm off" in sitting.line and "╎" not in timeline(sitting)
         await sitting.press("end")
-        await sitting.until(lambda: state.ended and len(steps(sitting)) == 2 * FRAMES)
+        await sitting.until(lambda: state.status.ended and len(steps(sitting)) == 2 * FRAMES)
         await sitting.settle()
         assert "BatchNorm on" in sitting.line and timeline(sitting).count("╎") == 1
         assert steps(sitting) == whole
@@ -189,9 +189,9 @@ async def test_r_plays_a_recording_again_from_its_start(tmp_path: Path) -> None:
         await sitting.press(*SLOWEST)
         sitting.type_key("r")
         await sitting.until(lambda: 0 < len(steps(sitting)) < FRAMES)
-        assert not state.paused and not state.ended and state.first
+        assert not state.status.paused and not state.status.ended and state.first
         await sitting.press("end")
-        await sitting.until(lambda: state.ended and len(steps(sitting)) == FRAMES)
+        await sitting.until(lambda: state.status.ended and len(steps(sitting)) == FRAMES)
         assert steps(sitting) == whole
         assert "cannot be changed" not in notices(sitting)
 
@@ -211,6 +211,6 @@ async def test_a_stream_resumes_in_the_present_and_cannot_be_played_again(monkey
             await sitting.press("space")
             assert "step 50" in sitting.line and len(steps(sitting)) == 6
             os.close(into)
-            await sitting.until(lambda: sitting.app.main.state.ended)
+            await sitting.until(lambda: sitting.app.main.state.status.ended)
             await sitting.settle()
             assert "the end   (" in timeline(sitting) and "plays again" not in timeline(sitting)

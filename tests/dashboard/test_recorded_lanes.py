@@ -41,7 +41,7 @@ async def record(path: Path, *keys: str, before: str = "") -> None:
             await sitting.press(key)
             await sitting.settle_keys()
             await sitting.until(lambda: all(map(has_all_frames, main.lanes.all)))
-        assert [lane.state.recording for lane in main.lanes.all] == [True] * len(main.lanes.all)
+        assert [lane.state.status.recording for lane in main.lanes.all] == [True] * len(main.lanes.all)
         main.recording.end()
     RECORDED[before, *keys] = path.read_bytes()
 

@@ -16,7 +16,7 @@ from engine.config import NetworkConfig
 from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
 from tests.forms import slow_but
 from tests.scripted_run import Norms, ScriptedRun, vanishing
-from vgtui.dashboard.view.state import VIEWS, Look
+from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.wire.run_settings import RunSettings
 
 SIZES = ((40, 12), (80, 24), (120, 40), (200, 60))

@@ -9,7 +9,7 @@ import pytest
 from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
-from vgtui.dashboard.view.state import VIEWS, Look
+from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.model.differences import settings_of
 from vgtui.recordings.writer import Recorder
 from vgtui.sources.replay import Replay

@@ -11,7 +11,8 @@ from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.dashboard.test_dashboard import row_of
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
-from vgtui.dashboard.view.state import VIEWS, Look, RunState
+from vgtui.dashboard.view.look import VIEWS, Look
+from vgtui.dashboard.view.state import RunView
 from vgtui.reports.story import Story
 from vgtui.wire.run_settings import RunSettings
 from vgtui.worker.run import Run
@@ -119,7 +120,7 @@ def test_the_state_predicts_the_run_on_the_screen() -> None:
 def test_theory_begins_with_the_mean_square_of_the_data() -> None:
     run = Run(RunSettings())
     header, frame = run.header(), run.frame(always_validate=False)
-    state, story = RunState(RunSettings()), Story()
+    state, story = RunView(RunSettings()), Story()
     state.take_header(header)
     state.take_frame(frame)
     story.take(header)

@@ -15,7 +15,7 @@ from tests.dashboard.whole_words import Screens
 from tests.models import make_model_frame, make_model_header
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.charts.strip_chart import SIGN_WORDS
-from vgtui.dashboard.view.state import Look
+from vgtui.dashboard.view.look import Look
 from vgtui.lessons.lesson import load_lessons
 from vgtui.model.differences import settings_of
 from vgtui.model.quantities import QUANTITIES

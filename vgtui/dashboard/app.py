@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from textual.app import SystemCommand
 from textual.binding import Binding
@@ -16,7 +16,8 @@ from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
 from vgtui.dashboard.screens.main import MainScreen, screen_for
 from vgtui.dashboard.screens.palette import ActionPalette
 from vgtui.dashboard.textual_patches import QuietApp, TerminalDriver
-from vgtui.dashboard.view.state import Look, RunState
+from vgtui.dashboard.view.look import Look
+from vgtui.dashboard.view.state import RunView
 from vgtui.lessons.lesson import Lesson
 from vgtui.model.presets import PRESETS
 from vgtui.recordings.writer import Recorder
@@ -84,8 +85,8 @@ class Dashboard(QuietApp[UsageError]):
             self.register_theme(_as_theme(palette))
         self.theme = config.theme
         self.set_keymap(config.keymap.changed)
-        state = RunState(config.settings, config.look, config.keymap, follows=not isinstance(config.source, Experiment))
-        state.blocks = config.shows.colour and config.shows.utf8
+        look = replace(config.look, keymap=config.keymap, blocks=config.shows.colour and config.shows.utf8)
+        state = RunView(config.settings, look, follows=not isinstance(config.source, Experiment))
         self.main: MainScreen = screen_for(config.source)(
             config.source, state, config.palettes[config.theme], config.fps, config.recorder
         )
@@ -148,7 +149,7 @@ class Dashboard(QuietApp[UsageError]):
                 continue
             label = self.main.state.key_label(key)
             yield SystemCommand(f"{label} ({key.shown})", key.help, lambda action=key.action: self._run(action))
-        if not self.main.state.follows:
+        if not self.main.state.status.follows:
             for name, preset in PRESETS.items():
                 yield SystemCommand(
                     f"preset {name}", preset.title, lambda preset=preset: self.main.begin_preset(preset)

@@ -52,7 +52,7 @@ def open_dashboard(
     from vgtui.dashboard.keymap import Keymap
     from vgtui.dashboard.plain import Shows
     from vgtui.dashboard.signals import restoring_terminal
-    from vgtui.dashboard.view.state import VIEWS, Look
+    from vgtui.dashboard.view.look import VIEWS, Look
     from vgtui.user.themes import load_palettes
 
     try:

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from vgtui.dashboard.keymap import Kind
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.user.themes import Palette
 
 SUBJECT = """\
@@ -46,7 +46,7 @@ class HelpScreen(Overlay):
 
     BINDINGS = [("question_mark,q", "close", "Close")]
 
-    def __init__(self, state: RunState, palette: Palette, kinds: Sequence[Kind], notes: Sequence[str]) -> None:
+    def __init__(self, state: RunView, palette: Palette, kinds: Sequence[Kind], notes: Sequence[str]) -> None:
         super().__init__(state, palette)
         self._kinds, self._notes = kinds, notes
 
@@ -67,7 +67,7 @@ class HelpScreen(Overlay):
     def _keys(self) -> Table:
         table = Table.grid(padding=(0, 2))
         group = ""
-        for key in self.state.keymap:
+        for key in self.state.look.keymap:
             if not key.fits(*self._kinds):
                 continue
             if key.group != group:

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from engine.chain_rule import chain_rule
 from engine.diagnosis import layer_label
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.dashboard.widgets.histogram_chart import HistogramChart
 from vgtui.dashboard.widgets.layer_history import LayerHistory
 from vgtui.model.quantities import entry
@@ -32,7 +32,7 @@ class LayerScreen(Overlay):
     ]
 
     def __init__(
-        self, state: RunState, palette: Palette, choose: Callable[[int], None], inspect: Callable[[int], None]
+        self, state: RunView, palette: Palette, choose: Callable[[int], None], inspect: Callable[[int], None]
     ) -> None:
         super().__init__(state, palette)
         self._choose, self._inspect = choose, inspect

@@ -10,7 +10,7 @@ from textual.widgets.option_list import Option
 
 from engine.errors import UsageError
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.lessons.lesson import Lesson
 from vgtui.terminal.text import plain
 from vgtui.user.themes import Palette
@@ -26,7 +26,7 @@ class LessonsScreen(Overlay):
 
     def __init__(
         self,
-        state: RunState,
+        state: RunView,
         palette: Palette,
         lessons: Mapping[str, Lesson],
         warnings: Sequence[UsageError],

@@ -31,7 +31,7 @@ from vgtui.dashboard.session.lanes import Lane, Lanes
 from vgtui.dashboard.session.recording import Recording
 from vgtui.dashboard.view.governor import takes_bytes
 from vgtui.dashboard.view.scheduler import CHARTS_SECONDS, NUMBERS_SECONDS, Draw, Scheduler
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.dashboard.widgets.gradient_by_layer import GradientByLayer
 from vgtui.dashboard.widgets.key_line import KeyLine
 from vgtui.dashboard.widgets.layer_panel import LayerPanel
@@ -68,7 +68,7 @@ class MainScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-low"), (18, "-high")]
 
     def __init__(
-        self, source: FrameSource, state: RunState, palette: Palette, fps: float, recorder: Recorder | None = None
+        self, source: FrameSource, state: RunView, palette: Palette, fps: float, recorder: Recorder | None = None
     ) -> None:
         super().__init__()
         self.lanes = Lanes(source, state)
@@ -109,7 +109,7 @@ class MainScreen(Screen[None]):
         self.follow(self.lanes.chosen)
 
     @property
-    def state(self) -> RunState:
+    def state(self) -> RunView:
         """The run that keys act on."""
         return self.controller.state
 

@@ -3,7 +3,7 @@
 from textual.screen import ModalScreen
 
 from vgtui.dashboard.textual_patches import clear_render_cache
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.user.themes import Palette
 
 
@@ -12,7 +12,7 @@ class Overlay(ModalScreen[None]):
 
     BINDINGS = [("escape", "close", "Close")]
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
+    def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__()
         self.state = state
         self.palette = palette

@@ -7,7 +7,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.user.themes import Palette
 
 
@@ -16,7 +16,7 @@ class SearchScreen(Overlay):
 
     BINDINGS = [("down", "go(1)", "Next"), ("up", "go(-1)", "Previous")]
 
-    def __init__(self, state: RunState, palette: Palette, choose: Callable[[int], None]) -> None:
+    def __init__(self, state: RunView, palette: Palette, choose: Callable[[int], None]) -> None:
         super().__init__(state, palette)
         self._choose = choose
         self._before = state.selected

@@ -13,7 +13,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from engine.errors import UsageError
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.model.options import OPTIONS, Option, option_of, settings_from, values_of
 from vgtui.terminal.text import plain
 from vgtui.user.themes import Palette
@@ -26,7 +26,7 @@ class SettingsScreen(Overlay):
     BINDINGS = [("ctrl+s", "apply", "Apply")]
 
     def __init__(
-        self, state: RunState, palette: Palette, apply: Callable[[RunSettings], None], focused: str | None = None
+        self, state: RunView, palette: Palette, apply: Callable[[RunSettings], None], focused: str | None = None
     ) -> None:
         super().__init__(state, palette)
         self._apply = apply

@@ -11,7 +11,7 @@ from textual.widgets import DataTable, Static
 
 from engine.changes import Probe
 from vgtui.dashboard.screens.overlay import Overlay
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.terminal.text import UNKNOWN, norm_text
 from vgtui.user.themes import Palette
 
@@ -25,7 +25,7 @@ class WhatIfScreen(Overlay):
 
     BINDINGS = [("w,q", "close", "Close")]
 
-    def __init__(self, state: RunState, palette: Palette, apply: Callable[[str, Any], None]) -> None:
+    def __init__(self, state: RunView, palette: Palette, apply: Callable[[str, Any], None]) -> None:
         super().__init__(state, palette)
         self._apply = apply
         self._shown = 0

@@ -10,8 +10,9 @@ from vgtui.dashboard.session.export import export_moment, file_name
 from vgtui.dashboard.session.lanes import Lane, Lanes
 from vgtui.dashboard.session.recording import Recording
 from vgtui.dashboard.steps import CLIPS, DEPTHS, LEARNING_RATES, neighbour, rung
+from vgtui.dashboard.view.look import VIEWS
 from vgtui.dashboard.view.outline import Outline
-from vgtui.dashboard.view.state import VIEWS, RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Lesson
 from vgtui.model.options import settings_from
@@ -95,7 +96,7 @@ class Controller:
         self._paused_by_fault = False
 
     @property
-    def state(self) -> RunState:
+    def state(self) -> RunView:
         """The run that keys act on."""
         return self.lanes.chosen.state
 
@@ -224,9 +225,9 @@ class Controller:
 
     def pause(self) -> None:
         """Pause, or go on."""
-        if self.state.paused and self.state.moment is not None:
+        if self.state.status.paused and self.state.moment is not None:
             self._leave_the_past(self.state.moment)
-        self.set_paused(not self.state.paused)
+        self.set_paused(not self.state.status.paused)
 
     def set_paused(self, paused: bool, by_fault: bool = False) -> None:
         """Pause all lanes or let them go on. by_fault: because of what a frame says; a change then goes on."""
@@ -306,10 +307,10 @@ class Controller:
             self._go_to(self.state.history.length)
 
     def _may_travel(self) -> bool:
-        if not self.state.paused:
-            key = self.state.keymap.shown("pause")
+        if not self.state.status.paused:
+            key = self.state.look.keymap.shown("pause")
             self._display.say(f"{key} pauses; then the arrows go back and forth in time")
-        return self.state.paused and self.state.history.length > 0
+        return self.state.status.paused and self.state.history.length > 0
 
     def _go_to(self, point: int) -> None:
         self.lanes.go_to(point)
@@ -335,10 +336,12 @@ class Controller:
         if self.lanes.comparing:
             self.lanes.choose(next(lane for lane in self.lanes.all if lane is not self.lanes.chosen))
             self._display.show_lanes()
-        elif self.state.follows:
+        elif self.state.status.follows:
             self._display.say("there is one run here")
         else:
-            self._display.say(f"there is one run; {self.state.keymap.shown('compare')} keeps it beside the next one")
+            self._display.say(
+                f"there is one run; {self.state.look.keymap.shown('compare')} keeps it beside the next one"
+            )
 
     # the lesson
 
@@ -347,7 +350,7 @@ class Controller:
         look = self.state.look
         if lesson:
             try:
-                self.state.keymap.check(lesson)
+                self.state.look.keymap.check(lesson)
             except UsageError as error:
                 self._display.say(error.problem, "error")
                 return
@@ -355,7 +358,7 @@ class Controller:
             self.course = Course(lesson, done if done < len(lesson.steps) else 0)
             look.own_view = look.view_to_remember
             look.view = VIEWS[0]
-            if self.state.paused:  # what its steps wait for comes by training
+            if self.state.status.paused:  # what its steps wait for comes by training
                 self.set_paused(False)
             self.back_to_lesson()
         else:
@@ -368,7 +371,7 @@ class Controller:
         if self.course:
             self.run(self.course.beginning)
         else:
-            self._display.say(f"there is no lesson; {self.state.keymap.shown('lessons')} lists them")
+            self._display.say(f"there is no lesson; {self.state.look.keymap.shown('lessons')} lists them")
 
     def watch_lesson(self) -> None:
         """Let the lesson see what is measured now; it may advance by it."""
@@ -401,7 +404,7 @@ class Controller:
         if state.frame is None or state.shown is None:
             return
         try:
-            path = export_moment(state.shown, in_lane(state.frame, state.name), picture)
+            path = export_moment(state.shown, in_lane(state.frame, state.status.name), picture)
         except UsageError as error:
             self._display.say(f"nothing was exported: {error.problem}", "error")
         else:
@@ -494,9 +497,9 @@ class Controller:
     def why_not_tried(self) -> str:
         """Why changes of the network on the screen cannot be measured; "" if they can."""
         if not self.state.shows_newest_run:
-            return f"what if is available for the present run only; {self.state.keymap.shown('present')} shows it"
-        if self.state.fault:
-            return f"the training has stopped; {self.state.keymap.shown('restart')} starts it again"
+            return f"what if is available for the present run only; {self.state.look.keymap.shown('present')} shows it"
+        if self.state.status.fault:
+            return f"the training has stopped; {self.state.look.keymap.shown('restart')} starts it again"
         return ""
 
     def notes_on_run(self) -> Sequence[str]:

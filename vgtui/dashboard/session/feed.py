@@ -78,7 +78,7 @@ class Feed:
         if isinstance(answer, Line):
             lane = self._lane_of(answer) if lane.player else lane
             self._controller.recording.take(lane, answer)
-        lane.state.silent_seconds = answer.seconds if isinstance(answer, Silent) else None
+        lane.state.status.silent_seconds = answer.seconds if isinstance(answer, Silent) else None
         match answer:
             case Silent() | Pong():
                 self._canvas.draw_numbers()
@@ -94,7 +94,7 @@ class Feed:
             case Tried():
                 lane.state.take_tried(answer)
                 self._canvas.examined()
-            case Event(kind="fault") if not lane.state.follows:
+            case Event(kind="fault") if not lane.state.status.follows:
                 lane.state.take_fault(answer.message)
                 self._lanes.fell_out(lane)
                 self._canvas.draw_numbers()
@@ -108,9 +108,10 @@ class Feed:
         """Take the pace of a source that has one of its own, and whether it has ended."""
         if lane.player:
             for state in (entry.state for entry in self._lanes.all):
-                state.pace, state.ended, state.seekable = lane.player.pace, lane.player.ended, lane.player.seekable
+                status = state.status
+                status.pace, status.ended, status.seekable = lane.player.pace, lane.player.ended, lane.player.seekable
         elif isinstance(lane.source, Watched):
-            lane.state.ended = lane.source.ended
+            lane.state.status.ended = lane.source.ended
 
     def _is_shown(self, lane: Lane) -> bool:
         """Whether anything shows what its source gives; a recording gives the lines of two lanes."""
@@ -118,9 +119,9 @@ class Feed:
 
     def _lane_of(self, line: Line) -> Lane:
         """The lane of a recording that a line is of; the screen shows two where the recording compares."""
-        before = [entry.state.name for entry in self._lanes.all]
+        before = [entry.state.status.name for entry in self._lanes.all]
         lane = self._lanes.lane_of(line)
-        if [entry.state.name for entry in self._lanes.all] != before:
+        if [entry.state.status.name for entry in self._lanes.all] != before:
             self._canvas.show_lanes()
         return lane
 
@@ -128,7 +129,7 @@ class Feed:
         begins = lane.state.begins_run
         lane.state.take_frame(frame)
         self._lanes.arrived(lane, frame.step, self._scheduler.stride_seconds)
-        if frame.verdict.kind == "non-finite" and not lane.state.paused and not lane.state.follows:
+        if frame.verdict.kind == "non-finite" and not lane.state.status.paused and not lane.state.status.follows:
             self._controller.set_paused(True, by_fault=True)
             begins = True
         if lane is self._lanes.chosen:
@@ -140,7 +141,7 @@ class Feed:
             return
         if lane.player:
             self._canvas.show_pace(lane)
-        lane.state.pictures_per_second = self._scheduler.pictures_per_second
+        lane.state.status.pictures_per_second = self._scheduler.pictures_per_second
         self._canvas.draw(what)
 
     def _is_ahead(self, lane: Lane) -> bool:
@@ -154,7 +155,7 @@ class Feed:
             self._canvas.leave(UsageError(refused.setting, refused.problem))
             return
         self._canvas.say(f"{refused.setting}: {refused.problem}", "error")
-        if lane.state.fault:  # there is no run that could go on
+        if lane.state.status.fault:  # there is no run that could go on
             lane.state.take_fault(refused.problem)
             self._canvas.draw_numbers()
             return

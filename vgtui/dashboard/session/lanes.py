@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from msgspec import UNSET
 
 from vgtui.dashboard.session.pace import InStep, Paced
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.sources.base import Experiment, FrameSource, Player
 from vgtui.wire.frames import Header, Line
 
@@ -18,7 +18,7 @@ class Lane:
     """A source with what is known of its run, and its place in the pace while it is compared."""
 
     source: FrameSource
-    state: RunState
+    state: RunView
     paced: Paced | None = None
     player: Player | None = field(init=False)
     """The source, where it has a pace of its own."""
@@ -30,7 +30,7 @@ class Lane:
 class Lanes:
     """One lane, or two in step. `chosen` is the lane that keys act on."""
 
-    def __init__(self, source: FrameSource, state: RunState) -> None:
+    def __init__(self, source: FrameSource, state: RunView) -> None:
         self.chosen = Lane(source, state)
         self.all = [self.chosen]
         self._pace: InStep | None = None
@@ -43,7 +43,7 @@ class Lanes:
         """The lane that a line of a recording is of. Its headers say when a second one begins, and which one stays."""
         if isinstance(line, Header):
             self._arrange(line)
-        return next((lane for lane in self.all if lane.state.name == line.lane), self.chosen)
+        return next((lane for lane in self.all if lane.state.status.name == line.lane), self.chosen)
 
     def compare(self, source: Experiment) -> Lane:
         """Let the present run go on as lane B, and begin the next one, chosen, as lane A. Returns lane A."""
@@ -57,7 +57,7 @@ class Lanes:
         lane = Lane(runs[0].source, new, runs[0])
         going_on.paced = runs[1]
         self.all = [lane, going_on]
-        self._pace = InStep(runs, old.paused)
+        self._pace = InStep(runs, old.status.paused)
         self.choose(lane)
         return lane
 
@@ -69,29 +69,29 @@ class Lanes:
         if isinstance(kept.source, Experiment):
             kept.source.share_cores(1)
             kept.source.ask(0)
-        if not kept.state.paused:
+        if not kept.state.status.paused:
             kept.source.train()
         return left
 
     def begin_again(self) -> None:
         """Have one lane without a name, as a recording begins; its headers say when a second one begins."""
         self._leave(self.chosen)
-        self.chosen.state.name, self.chosen.state.ghost = "", None
+        self.chosen.state.status.name, self.chosen.state.ghost = "", None
 
     def _arrange(self, header: Header) -> None:
         """Have the lanes that there are from a header on, in a recording."""
-        goes_on = next((lane for lane in self.all if lane.state.name == header.continues), self.chosen)
+        goes_on = next((lane for lane in self.all if lane.state.status.name == header.continues), self.chosen)
         if not header.lane:
             if self.comparing:
                 self._leave(goes_on)
-            goes_on.state.name = ""
-        elif header.lane in [lane.state.name for lane in self.all]:
+            goes_on.state.status.name = ""
+        elif header.lane in [lane.state.status.name for lane in self.all]:
             return
         elif header.continues is not UNSET or goes_on.state.header is None:
-            goes_on.state.name = header.lane
+            goes_on.state.status.name = header.lane
         elif not self.comparing:
             lane = Lane(goes_on.source, _beside(goes_on.state, header.lane))
-            self.all = sorted([lane, goes_on], key=lambda entry: entry.state.name)
+            self.all = sorted([lane, goes_on], key=lambda entry: entry.state.status.name)
             self.choose(self.all[0])
 
     def _leave(self, kept: Lane) -> Lane:
@@ -106,7 +106,7 @@ class Lanes:
         """Let keys act on this lane."""
         self.chosen = lane
         for entry in self.all:
-            entry.state.chosen = entry is lane
+            entry.state.status.chosen = entry is lane
 
     def next_step(self, lane: Lane) -> int:
         """From which step on the lane's next frame is wanted."""
@@ -132,7 +132,7 @@ class Lanes:
     def set_paused(self, paused: bool) -> None:
         """Pause all lanes, or let them go on."""
         for lane in self.all:
-            lane.state.paused = paused
+            lane.state.status.paused = paused
         if self._pace:
             (self._pace.pause if paused else self._pace.go_on)()
         elif paused:
@@ -143,7 +143,7 @@ class Lanes:
     def step_once(self) -> None:
         """One step of every lane, then wait."""
         for lane in self.all:
-            lane.state.paused = True
+            lane.state.status.paused = True
         if self._pace:
             self._pace.step_once()
         else:
@@ -158,14 +158,14 @@ class Lanes:
             other.go_to(other.history.length if state.moment is None else other.history.point_of(_step(state)))
 
 
-def _beside(old: RunState, name: str) -> RunState:
+def _beside(old: RunView, name: str) -> RunView:
     """The state of a run of this name beside another, which gets the other name; both are looked at alike."""
-    new = RunState(old.wanted, old.look, old.keymap, name=name, follows=old.follows)
-    old.name, old.other, new.other = ("B" if name == "A" else "A"), new, old
-    new.pins, new.selected, new.paused, new.blocks = list(old.pins), old.selected, old.paused, old.blocks
-    new.pace = old.pace
+    new = RunView(old.wanted, old.look, name=name, follows=old.status.follows)
+    old.status.name, old.other, new.other = ("B" if name == "A" else "A"), new, old
+    new.pins, new.selected = list(old.pins), old.selected
+    new.status.paused, new.status.pace = old.status.paused, old.status.pace
     return new
 
 
-def _step(state: RunState) -> int:
+def _step(state: RunView) -> int:
     return state.frame.step if state.frame else 0

@@ -32,18 +32,22 @@ class Recording:
         """Record these lanes from now on: two that are compared, or the one that goes on."""
         if self.recorder is None:
             return
-        before, self._names = self._names, {lane: lane.state.name for lane in lanes}
+        before, self._names = self._names, {lane: lane.state.status.name for lane in lanes}
         for lane in before.keys() - self._names.keys():
-            lane.state.recording = False
+            lane.state.status.recording = False
         for lane in lanes:
-            lane.state.recording = True
+            lane.state.status.recording = True
             state, old = lane.state, before.get(lane)
-            if state.header is None or old == state.name:
+            if state.header is None or old == state.status.name:
                 continue
             if old is not None and state.newest:
-                words = f"compared from here on, as lane {state.name}" if state.name else f"lane {old} goes on alone"
+                words = (
+                    f"compared from here on, as lane {state.status.name}"
+                    if state.status.name
+                    else f"lane {old} goes on alone"
+                )
                 self._write(in_lane(Event(step=state.newest.step, kind="note", message=words), old))
-            self._write(in_lane(state.header, state.name, UNSET if old is None else old))
+            self._write(in_lane(state.header, state.status.name, UNSET if old is None else old))
 
     def take(self, lane: Lane, line: Line) -> None:
         """Write a line of a lane that is recorded; a header that follows frames is a change, with its words."""
@@ -97,6 +101,6 @@ class Recording:
     def _forget(self) -> Recorder | None:
         recorder, self.recorder = self.recorder, None
         for lane in self._names:
-            lane.state.recording = False
+            lane.state.status.recording = False
         self._names = {}
         return recorder

@@ -4,26 +4,26 @@ import math
 
 import numpy as np
 
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.terminal.text import count_text, norm_text, short_number
 from vgtui.wire.frames import Frame
 
 
-def comparison(one: RunState, other: RunState) -> str:
+def comparison(one: RunView, other: RunView) -> str:
     """The lane `one` against `other`, at the last step that both have reached; "" where there is none yet."""
     frames = _at_the_same_step(one, other)
     if frames is None:
         return ""
     mine, theirs = frames
-    words = f"{one.name}: {_gradients(mine, theirs, other.name)}; {_accuracy(mine, theirs)} at step "
+    words = f"{one.status.name}: {_gradients(mine, theirs, other.status.name)}; {_accuracy(mine, theirs)} at step "
     words += count_text(min(mine.step, theirs.step))
     behind, ahead = sorted((one, other), key=lambda state: state.newest.step if state.newest else -1)
     if behind.newest and ahead.newest and behind.newest.step < ahead.newest.step and one.moment is None:
-        words += f"; {ahead.name} waits at {count_text(ahead.newest.step)}"
+        words += f"; {ahead.status.name} waits at {count_text(ahead.newest.step)}"
     return words
 
 
-def _at_the_same_step(one: RunState, other: RunState) -> tuple[Frame, Frame] | None:
+def _at_the_same_step(one: RunView, other: RunView) -> tuple[Frame, Frame] | None:
     if one.frame is None or other.frame is None or one.begins_run or other.begins_run:
         return None
     mine, theirs = one.frame, other.frame

@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 from engine.diagnosis import Health, layer_health
 from engine.telemetry import LayerMeasurements
 from engine.theory import Prediction, predict
-from vgtui.dashboard.keymap import Key, Keymap
+from vgtui.dashboard.keymap import Key
+from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.dashboard.view.outline import Outline
+from vgtui.dashboard.view.status import LaneStatus
 from vgtui.model.differences import FIELDS, Difference, differences, settings_of
 from vgtui.model.history import ACCURACY, LOSS, STEP, History
-from vgtui.model.quantities import GRADIENT, Quantity
 from vgtui.terminal.text import layer_name, plain
 from vgtui.wire.frames import Frame, Header
 from vgtui.wire.protocol import Inspected, Tried
 from vgtui.wire.run_settings import RunSettings
 
-VIEWS = ("sparklines", "heat map", "chain rule")
-"""The pictures of all layers."""
 NUMBER_WIDTH = 4
 """Cells of a layer's number."""
 MOST_PINS = 3
@@ -40,83 +39,36 @@ class Ghost:
     label: str
 
 
-@dataclass(slots=True)
-class Look:
-    """How the user wants to see it."""
+class RunView:
+    """A run as it was asked for, and as its newest frame or a moment of its past shows it.
 
-    view: str = VIEWS[0]
-    quantity: Quantity = GRADIENT
-    theory: bool = False
-    hints: bool = True
-    rate: bool = False
-    keep: bool = False
-    """Whether a change keeps the weights, rather than to restart."""
-    own_view: str | None = None
-    """The user's view, kept here while a lesson has one of its own."""
-
-    @property
-    def keeps(self) -> bool:
-        """Whether a change keeps the weights now: a lesson's never does, as it measures initializations."""
-        return self.keep and self.own_view is None
-
-    @property
-    def view_to_remember(self) -> str:
-        """The view that the user chose."""
-        return self.own_view or self.view
-
-
-class RunState:
-    """The run as it was asked for, and as its last frame or a moment of its past shows it; how the user looks at it.
-
-    name: of its lane, where two are compared. follows: it shows a run that somebody else decides about. other: the run
-    beside it, if there is one.
+    Args:
+        wanted: The settings that were asked for.
+        look: How the user wants to see it.
+        name: The lane's, when two runs are compared.
+        follows: Whether somebody else decides about the run.
     """
 
-    def __init__(
-        self,
-        wanted: RunSettings,
-        look: Look | None = None,
-        keymap: Keymap | None = None,
-        *,
-        name: str = "",
-        follows: bool = False,
-    ) -> None:
+    def __init__(self, wanted: RunSettings, look: Look | None = None, *, name: str = "", follows: bool = False) -> None:
         self.look = look or Look()
-        self.keymap = keymap or Keymap()
-        self.name = name
-        self.follows = follows
-        self.other: RunState | None = None
-        self.chosen = True
-        """Whether keys act on it."""
+        self.status = LaneStatus(name, follows)
+        self.other: RunView | None = None
+        """The run beside it, when two are compared."""
         self.wanted = wanted
         self.header: Header | None = None
         self.newest: Frame | None = None
         self.history = History(wanted.network.hidden_layers + 1)
         self.ghost: Ghost | None = None
         self.pins: list[Ghost] = []
-        self.pictures_per_second = 0.0
-        self.pace = ""
-        """What a source that has a pace of its own, a recording, says of it."""
-        self.seekable = False
-        """Whether that can be played again."""
-        self.recording = False
         self.inspected: Inspected | None = None
         self.tried: list[Tried] = []
-        self.blocks = True
-        """Whether the terminal shows half blocks in two colours."""
-        self.paused = False
-        self.fault: str | None = None
-        self.silent_seconds: float | None = None
-        """For how long the training process has given no answer, where that is long."""
-        self.ended = False
-        """Whether nothing more comes for now: of a model that is watched, or a recording."""
         self.outline: Outline | None = None
-        """Of somebody's own model, its layers by name."""
+        """The layers of a watched model by name."""
         self.selected = 0
         self.moment: int | None = None
         """The point of the history that is shown instead of the newest frame."""
         self.newest_first: Frame | None = None
-        """The newest run at its initialization, where that was seen."""
+        """The newest run at its initialization, if that was seen."""
         self._present: Header | None = None
         self._restarting = False
         self._health: tuple[Frame | None, list[Health]] = None, []
@@ -156,15 +108,15 @@ class RunState:
         """Why one cannot look inside of the network on the screen; "" where one can."""
         if self.moment is not None:
             return "available for the present only"
-        return "not available: the training has stopped" if self.fault else ""
+        return "not available: the training has stopped" if self.status.fault else ""
 
     def key_label(self, key: Key) -> str:
         """What a key does now, in a word or two."""
         now = {
-            "pause": self.paused and "resume",
+            "pause": self.status.paused and "resume",
             "compare": self.other and "stop comparing",
-            "record": self.recording and "stop recording",
-            "restart": self.pace and "play again",
+            "record": self.status.recording and "stop recording",
+            "restart": self.status.pace and "play again",
             "fold_all": self.outline and self.outline.folded and "unfold",
         }
         return now.get(key.name) or key.label
@@ -277,24 +229,24 @@ class RunState:
 
     def as_ghost(self) -> Ghost:
         """This run as its neighbour shows it."""
-        return self._as_ghost(self.name, self.moment)
+        return self._as_ghost(self.status.name, self.moment)
 
     def leave_neighbour(self) -> None:
         """The other lane ends; as it last was, it is the ghost."""
         if self.other and self.other.newest:
             words = plain(", ".join(entry.after for entry in differences(self.wanted, self.other.wanted)))
             self.ghost = self.other._as_ghost(words or "same settings", None)
-        self.other, self.name = None, ""
+        self.other, self.status.name = None, ""
 
     def take_header(self, header: Header) -> None:
         """A run begins; its first frame is still to come. Or the one that there is goes on in another lane."""
         if header.continues is not UNSET and self.header:
             return
         self.header = header
-        self.fault = None
-        self.ended = False
+        self.status.fault = None
+        self.status.ended = False
         self._examine_anew(restarting=False)
-        if self.follows and header.own:
+        if self.status.follows and header.own:
             self.wanted = settings_of(header)
 
     def take_frame(self, frame: Frame) -> None:
@@ -322,7 +274,7 @@ class RunState:
 
     def take_fault(self, message: str) -> None:
         """The run has ended by a fault."""
-        self.fault = message
+        self.status.fault = message
         self.history.note("fault", message)
 
     @property
@@ -357,7 +309,7 @@ class RunState:
         self.newest, self.newest_first = frame, first
         if header and header.own:
             self.wanted = settings_of(header)
-        self.ended = False
+        self.status.ended = False
         self.go_to(point)
         return frames
 

@@ -3,7 +3,7 @@
 from rich.segment import Segment
 
 from engine.chain_rule import ChainRule, chain_rule
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.dashboard.widgets.layer_rows import VALUE, LayerRows, LogAxis
 from vgtui.model.quantities import entry
 from vgtui.terminal.text import column_number, value_text
@@ -22,7 +22,7 @@ BOUND_SIGN = "┊"
 class ChainRuleRows(LayerRows):
     """‖δ_l‖ / ‖δ_{l+1}‖ = rms φ′ × weights, their running product as a number and a bar, and the bound on φ′'s part."""
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
+    def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__(state, palette)
         self._axis = LogAxis(-15, 1)
         self._chain: ChainRule | None = None

@@ -78,7 +78,7 @@ class Chart(Lines):
         colours, other = self.palette.series.pinned, self.state.other
         found = []
         for number, run in enumerate(self.state.companions):
-            is_lane = other is not None and run.label == other.name
+            is_lane = other is not None and run.label == other.status.name
             marker = run.label if is_lane else str(number + 1)
             forms = (
                 (f"{marker} other lane", marker) if is_lane else (f"{marker} {run.label}", f"{marker} pinned", marker)

@@ -49,7 +49,7 @@ class GradientByLayer(Chart):
         values = quantity.of(frame.layers)
         width = columns - LEFT_GUTTER
         measured = _line(values, series.measured, joined=True)
-        legend = [Entry((f"━ {self.state.name or 'measured'}",), series.measured)]
+        legend = [Entry((f"━ {self.state.status.name or 'measured'}",), series.measured)]
         lines: list[Line] = []
         theory: list[Line] = []
         if ghost := self.state.ghost_shown:

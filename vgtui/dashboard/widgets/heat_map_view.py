@@ -29,7 +29,7 @@ class HeatMapView(Lines):
     @property
     def colourless(self) -> bool:
         """Whether shades of characters stand for the colours, one band a line."""
-        return not self.state.blocks
+        return not self.state.look.blocks
 
     def draw(self, width: int, height: int) -> list[Strip]:
         columns, lines = width - self.state.label_width - 1, height - 2

@@ -7,7 +7,7 @@ from textual.strip import Strip
 
 from engine.inspection import Histogram
 from vgtui.charts.histogram import draw_histogram
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.terminal.text import count_text, first_that_fits, norm_text, share_text
 from vgtui.user.themes import Palette
@@ -16,7 +16,7 @@ from vgtui.user.themes import Palette
 class HistogramChart(Lines):
     """The picture, its ends and what has no place in it."""
 
-    def __init__(self, state: RunState, palette: Palette, part: str, title: str) -> None:
+    def __init__(self, state: RunView, palette: Palette, part: str, title: str) -> None:
         super().__init__(state, palette)
         self.border_title = title
         self._part = part

@@ -8,18 +8,20 @@ from textual import events
 from textual.widget import Widget
 
 from vgtui.dashboard.keymap import Key, Kind
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.user.themes import Palette
 
 
 class KeyLine(Widget):
     """One line of as many keys as there is room for."""
 
-    def __init__(self, kind: Kind, state: RunState, palette: Palette) -> None:
+    def __init__(self, kind: Kind, state: RunView, palette: Palette) -> None:
         super().__init__()
         self.state = state
         self.palette = palette
-        self._keys = sorted((key for key in state.keymap if key.footer and key.fits(kind)), key=lambda key: key.footer)
+        self._keys = sorted(
+            (key for key in state.look.keymap if key.footer and key.fits(kind)), key=lambda key: key.footer
+        )
         self._labels: list[str] = []
         self._places: list[tuple[range, Key]] = []
 

@@ -5,7 +5,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from vgtui.dashboard.messages import LayerChosen, LayerOpened, LayersScrolled
-from vgtui.dashboard.view.state import NUMBER_WIDTH, RunState
+from vgtui.dashboard.view.state import NUMBER_WIDTH, RunView
 from vgtui.dashboard.widgets.chain_rule_rows import ChainRuleRows
 from vgtui.dashboard.widgets.heat_map_view import HeatMapView
 from vgtui.dashboard.widgets.hint import Hint
@@ -39,7 +39,7 @@ class LayerPanel(Vertical):
     Numbers change a few times a second, sparklines with every frame.
     """
 
-    def __init__(self, state: RunState, palette: Palette, views_further: int = 0, id: str | None = None) -> None:
+    def __init__(self, state: RunView, palette: Palette, views_further: int = 0, id: str | None = None) -> None:
         super().__init__(id=id)
         self.state = state
         self._views_further = views_further
@@ -82,7 +82,7 @@ class LayerPanel(Vertical):
             part.palette = palette
             part.redraw()
 
-    def show(self, state: RunState) -> None:
+    def show(self, state: RunView) -> None:
         """Show this run from now on."""
         self.state = state
         for part in self.query(Lines):
@@ -128,7 +128,7 @@ class LayerPanel(Vertical):
             scale = self.sparklines.decades_per_cell
             words = f"{scale:g} {'decade' if scale == 1 else 'decades'} a cell"
             last = [f"sparklines: {words}", words] if self.view == "sparklines" else [""]
-        lane = f"{self.state.name}   " if self.state.other else ""
+        lane = f"{self.state.status.name}   " if self.state.other else ""
         room = self.content_size.width - CORNERS
         title = first_that_fits([f"{lane}{words}" for words in (*titles, "")], room)
         subtitle = first_that_fits([" · ".join(filter(None, (*facts, words))) for words in (*last, "")], room)

@@ -8,7 +8,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from engine.diagnosis import Health, VerdictKind
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.model.quantities import GRADIENT, SIGNAL, Quantity, entry
 from vgtui.terminal.text import value_text
@@ -69,7 +69,7 @@ class LogAxis:
 class LayerRows(Lines):
     """`height` lines a layer, the output layer on top, from row `top` downwards. The first line is a heading."""
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
+    def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__(state, palette)
         self.top = 0
         self.row_height = 1
@@ -122,7 +122,7 @@ class LayerNumbers(LayerRows):
     Of somebody's own model, the layer's name, and its kind and shape in place of the bar.
     """
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
+    def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__(state, palette)
         self.with_bar = True
         self._axis = LogAxis(GRADIENT.floor, GRADIENT.ceiling)

@@ -52,7 +52,7 @@ class LessonPanel(Lines):
 
     def _lines_for(self, width: int) -> list[tuple[str, str]]:
         """Words and their colour, line by line."""
-        course, keymap, palette = self.course, self.state.keymap, self.palette
+        course, keymap, palette = self.course, self.state.look.keymap, self.palette
         room = max(width - 2, 1)
         if course is None:
             return []
@@ -78,7 +78,7 @@ class LessonPanel(Lines):
         """The keys of the step, one after the other, each with how often."""
         assert self.course and self.course.step
         counted = [(name, len(list(presses))) for name, presses in groupby(self.course.step.press)]
-        keys = [f"{self.state.keymap.shown(name)}{f' {count} times' * (count > 1)}" for name, count in counted]
+        keys = [f"{self.state.look.keymap.shown(name)}{f' {count} times' * (count > 1)}" for name, count in counted]
         return f"Press {', then '.join(keys)}." if keys else ""
 
     def _reading(self, reading: Reading) -> tuple[str, str]:

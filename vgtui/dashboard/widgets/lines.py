@@ -8,14 +8,14 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.user.themes import Palette
 
 
 class Lines(Widget):
     """Draws from the state when told to, in the colours of a palette."""
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
+    def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__()
         self.state = state
         self.palette = palette

@@ -8,7 +8,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from vgtui.charts.strip_chart import CURSOR, Shown, StripChart, column_of
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.dashboard.widgets.layer_rows import LayerRows, level_colour
 from vgtui.terminal.text import first_that_fits
 from vgtui.user.themes import Palette
@@ -19,7 +19,7 @@ SINCE_THE_START = ("since the start →", "since start →", "time →", "→")
 class Sparklines(LayerRows):
     """One sparkline a layer; only what a frame has changed is repainted."""
 
-    def __init__(self, state: RunState, palette: Palette) -> None:
+    def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__(state, palette)
         self._chart = StripChart()
         self._bottom = 0

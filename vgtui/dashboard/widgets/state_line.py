@@ -7,7 +7,7 @@ from textual import events
 from textual.widget import Widget
 
 from vgtui.dashboard.messages import SettingChosen
-from vgtui.dashboard.view.state import RunState
+from vgtui.dashboard.view.state import RunView
 from vgtui.model.differences import switch_text
 from vgtui.terminal.text import count_text, plain, whole_words
 from vgtui.user.themes import Palette
@@ -24,7 +24,7 @@ GROUPS = {"hidden_layers": {"hidden_layers", "width"}, "learning_rate": {"learni
 class StateLine(Widget):
     """One line. A setting that waits for its first frame is coloured, and followed by …"""
 
-    def __init__(self, state: RunState, palette: Palette, id: str | None = None) -> None:
+    def __init__(self, state: RunView, palette: Palette, id: str | None = None) -> None:
         super().__init__(id=id)
         self.state = state
         self.palette = palette
@@ -96,14 +96,14 @@ class StateLine(Widget):
 
     def _lane_name(self, wide: bool) -> str:
         if self.state.other:
-            return f"{'▸' if self.state.chosen else ' '}{self.state.name}  "
+            return f"{'▸' if self.state.status.chosen else ' '}{self.state.status.name}  "
         return " vgtui  " if wide else " "
 
     def _progress(self, with_backend: bool) -> Text:
         state, line = self.state, Text()
-        if state.recording:
+        if state.status.recording:
             line.append("● rec   ", self.palette.accent)
-        if state.look.keeps and not state.follows:
+        if state.look.keeps and not state.status.follows:
             line.append("weights stay   ", self.palette.accent)
         if (header := state.header_shown) and with_backend:
             device = plain(f"{header.backend.name} {header.backend.dtype}")
@@ -111,19 +111,19 @@ class StateLine(Widget):
         if state.frame:
             line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)
         if state.look.rate:
-            line.append(f"{state.pictures_per_second:.0f} fps   ", self.palette.muted)
+            line.append(f"{state.status.pictures_per_second:.0f} fps   ", self.palette.muted)
         if state.moment is not None:
             line.append("in the past ", self.palette.pending)
-        elif state.silent_seconds:
+        elif state.status.silent_seconds:
             line.append("no answer ", self.palette.health["vanished"])
-        elif state.fault:
+        elif state.status.fault:
             line.append("stopped ", self.palette.health["vanished"])
-        elif state.ended and not state.pace:
+        elif state.status.ended and not state.status.pace:
             line.append("ended ", self.palette.pending)
-        elif state.paused:
+        elif state.status.paused:
             line.append("paused ", self.palette.pending)
-        elif state.pace:
-            line.append(f"replay {state.pace} ", self.palette.muted)
+        elif state.status.pace:
+            line.append(f"replay {state.status.pace} ", self.palette.muted)
         elif state.frame:
             line.append(f"{count_text(round(state.frame.steps_per_second))}/s ", self.palette.muted)
         else:

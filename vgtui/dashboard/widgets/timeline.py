@@ -54,11 +54,14 @@ class Timeline(Lines):
 
     def _present(self) -> tuple[str, str]:
         """What the newest frame is, and the key that goes on from there."""
-        state, shown = self.state, self.state.keymap.shown
-        if state.fault:
+        status, shown = self.state.status, self.state.look.keymap.shown
+        if status.fault:
             return "stopped here", f"{shown('restart')} starts again"
-        if state.ended and state.seekable:
+        if status.ended and status.seekable:
             return "end of the recording", f"{shown('restart')} plays again"
-        where = ("the end" if state.ended else "played so far") if state.pace else "ended" if state.ended else "now"
+        if status.pace:
+            where = "the end" if status.ended else "played so far"
+        else:
+            where = "ended" if status.ended else "now"
         back = shown("back")
-        return where, f"{back} goes back" if state.paused else f"pause, then {back} {shown('forth')} goes back"
+        return where, f"{back} goes back" if status.paused else f"pause, then {back} {shown('forth')} goes back"

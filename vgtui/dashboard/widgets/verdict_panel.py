@@ -65,18 +65,18 @@ class VerdictPanel(Lines):
     def _parts(self) -> list[Text]:
         """What there is to say, the first things first."""
         state = self.state
-        if state.fault and state.moment is None:
-            return [self._fault(f"fault: {plain(state.fault)}")]
-        if state.silent_seconds and state.moment is None:
+        if state.status.fault and state.moment is None:
+            return [self._fault(f"fault: {plain(state.status.fault)}")]
+        if state.status.silent_seconds and state.moment is None:
             who = "the GPU" if state.on_gpu and state.header else "it"
             what = "beginning" if state.begins_run or not state.header else "one step"
             silence = (
-                f"no answer from the training process for {state.silent_seconds:.0f} s: "
+                f"no answer from the training process for {state.status.silent_seconds:.0f} s: "
                 f"{who} hangs, or {what} takes longer than that"
             )
             return [self._fault(silence)]
         if not state.frame:
-            words = "waiting for the first frame …" if state.follows else "starting the training process …"
+            words = "waiting for the first frame …" if state.status.follows else "starting the training process …"
             return [Text(words, self.palette.muted)]
         parts = [self._sentence(state.frame)]
         if state.other and (words := comparison(state, state.other)):
@@ -94,7 +94,7 @@ class VerdictPanel(Lines):
     def _fault(self, words: str) -> Text:
         """What is wrong, and the keys that go on from there."""
         colour, key = self.palette.health["vanished"], f"bold {self.palette.accent}"
-        shown = self.state.keymap.shown
+        shown = self.state.look.keymap.shown
         text = Text.assemble((f"{words}; press ", colour), (shown("restart"), key), (" to start again", colour))
         if self.state.on_gpu:
             text.append(", or ", colour).append(shown("use_numpy"), key)
@@ -131,18 +131,18 @@ class VerdictPanel(Lines):
         text = Text(plain(verdict.message), self.palette.health[VERDICT_HEALTH[verdict.kind]])
         if verdict.kind == "non-finite":
             text.append(f", found at step {count_text(frame.step)}")
-            if self.state.paused and not self.state.follows and self.state.moment is None:
+            if self.state.status.paused and not self.state.status.follows and self.state.moment is None:
                 text.append("; training is paused")
         if not verdict.cures:
             return text
-        if self.state.follows or self.state.moment is not None:  # there are no keys for them
+        if self.state.status.follows or self.state.moment is not None:  # there are no keys for them
             text.append(f"; try {' or '.join(plain(cure.text) for cure in verdict.cures)}", self.palette.text)
             return text
         text.append("; press " if self.size.width >= ROOM_FOR_CURES else "; ", self.palette.text)
         for place, cure in enumerate(verdict.cures):
             if place:
                 text.append(" or " if place == len(verdict.cures) - 1 else ", ", self.palette.text)
-            text.append(self.state.keymap.cure_keys(cure, self.state.wanted), f"bold {self.palette.accent}")
+            text.append(self.state.look.keymap.cure_keys(cure, self.state.wanted), f"bold {self.palette.accent}")
             if self.size.width >= ROOM_FOR_CURES:
                 text.append(f" ({cure.text})", self.palette.text)
         return text

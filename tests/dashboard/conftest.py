@@ -6,7 +6,14 @@ from textual._context import visible_screen_stack
 from textual.screen import Screen
 
 from tests.dashboard.sitting import Sitting
+from vgtui.dashboard.app import Dashboard
 from vgtui.dashboard.widgets.layer_panel import LayerPanel
+
+
+@pytest.fixture(autouse=True)
+def _notices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None goes by itself before a slow machine comes to read it."""
+    monkeypatch.setattr(Dashboard, "NOTIFICATION_TIMEOUT", 1000)
 
 
 @pytest.fixture

@@ -1,16 +1,8 @@
 """Notices: one of a kind at a time."""
 
-import pytest
 from textual.widgets._toast import Toast, ToastHolder
 
 from tests.dashboard.sitting import Sitting, open_dashboard
-from vgtui.dashboard.app import Dashboard
-
-
-@pytest.fixture(autouse=True)
-def notices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None goes by itself, however slow the machine is."""
-    monkeypatch.setattr(Dashboard, "NOTIFICATION_TIMEOUT", 1000)
 
 
 def toasts(sitting: Sitting) -> list[str]:

@@ -190,12 +190,12 @@ def _row_norms_on_host(groups: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         start = 0
         for rows in groups:
             part = slice(start, start + len(rows))
-            _sum_again(rows, np.flatnonzero(~kept[part]), norms[part])
+            _recompute_norms(rows, np.flatnonzero(~kept[part]), norms[part])
             start += len(rows)
     return norms
 
 
-def _sum_again(rows: NDArray[Any], lost: NDArray[np.intp], norms: NDArray[np.float64]) -> None:
+def _recompute_norms(rows: NDArray[Any], lost: NDArray[np.intp], norms: NDArray[np.float64]) -> None:
     again = _widened_row_norms if rows.dtype == np.float32 else _scaled_on_host
     at_once = max(1, BLOCK // rows.shape[1])
     for start in range(0, len(lost), at_once):

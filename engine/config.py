@@ -28,8 +28,8 @@ DATASET_NAMES = ("digits", "spirals", "moons", "blobs")
 BACKEND_NAMES = ("auto", "numpy", "cupy")
 DTYPE_NAMES = ("float32", "float64")
 
-MOST_HIDDEN_LAYERS = 10_000
-MOST_UNITS = 65_536
+MAX_HIDDEN_LAYERS = 10_000
+MAX_UNITS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class NetworkConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        _check_whole("hidden_layers", self.hidden_layers, 1, MOST_HIDDEN_LAYERS)
-        _check_whole("width", self.width, 1, MOST_UNITS)
+        _check_whole("hidden_layers", self.hidden_layers, 1, MAX_HIDDEN_LAYERS)
+        _check_whole("width", self.width, 1, MAX_UNITS)
         _check_name("activation", "activation", self.activation, ACTIVATION_NAMES)
         _check_flag("batch_norm", self.batch_norm)
         _check_flag("skip_connections", self.skip_connections)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_LAYERS = 3
+MIN_LAYERS = 3
 """Fewer hidden layers say nothing about a slope."""
 
 
@@ -17,7 +17,7 @@ def fitted_depth_scale(delta_norm: NDArray[np.float64]) -> float:
     """
     hidden = delta_norm[:-1]
     layers = np.flatnonzero((hidden > 0) & np.isfinite(hidden))
-    if len(layers) < LEAST_LAYERS:
+    if len(layers) < MIN_LAYERS:
         return math.nan
     heights = np.log(hidden[layers])
     places = layers - layers.mean()

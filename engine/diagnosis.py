@@ -36,7 +36,7 @@ BOUNDS = {
 PERSISTENCE = 3
 """Measurements in a row for which saturated, dead and frozen must hold, as one batch may show any of them by chance."""
 
-FAR_REACHING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
+NON_SATURATING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
 """Activations whose derivative is about 1 over a half line or more."""
 LARGE_INITIALIZATIONS = ("standard_normal", "gaussian")
 """Initializations whose variance may be far above 1/fan_in."""
@@ -123,7 +123,7 @@ class Remedies(Protocol):
 
     def against_dead_units(self, layer: int) -> Iterator[Cure]: ...
 
-    def against_frost(self, layer: int) -> Iterator[Cure]: ...
+    def against_frozen_weights(self, layer: int) -> Iterator[Cure]: ...
 
 
 class _Case:
@@ -159,7 +159,7 @@ class _Case:
 def diagnose(network: NetworkConfig, training: TrainingConfig, recent: Sequence[LayerMeasurements]) -> Verdict:
     """The verdict on a network's last measurements, the newest last; at least one."""
     label = partial(layer_label, layers=len(recent[-1].grad_norm))
-    return diagnose_by(label, _ChangesOf(network, training), recent)
+    return diagnose_by(label, _ConfigurationRemedies(network, training), recent)
 
 
 def diagnose_by(label: Callable[[int], str], remedies: Remedies, recent: Sequence[LayerMeasurements]) -> Verdict:
@@ -249,7 +249,7 @@ def _frozen(case: _Case) -> Verdict | None:
         return None
     slowest = int(np.argmin(largest))
     words = f"an update moves the weights of {case.label(slowest)} by {largest[slowest]:.0e} of their size"
-    cures = case.remedies.against_frost(slowest)
+    cures = case.remedies.against_frozen_weights(slowest)
     return case.verdict("frozen", words, cures, "update_ratio", frozen, largest[slowest], bound)
 
 
@@ -280,7 +280,7 @@ _CHECKS: tuple[Callable[[_Case], Verdict | None], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class _ChangesOf:
+class _ConfigurationRemedies:
     """Remedies of our own network: single changes of its configuration. None of them is for one layer alone."""
 
     network: NetworkConfig
@@ -292,7 +292,7 @@ class _ChangesOf:
             yield Cure("batch_norm", True, "BatchNorm on")
         if not network.skip_connections:
             yield Cure("skip_connections", True, "skip connections on")
-        if network.activation not in FAR_REACHING:
+        if network.activation not in NON_SATURATING:
             yield Cure("activation", "relu", "activation relu")
         elif network.initialization not in ("he_normal", "he_uniform", "standard_normal"):
             yield Cure("initialization", "he_normal", "initialization he_normal")
@@ -318,7 +318,7 @@ class _ChangesOf:
             yield Cure("batch_norm", True, "BatchNorm on")
         yield from self._learning_rate(0.1, "a smaller learning rate")
 
-    def against_frost(self, layer: int) -> Iterator[Cure]:
+    def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
         yield from self._learning_rate(10, "a larger learning rate")
         yield from self.against_vanishing(layer)
 

@@ -17,13 +17,13 @@ MAX_SHARE = 0.8
 """Of the memory that a process may have, which a run may take."""
 
 
-def memory_of(network: NetworkConfig, training: TrainingConfig, dataset: Dataset) -> int:
+def estimate_memory(network: NetworkConfig, training: TrainingConfig, dataset: Dataset) -> int:
     """An estimate, in bytes, of what a run takes; nothing is allocated."""
     vectors = OPTIMIZERS[training.optimizer].state_vectors
     return working_memory(network, dataset.features, dataset.classes, training.batch_size, vectors)
 
 
-def refuse_what_does_not_fit(
+def check_memory(
     network: NetworkConfig,
     training: TrainingConfig,
     dataset: Dataset,
@@ -31,21 +31,21 @@ def refuse_what_does_not_fit(
     *,
     freed: int = 0,
     kept: int = 0,
-    among: int = 1,
+    concurrent_runs: int = 1,
 ) -> None:
     """Raise UsageError, with the estimate, when a run would take most of the memory that it may have.
 
     freed, kept: bytes of a run that is there already, and is given up before this one is allocated, or stays beside it.
-    among: so many runs share the memory of the host.
+    concurrent_runs: so many runs share the memory of the host.
     """
-    needed = memory_of(network, training, dataset)
+    needed = estimate_memory(network, training, dataset)
     if backend.free_memory:
         there, whose = backend.free_memory() + freed, "the GPU has {} free"
         room = MAX_SHARE * there
     else:
         there, whose = min(host_limits())
-        whose += f" for {among} runs" if among > 1 else ""
-        room = MAX_SHARE * there / among - kept
+        whose += f" for {concurrent_runs} runs" if concurrent_runs > 1 else ""
+        room = MAX_SHARE * there / concurrent_runs - kept
     if needed > room:
         beside = f" beside the {_gibibytes(kept)} of the run whose weights are kept" if kept else ""
         raise UsageError(

@@ -32,12 +32,12 @@ class ModelLayer:
 
 def diagnose_model(layers: Sequence[ModelLayer], framework: str, recent: Sequence[LayerMeasurements]) -> Verdict:
     """The verdict on a model's last measurements, the newest last; at least one."""
-    words = _PyTorch(layers) if framework == PYTORCH else _InWords(layers)
+    words = _PyTorchRemedies(layers) if framework == PYTORCH else _GenericRemedies(layers)
     return diagnose_by(lambda layer: layers[layer].label, words, recent)
 
 
 @dataclass(frozen=True, slots=True)
-class _InWords:
+class _GenericRemedies:
     """Remedies in words that hold in every framework."""
 
     layers: Sequence[ModelLayer]
@@ -62,12 +62,12 @@ class _InWords:
         yield _cure(f"leaky ReLU after {self.layers[layer].name}")
         yield _cure("a smaller learning rate")
 
-    def against_frost(self, layer: int) -> Iterator[Cure]:
+    def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
         yield _cure("a larger learning rate")
 
 
 @dataclass(frozen=True, slots=True)
-class _PyTorch:
+class _PyTorchRemedies:
     """Remedies as lines of PyTorch."""
 
     layers: Sequence[ModelLayer]
@@ -92,7 +92,7 @@ class _PyTorch:
         yield from self._initialization(layer, "kaiming_normal_")
         yield _cure("a smaller lr")
 
-    def against_frost(self, layer: int) -> Iterator[Cure]:
+    def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
         yield _cure("a larger lr")
         yield from self.against_vanishing(layer)
 

@@ -11,7 +11,7 @@ from engine.changes import Probe, single_changes
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import Dataset
 from engine.errors import UsageError
-from engine.memory import memory_of
+from engine.memory import estimate_memory
 from engine.trainer import Trainer
 
 
@@ -21,7 +21,7 @@ def probe(network: NetworkConfig, training: TrainingConfig, dataset: Dataset, ba
     The weights are drawn from the same seed, and the batch is the first of that seed. NaN where a change does not fit
     into memory beside the network itself.
     """
-    kept = memory_of(network, training, dataset)
+    kept = estimate_memory(network, training, dataset)
     for setting, value in single_changes(network):
         changed = replace(network, **{setting: value})  # type: ignore[arg-type]
         first, update = _ratios(changed, training, dataset, backend, kept)

@@ -26,9 +26,9 @@ NODES = 200
 """Of the Gauss-Legendre rule on each side of 0, where the kinks are."""
 PAIR_NODES = 60
 """The same, for integrals over two dimensions."""
-SETTLED = 1e-14
+FIXED_POINT_TOLERANCE = 1e-14
 """The relative change from which on q is at its fixed point: some roundings, as it never stands quite still."""
-REACH = 12.0
+INTEGRATION_LIMIT = 12.0
 """Standard deviations: beyond, a normal density is below 1e-32."""
 
 
@@ -123,7 +123,7 @@ def fixed_point(
         following = weight_variance * moments(activation, q)[1] + bias_variance
         if not math.isfinite(following):
             return following, math.nan
-        if abs(following - q) <= SETTLED * max(q, 1e-300):
+        if abs(following - q) <= FIXED_POINT_TOLERANCE * max(q, 1e-300):
             break
         q = following
     return q, weight_variance * moments(activation, q)[2]
@@ -175,8 +175,8 @@ def _value_and_slope(activation: str, z: Vector) -> tuple[Vector, Vector]:
 def _gaussian_rule(nodes_a_side: int) -> tuple[Vector, Vector]:
     """Abscissae and weights of an integral over the standard normal density, with 0 as the end of two intervals."""
     nodes, weights = np.polynomial.legendre.leggauss(nodes_a_side)
-    right = (nodes + 1) * (REACH / 2)
-    density = weights * (REACH / 2) * np.exp(-(right**2) / 2) / math.sqrt(2 * math.pi)
+    right = (nodes + 1) * (INTEGRATION_LIMIT / 2)
+    density = weights * (INTEGRATION_LIMIT / 2) * np.exp(-(right**2) / 2) / math.sqrt(2 * math.pi)
     return np.concatenate([-right[::-1], right]), np.concatenate([density[::-1], density])
 
 

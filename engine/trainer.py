@@ -14,7 +14,7 @@ from engine.datasets import Dataset, split
 from engine.errors import UsageError
 from engine.inspection import Histogram, Inspection
 from engine.losses import softmax_cross_entropy
-from engine.memory import refuse_what_does_not_fit
+from engine.memory import check_memory
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.telemetry import Measurement, Telemetry
@@ -38,7 +38,7 @@ class Trainer:
         self, network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend, *, kept: int = 0
     ) -> None:
         check_samples(network, training, dataset)
-        refuse_what_does_not_fit(network, training, dataset, backend, kept=kept)
+        check_memory(network, training, dataset, backend, kept=kept)
         split_rng, weight_rng, self._batch_rng = (np.random.default_rng([training.seed, stream]) for stream in range(3))
         parts = split(dataset, split_rng)
         samples = len(parts.training_labels)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from engine.datasets.dataset import VALIDATION_SHARE, Dataset
 from engine.errors import UsageError
 
-MOST_BYTES = 2**31
+MAX_BYTES = 2**31
 """Of a data set in memory, as float64."""
-MOST_CLASSES = 10_000
+MAX_CLASSES = 10_000
 
 
 def bad_file(path: Path, problem: str) -> UsageError:
@@ -19,14 +19,14 @@ def bad_file(path: Path, problem: str) -> UsageError:
     return UsageError("dataset", f"{path.name}: {problem}")
 
 
-def refuse_size(path: Path, samples: int, features: int) -> None:
+def check_size(path: Path, samples: int, features: int) -> None:
     """Raise UsageError when the data would not fit, before it is read."""
     needed = 8 * samples * features
-    if needed > MOST_BYTES:
+    if needed > MAX_BYTES:
         raise bad_file(
             path,
             f"{samples} samples of {features} features take {needed / 2**30:.1f} GiB; the most is "
-            f"{MOST_BYTES / 2**30:.0f} GiB, so take a part of the file",
+            f"{MAX_BYTES / 2**30:.0f} GiB, so take a part of the file",
         )
 
 
@@ -37,8 +37,8 @@ def as_dataset(path: Path, inputs: NDArray[np.float64], labels: Sequence[str] | 
     names, numbers = np.unique(np.asarray(labels), return_inverse=True)
     if len(names) < 2:
         raise bad_file(path, f"all {len(inputs)} samples have the one label {names[0]!s}; it takes two classes or more")
-    if len(names) > MOST_CLASSES:
-        raise bad_file(path, f"there are {len(names)} different labels; the most is {MOST_CLASSES} classes")
+    if len(names) > MAX_CLASSES:
+        raise bad_file(path, f"there are {len(names)} different labels; the most is {MAX_CLASSES} classes")
     if round(len(inputs) * VALIDATION_SHARE) < 1 or len(inputs) < len(names) + 1:
         raise bad_file(path, f"{len(inputs)} samples are too few to hold a part of them out for validation")
     return Dataset(path.name, inputs, numbers.astype(np.int64), classes=len(names))

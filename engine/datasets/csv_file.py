@@ -11,11 +11,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from engine.datasets.checks import as_dataset, bad_file, refuse_size
+from engine.datasets.checks import as_dataset, bad_file, check_size
 from engine.datasets.dataset import Dataset
 
 LABEL_HEADINGS = ("label", "class", "target", "y")
-LONGEST_LINE = 2**20
+MAX_LINE_LENGTH = 2**20
 
 
 def read_csv(path: Path, file: IO[bytes]) -> Dataset:
@@ -43,7 +43,7 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]]) -> Dataset:
                 labels.append(names.setdefault(_label(path, line, column, cell), len(names)))
             else:
                 values.append(_feature(path, line, column, cell))
-        refuse_size(path, len(labels), columns)
+        check_size(path, len(labels), columns)
     if not labels:
         raise bad_file(path, "there is a heading and no sample below it")
     inputs = np.frombuffer(values, dtype=np.float64).reshape(len(labels), columns - 1)
@@ -65,10 +65,10 @@ def _rows(path: Path, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]
 
 def _bounded(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
     number = 0
-    while line := text.readline(LONGEST_LINE):
+    while line := text.readline(MAX_LINE_LENGTH):
         number += 1
-        if len(line) == LONGEST_LINE:
-            raise bad_file(path, f"line {number} is longer than {LONGEST_LINE} characters")
+        if len(line) == MAX_LINE_LENGTH:
+            raise bad_file(path, f"line {number} is longer than {MAX_LINE_LENGTH} characters")
         if "\0" in line:
             raise bad_file(path, f"line {number} has a NUL character; it takes text")
         yield line

@@ -13,12 +13,12 @@ from engine.datasets.idx_file import read_idx
 from engine.datasets.npz_file import read_npz
 from engine.errors import UsageError
 
-Reader = Callable[[Path, IO[bytes]], Dataset]
+FileReader = Callable[[Path, IO[bytes]], Dataset]
 
 
 def load_file(name: str) -> Dataset:
     """The data set of a .csv, .npz or IDX file. Raises UsageError, with line and column where there are any."""
-    path = path_of(name)
+    path = dataset_path(name)
     reader = _reader(path)
     try:
         with path.open("rb") as file:
@@ -32,7 +32,7 @@ def load_file(name: str) -> Dataset:
         raise UsageError("dataset", f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def path_of(name: str) -> Path:
+def dataset_path(name: str) -> Path:
     """The file that a user means by this name, which may begin with ~. Raises UsageError where there can be none."""
     if "\0" in name:
         raise UsageError("dataset", f"{name!r} is no name of a file")
@@ -42,7 +42,7 @@ def path_of(name: str) -> Path:
         raise UsageError("dataset", f"{name} cannot be found: {error}") from error
 
 
-def _reader(path: Path) -> Reader:
+def _reader(path: Path) -> FileReader:
     bare = path.with_suffix("") if path.suffix == ".gz" else path
     if bare.suffix == ".csv":
         return read_csv

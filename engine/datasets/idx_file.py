@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.datasets.checks import as_dataset, bad_file, refuse_size
+from engine.datasets.checks import as_dataset, bad_file, check_size
 from engine.datasets.dataset import Dataset
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -44,7 +44,7 @@ def _read_array(path: Path, file: IO[bytes]) -> NDArray[np.generic]:
         raise bad_file(path, "it ends within its header")
     shape = struct.unpack(f">{rank}I", sizes)
     count = int(np.prod(shape, dtype=object))
-    refuse_size(path, shape[0], count // max(shape[0], 1))
+    check_size(path, shape[0], count // max(shape[0], 1))
     data = file.read(count * kind.itemsize + 1)
     if len(data) != count * kind.itemsize:
         more = "more" if len(data) > count * kind.itemsize else "less"

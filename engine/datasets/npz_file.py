@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from engine.datasets.checks import as_dataset, bad_file, refuse_size
+from engine.datasets.checks import as_dataset, bad_file, check_size
 from engine.datasets.dataset import Dataset
 from engine.errors import UsageError
 
@@ -53,7 +53,7 @@ def _member(path: Path, archive: zipfile.ZipFile, role: str) -> NDArray[Any]:
         if dtype.hasobject:
             raise bad_file(path, f"{name} holds Python objects, which are never loaded; save numbers instead")
         samples = shape[0] if shape else 0
-        refuse_size(path, samples, int(np.prod(shape[1:], dtype=object)))
+        check_size(path, samples, int(np.prod(shape[1:], dtype=object)))
         with archive.open(f"{name}.npy") as member:
             return np.asarray(npy.read_array(member, allow_pickle=False))
     except UsageError:

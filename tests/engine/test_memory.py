@@ -11,7 +11,7 @@ from engine.backend import select_backend
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import load_dataset
 from engine.errors import UsageError
-from engine.memory import MAX_SHARE, host_limits, memory_of, refuse_what_does_not_fit
+from engine.memory import MAX_SHARE, host_limits, estimate_memory, check_memory
 
 GIB = 2**30
 NETWORK, TRAINING, DIGITS = NetworkConfig(4, 2048), TrainingConfig(), load_dataset("digits")
@@ -69,37 +69,37 @@ def test_what_ulimit_allows_is_what_there_is() -> None:
 def refuse(**changes: int) -> None:
     """Print why a network is refused."""
     try:
-        refuse_what_does_not_fit(replace(NETWORK, **changes), TRAINING, DIGITS, select_backend("numpy"))  # type: ignore[arg-type]
+        check_memory(replace(NETWORK, **changes), TRAINING, DIGITS, select_backend("numpy"))  # type: ignore[arg-type]
     except UsageError as error:
         print(error)
 
 
 def test_what_is_kept_counts_too() -> None:
     there, _ = min(host_limits())
-    room = int(MAX_SHARE * there) - memory_of(NETWORK, TRAINING, DIGITS)
+    room = int(MAX_SHARE * there) - estimate_memory(NETWORK, TRAINING, DIGITS)
     backend = select_backend("numpy")
-    refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, backend, kept=room)
+    check_memory(NETWORK, TRAINING, DIGITS, backend, kept=room)
     with pytest.raises(UsageError, match=r"beside the .* GiB of the run whose weights are kept"):
-        refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, backend, kept=room + 1)
+        check_memory(NETWORK, TRAINING, DIGITS, backend, kept=room + 1)
 
 
 def test_runs_that_are_compared_share_the_memory() -> None:
     there, _ = min(host_limits())
     half = MAX_SHARE * there / 2
     layers = 8
-    while memory_of(replace(NETWORK, hidden_layers=layers), TRAINING, DIGITS) <= half:
+    while estimate_memory(replace(NETWORK, hidden_layers=layers), TRAINING, DIGITS) <= half:
         layers *= 2
     network, backend = replace(NETWORK, hidden_layers=layers), select_backend("numpy")
     with pytest.raises(UsageError, match="GiB for 2 runs; take fewer layers"):
-        refuse_what_does_not_fit(network, TRAINING, DIGITS, backend, among=2)
+        check_memory(network, TRAINING, DIGITS, backend, concurrent_runs=2)
 
 
 def test_on_a_gpu_its_free_memory_counts_and_what_is_freed() -> None:
-    needed = memory_of(NETWORK, TRAINING, DIGITS)
+    needed = estimate_memory(NETWORK, TRAINING, DIGITS)
     free = int(needed / MAX_SHARE) + 1
     gpu = replace(select_backend("numpy"), name="cupy", free_memory=lambda: free)
-    refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, gpu)
+    check_memory(NETWORK, TRAINING, DIGITS, gpu)
     full = replace(gpu, free_memory=lambda: free - needed)
     with pytest.raises(UsageError, match=r"need about 0\.2 GiB, and the GPU has 0\.0 GiB free"):
-        refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, full)
-    refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, full, freed=needed)
+        check_memory(NETWORK, TRAINING, DIGITS, full)
+    check_memory(NETWORK, TRAINING, DIGITS, full, freed=needed)

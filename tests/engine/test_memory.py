@@ -11,7 +11,7 @@ from engine.backend import select_backend
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import load_dataset
 from engine.errors import UsageError
-from engine.memory import MAX_SHARE, host_limits, estimate_memory, check_memory
+from engine.memory import MAX_SHARE, check_memory, estimate_memory, host_limits
 
 GIB = 2**30
 NETWORK, TRAINING, DIGITS = NetworkConfig(4, 2048), TrainingConfig(), load_dataset("digits")

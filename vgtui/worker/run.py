@@ -9,7 +9,7 @@ import msgspec
 from engine.backend import Backend, select_backend
 from engine.datasets import Dataset, load_dataset
 from engine.diagnosis import PERSISTENCE, diagnose
-from engine.memory import estimate_memory, check_memory
+from engine.memory import check_memory, estimate_memory
 from engine.telemetry import LayerMeasurements, Measurement
 from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer, check_samples

@@ -33,7 +33,7 @@ def test_numpy_is_taken_when_asked_for() -> None:
     [
         (None, "CuPy is not installed"),
         (cupy_that(getDeviceCount=lambda: 0), "no CUDA device was found; check that nvidia-smi lists one"),
-        (cupy_that(getDeviceCount=fail), "no CUDA device answers (cudaErrorInsufficientDriver"),
+        (cupy_that(getDeviceCount=fail), "no CUDA device responds (cudaErrorInsufficientDriver"),
     ],
 )
 def test_without_a_device_auto_falls_back_with_the_reason_and_cupy_is_refused(

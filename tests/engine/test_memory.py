@@ -62,7 +62,7 @@ def test_what_ulimit_allows_is_what_there_is() -> None:
     )
     assert done.stdout == (
         "hidden_layers: 40 layers of width 2048 need about 2.0 GiB, and ulimit -v allows 1.0 GiB; "
-        "take fewer layers, a smaller width or a smaller batch\n"
+        "use fewer layers, a smaller width or a smaller batch\n"
     )
 
 
@@ -90,7 +90,7 @@ def test_runs_that_are_compared_share_the_memory() -> None:
     while estimate_memory(replace(NETWORK, hidden_layers=layers), TRAINING, DIGITS) <= half:
         layers *= 2
     network, backend = replace(NETWORK, hidden_layers=layers), select_backend("numpy")
-    with pytest.raises(UsageError, match="GiB for 2 runs; take fewer layers"):
+    with pytest.raises(UsageError, match="GiB for 2 runs; use fewer layers"):
         check_memory(network, TRAINING, DIGITS, backend, concurrent_runs=2)
 
 

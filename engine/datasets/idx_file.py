@@ -37,7 +37,7 @@ def read_idx(path: Path, file: IO[bytes]) -> Dataset:
     images = _read_array(path, file)
     with gzip.open(labels_path) if labels_path.suffix == ".gz" else labels_path.open("rb") as labels_file:
         labels = _read_array(labels_path, labels_file)  # type: ignore[arg-type]
-    if images.ndim == 1 or not len(images):
+    if images.ndim < 2 or not len(images):
         raise bad_file(path, f"it holds an array of the shape {images.shape}; it takes images (samples, rows, columns)")
     if labels.shape != images.shape[:1]:
         raise bad_file(path, f"it has {len(images)} images, but {labels_path.name} has the shape {labels.shape}")

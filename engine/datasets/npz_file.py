@@ -34,7 +34,7 @@ def read_npz(path: Path, file: IO[bytes]) -> Dataset:
             labels = _member(path, archive, "labels")
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise bad_file(path, f"not a .npz archive, or a damaged one: {error}") from error
-    if inputs.ndim in (0, 1):
+    if inputs.ndim < 2:
         raise bad_file(path, f"x has the shape {inputs.shape}; it takes (samples, features)")
     if labels.shape != inputs.shape[:1]:
         raise bad_file(path, f"y has the shape {labels.shape}, but x has {len(inputs)} samples")

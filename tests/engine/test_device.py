@@ -101,7 +101,7 @@ def test_a_look_inside_needs_no_hidden_wait(network: NetworkConfig, training: Tr
 
 def test_the_strict_device_refuses_what_would_wait() -> None:
     array = DeviceArray(np.ones(3))
-    for wait in (lambda: bool(array[0]), lambda: float(array[0]), lambda: np.asarray(array), lambda: array.item()):
+    for wait in (lambda: bool(array[0]), lambda: float(array[0]), lambda: np.asarray(array), array.item):
         with pytest.raises(HiddenWaitError):
             wait()
     with pytest.raises(HiddenWaitError):

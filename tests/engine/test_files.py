@@ -27,7 +27,7 @@ def idx(array: np.ndarray, kind: int = 0x08) -> bytes:
 
 
 def bomb() -> bytes:
-    """An archive of a few kilobytes whose header announces 8 TB."""
+    """Make an archive of a few kilobytes whose header announces 8 TB."""
     file = io.BytesIO()
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 1000)})
@@ -46,7 +46,7 @@ def write(folder: Path, **files: bytes) -> None:
         (folder / name).write_bytes(content)
 
 
-def test_a_csv_without_a_heading_has_its_label_last(tmp_path: Path) -> None:
+def test_the_label_of_a_csv_without_a_heading_is_last(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text(ROWS)
     data = load_dataset(str(tmp_path / "d.csv"))
     assert (data.name, data.samples, data.features, data.classes) == ("d.csv", 20, 2, 2)
@@ -55,7 +55,7 @@ def test_a_csv_without_a_heading_has_its_label_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("heading", ["label", "Class", "target", "y"])
-def test_a_csv_with_a_heading_has_its_label_where_it_says(tmp_path: Path, heading: str) -> None:
+def test_the_heading_of_a_csv_names_the_label_column(tmp_path: Path, heading: str) -> None:
     rows = "".join(f"{number % 3},{number}\r\n\r\n" for number in range(20))
     (tmp_path / "d.csv").write_text(f"{heading},size\n{rows}", encoding="utf-8-sig")
     data = load_dataset(str(tmp_path / "d.csv"))
@@ -196,14 +196,14 @@ def test_images_of_floats_and_of_rows_are_read(tmp_path: Path) -> None:
         ("~there-is-no-such-user/d.csv", "~there-is-no-such-user/d.csv cannot"),
     ],
 )
-def test_a_name_that_no_file_can_have_is_said(name: str, sentence: str) -> None:
+def test_a_name_that_no_file_can_have_is_refused(name: str, sentence: str) -> None:
     with pytest.raises(UsageError) as refusal:
         load_dataset(name)
     assert refusal.value.setting == "dataset"
     assert sentence in refusal.value.problem
 
 
-def test_rows_of_numbers_and_labels_that_are_whole_floats_are_taken_from_an_npz(tmp_path: Path) -> None:
+def test_an_npz_may_have_rows_of_numbers_and_whole_floats_as_labels(tmp_path: Path) -> None:
     rows = np.linspace(0, 1, 40, dtype=np.float32).reshape(20, 2)
     write(tmp_path, **{"d.npz": npz(x=rows, y=LABELS.astype(np.float64))})
     data = load_dataset(str(tmp_path / "d.npz"))

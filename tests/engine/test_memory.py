@@ -1,4 +1,4 @@
-"""What does not fit into memory is refused by the limits that really hold."""
+"""Runs that do not fit into memory are refused, by the limits that apply."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ NETWORK, TRAINING, DIGITS = NetworkConfig(4, 2048), TrainingConfig(), load_datas
 
 
 def limits(tmp_path: Path, groups: str, files: dict[str, str]) -> dict[str, int]:
-    """The limits of control groups with these files, by their words."""
+    """Return the limits of control groups with these files, by their descriptions."""
     (tmp_path / "cgroup").write_text(groups)
     for name, content in files.items():
         path = tmp_path / "mounted" / name
@@ -48,12 +48,12 @@ def test_the_smallest_limit_of_the_control_groups_holds(
 
 
 @pytest.mark.parametrize("groups", ["", "0::/job\n", "0::/job\n7:pids:/job\n"])
-def test_without_a_limit_the_machine_has_what_it_has(tmp_path: Path, groups: str) -> None:
+def test_without_other_limits_the_memory_of_the_machine_counts(tmp_path: Path, groups: str) -> None:
     found = limits(tmp_path, groups, {"job/memory.max": "max\n", "job/pids.max": "7\n"})
     assert "this machine has {}" in found and GROUP not in found
 
 
-def test_what_ulimit_allows_is_what_there_is() -> None:
+def test_the_limit_of_ulimit_counts() -> None:
     lines = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\nfrom tests.engine import test_memory"
     )
@@ -74,18 +74,18 @@ def refuse(**changes: int) -> None:
         print(error)
 
 
-def test_what_is_kept_counts_too() -> None:
-    there, _ = min(host_limits())
-    room = int(MAX_SHARE * there) - estimate_memory(NETWORK, TRAINING, DIGITS)
+def test_kept_memory_counts() -> None:
+    available, _ = min(host_limits())
+    room = int(MAX_SHARE * available) - estimate_memory(NETWORK, TRAINING, DIGITS)
     backend = select_backend("numpy")
     check_memory(NETWORK, TRAINING, DIGITS, backend, kept=room)
     with pytest.raises(UsageError, match=r"beside the .* GiB of the run whose weights are kept"):
         check_memory(NETWORK, TRAINING, DIGITS, backend, kept=room + 1)
 
 
-def test_runs_that_are_compared_share_the_memory() -> None:
-    there, _ = min(host_limits())
-    half = MAX_SHARE * there / 2
+def test_concurrent_runs_share_the_memory() -> None:
+    available, _ = min(host_limits())
+    half = MAX_SHARE * available / 2
     layers = 8
     while estimate_memory(replace(NETWORK, hidden_layers=layers), TRAINING, DIGITS) <= half:
         layers *= 2
@@ -94,7 +94,7 @@ def test_runs_that_are_compared_share_the_memory() -> None:
         check_memory(network, TRAINING, DIGITS, backend, concurrent_runs=2)
 
 
-def test_on_a_gpu_its_free_memory_counts_and_what_is_freed() -> None:
+def test_on_a_gpu_free_and_freed_memory_count() -> None:
     needed = estimate_memory(NETWORK, TRAINING, DIGITS)
     free = int(needed / MAX_SHARE) + 1
     gpu = replace(select_backend("numpy"), name="cupy", free_memory=lambda: free)

@@ -1,4 +1,4 @@
-"""The numerics of vgtui: a deep MLP, trained step by step, with every layer's gradient measured.
+"""The numerics of vgtui: a deep MLP, trained step by step, with the gradient of every layer measured.
 
-Arrays in, numbers out: nothing here knows a terminal, a process, a socket or a clock.
+Arrays in, numbers out: nothing here uses a terminal, a process, a socket or a clock.
 """

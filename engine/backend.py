@@ -1,4 +1,4 @@
-"""Which array module computes (NumPy or CuPy): the only place that crosses between host and device."""
+"""The array module that computes, NumPy or CuPy; no other module moves data between host and device."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -8,27 +8,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import Array
+from engine.arrays import Array, ArrayModule
 from engine.config import BACKEND_NAMES
 from engine.errors import UsageError, unknown_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backend:
-    """An array module, and the few things that NumPy and CuPy do differently.
+    """An array module and the operations in which NumPy and CuPy differ.
 
-    xp: the array module. device: the hardware in words. fallback_reason: why "auto" did not take a GPU, if it did not.
-    to_device and to_host copy; to_host waits for the device, and nothing else does.
-    gather(source, rows, out): out[i] = source[rows[i]].
-    row_norms(groups): the Euclidean norm of every row of every (rows, entries), one float64 vector, neither lost to
-    underflow nor to overflow.
-    quiet(): a context in which overflow, underflow and invalid values give ∞, 0 and NaN without a warning.
-    free_memory(): bytes that can be allocated now on a device with memory of its own; None for the host.
+    Attributes:
+        name: "numpy" or "cupy".
+        device: A description of the hardware.
+        xp: The array module.
+        to_device: Copies a host array to the device.
+        to_host: Copies a device array to the host. This is the only operation that waits for the device.
+        gather: gather(source, rows, out) sets out[i] = source[rows[i]].
+        row_norms: The Euclidean norm of every row of several (rows, entries) arrays, as one float64 vector on the
+            device. Squares that underflow or overflow do not affect the result.
+        quiet: Returns a context in which overflow, underflow and invalid operations give ∞, 0 and NaN without warning.
+        free_memory: Returns the bytes that can be allocated now on a device with its own memory; None on the host.
+        fallback_reason: Why "auto" did not choose a GPU; None if it did or was not asked.
     """
 
     name: str
     device: str
-    xp: Any
+    xp: ArrayModule
     to_device: Callable[[NDArray[Any]], Array]
     to_host: Callable[[Array], NDArray[Any]]
     gather: Callable[[Array, Array, Array], None]
@@ -39,10 +44,18 @@ class Backend:
 
 
 def select_backend(name: str) -> Backend:
-    """The backend "numpy" or "cupy", or with "auto" CuPy where a device answers to a real kernel, else NumPy.
+    """Select the backend that computes.
 
-    Raises UsageError for "cupy" without a device, with what to install or check, and DeviceError for "cupy" with a
-    device that is there and fails.
+    Args:
+        name: "numpy", "cupy", or "auto", which selects CuPy if a device runs a test kernel and NumPy otherwise.
+
+    Returns:
+        The backend. With "auto", `fallback_reason` says why no GPU was selected.
+
+    Raises:
+        UsageError: The name is unknown, or "cupy" was requested and there is no device; the text says what to install
+            or check.
+        DeviceError: "cupy" was requested, and there is a device that fails.
     """
     if name not in BACKEND_NAMES:
         raise unknown_name("backend", "backend", name, BACKEND_NAMES)
@@ -58,19 +71,19 @@ def select_backend(name: str) -> Backend:
         raise UsageError("backend", f"cupy cannot be used: {reason}") from reason
 
 
-def error_function(xp: Any) -> Any:
-    """erf(x, out) of an array module, which neither NumPy nor CuPy has at its top."""
+def error_function(xp: ArrayModule) -> Callable[..., Array]:
+    """Return the ufunc erf(x, out) that belongs to an array module."""
     if xp is np:
         from scipy.special import erf
     else:
         from cupyx.scipy.special import erf  # type: ignore[import-not-found, no-redef, unused-ignore]
-    return erf
+    return erf  # type: ignore[no-any-return, unused-ignore]
 
 
 def device_versions() -> dict[str, str]:
-    """CuPy's, CUDA's and the driver's versions, of those that are there."""
+    """Return the versions of CuPy, the CUDA runtime and the driver, as far as they are installed."""
     found: dict[str, str] = {}
-    with suppress(Exception):  # each missing part raises its own class; select_backend tells what it means
+    with suppress(Exception):  # each missing part raises its own class; select_backend explains what is missing
         import cupy
 
         found["CuPy"] = cupy.__version__
@@ -85,17 +98,23 @@ def device_versions() -> dict[str, str]:
 
 
 class DeviceError(Exception):
-    """A GPU that is there and does not do what it should."""
+    """A GPU was found but does not work as it should."""
 
 
 class _NoDeviceError(Exception):
-    """Why there is no GPU to compute on, and what would help."""
+    """There is no GPU to compute on; the text says why, and what would help."""
 
 
 def device_fault(error: BaseException) -> str | None:
-    """What has become of the GPU, in words, where an error is CuPy's; None for every other one.
+    """Describe what happened to the GPU, if an error comes from CuPy.
 
-    An error of CUDA stays with its process (a device-side fault is sticky), so nothing more can be computed in it.
+    A CUDA error is sticky: after a device-side fault the process cannot compute anything more.
+
+    Args:
+        error: Any exception.
+
+    Returns:
+        A one-line description, or None if the error has nothing to do with the GPU.
     """
     if isinstance(error, DeviceError):
         return str(error)
@@ -122,8 +141,12 @@ def _numpy_backend(fallback_reason: str | None) -> Backend:
 
 
 def _first_line(error: BaseException) -> str:
-    """An error's own words, one line of them."""
+    """Return the first line of an error's message, or the name of its class."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+_PROBE_PRODUCT = 0 + 1 + 4 + 9
+"""The dot product of 0, 1, 2, 3 with itself, which a working device computes exactly."""
 
 
 def _cupy_backend() -> Backend:
@@ -133,15 +156,15 @@ def _cupy_backend() -> Backend:
         raise _NoDeviceError(
             f"CuPy is not installed ({error}); for CUDA 12 or 13: pip install 'vgtui[cuda12]' or 'vgtui[cuda13]'"
         ) from error
-    except OSError as error:  # it makes a folder for its kernels as soon as it is imported
+    except OSError as error:  # importing CuPy creates its kernel cache
         raise _NoDeviceError(
-            f"CuPy cannot keep its kernels ({error}); CUPY_CACHE_DIR names a folder that can be written"
+            f"CuPy cannot cache its kernels ({error}); set CUPY_CACHE_DIR to a writable folder"
         ) from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # no driver, or one too old: each raises its own class
         raise _NoDeviceError(
-            f"no CUDA device answers ({_first_line(error)}); check the driver with nvidia-smi"
+            f"no CUDA device responds ({_first_line(error)}); check the driver with nvidia-smi"
         ) from error
     if count == 0:
         raise _NoDeviceError("no CUDA device was found; check that nvidia-smi lists one")
@@ -151,10 +174,10 @@ def _cupy_backend() -> Backend:
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
     except Exception as error:  # a missing library, a broken device: each raises its own class
         raise DeviceError(
-            f"the GPU is there and fails at its first kernel ({_first_line(error)}); nvidia-smi shows its driver and "
-            "who uses it"
+            f"the GPU was found but fails at its first kernel ({_first_line(error)}); nvidia-smi shows its driver and "
+            "the processes that use it"
         ) from error
-    if product != 14:
+    if product != _PROBE_PRODUCT:
         raise DeviceError(f"the GPU computed 0+1+4+9 as {product:g}; check it with nvidia-smi")
     return Backend(
         name="cupy",
@@ -165,49 +188,53 @@ def _cupy_backend() -> Backend:
         gather=lambda source, rows, out: cupy.take(source, rows, axis=0, out=out),
         row_norms=lambda groups: cupy.concatenate([scaled_row_norms(cupy, rows) for rows in groups]),
         quiet=nullcontext,
-        # what CuPy's pool holds and nobody uses is free too
+        # unused blocks in CuPy's pool are free too
         free_memory=lambda: int(cupy.cuda.Device().mem_info[0] + cupy.get_default_memory_pool().free_bytes()),
     )
 
 
 BLOCK = 2**15
-"""Entries that are widened at a time, so that what is lost in float32 is summed without a large copy."""
+"""Entries that are widened to float64 at a time, so that recomputing a norm needs no large copy."""
 _RANGE = {np.dtype(kind): (float(np.finfo(kind).tiny / np.finfo(kind).eps), float(np.finfo(kind).max)) for kind in "fd"}
-"""Of a sum of squares: times its entries, what subnormal squares may make a rounding error of; and the largest."""
+"""Limits within which a sum of squares is reliable, by data type.
+
+The lower one is per entry: above it, squares lost to underflow are smaller than the rounding error. The upper one is
+the largest finite number.
+"""
 
 
 def _row_norms_on_host(groups: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-    """Sum squares plainly, and again, in float64 or scaled, where the sum shows that squares may have been lost."""
+    """Sum the squares directly; recompute, in float64 or scaled, those norms whose squares may have been lost."""
     squares = np.empty(sum(map(len, groups)), groups[0].dtype)
     start = 0
     for rows in groups:
         np.vecdot(rows, rows, out=squares[start : start + len(rows)])
         start += len(rows)
-    least, most = _RANGE[squares.dtype]
+    smallest, largest = _RANGE[squares.dtype]
     norms: NDArray[np.float64] = np.sqrt(squares, dtype=np.float64)
-    kept = (squares > least * max(rows.shape[1] for rows in groups)) & (squares <= most)
-    if not kept.all():
+    reliable = (squares > smallest * max(rows.shape[1] for rows in groups)) & (squares <= largest)
+    if not reliable.all():
         start = 0
         for rows in groups:
             part = slice(start, start + len(rows))
-            _sum_again(rows, np.flatnonzero(~kept[part]), norms[part])
+            _recompute_norms(rows, np.flatnonzero(~reliable[part]), norms[part])
             start += len(rows)
     return norms
 
 
-def _sum_again(rows: NDArray[Any], lost: NDArray[np.intp], norms: NDArray[np.float64]) -> None:
-    again = _widened_row_norms if rows.dtype == np.float32 else _scaled_on_host
-    at_once = max(1, BLOCK // rows.shape[1])
-    for start in range(0, len(lost), at_once):
-        block = lost[start : start + at_once]
-        # mostly the layers next to the input, whose rows follow each other and need no copy
+def _recompute_norms(rows: NDArray[Any], lost: NDArray[np.intp], norms: NDArray[np.float64]) -> None:
+    row_norms = _widened_row_norms if rows.dtype == np.float32 else _scaled_on_host
+    rows_per_block = max(1, BLOCK // rows.shape[1])
+    for start in range(0, len(lost), rows_per_block):
+        block = lost[start : start + rows_per_block]
+        # these are mostly the layers next to the input: consecutive rows, for which a slice avoids a copy
         run = slice(block[0], block[-1] + 1)
         chosen = run if run.stop - run.start == len(block) else block
-        norms[chosen] = again(rows[chosen])
+        norms[chosen] = row_norms(rows[chosen])
 
 
 def _widened_row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The square of every float32 is a float64 that is neither 0 nor ∞."""
+    """Compute the norms in float64, in which no square of a nonzero float32 underflows or overflows."""
     wide = rows.astype(np.float64)
     norms: NDArray[np.float64] = np.sqrt(np.vecdot(wide, wide))
     return norms
@@ -218,8 +245,16 @@ def _scaled_on_host(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return norms
 
 
-def scaled_row_norms(xp: Any, rows: Array) -> Array:
-    """The norm of every row of (rows, entries), each scaled by its largest entry; 0, ∞ and NaN stay what they are."""
+def scaled_row_norms(xp: ArrayModule, rows: Array) -> Array:
+    """Compute the norm of every row, scaled by the row's largest entry so that no square is lost.
+
+    Args:
+        xp: The array module.
+        rows: (rows, entries), on the device.
+
+    Returns:
+        (rows,), float64, on the device. Norms that are 0, ∞ or NaN are returned as such.
+    """
     wide = rows.astype(xp.float64)
     largest = xp.max(xp.abs(wide), axis=1)
     scale = xp.where((largest > 0) & xp.isfinite(largest), largest, 1.0)

@@ -1,8 +1,8 @@
-"""The chain rule, measured: by which factor the error signal changes from each layer to the one before it, and why.
+"""The chain rule, measured: the factor by which each layer changes the error signal, and what causes it.
 
-‖δ_l‖ / ‖δ_{l+1}‖ is what one layer contributes to the product that makes gradients vanish or explode. It is split
-into what the activation gives, the root mean square of φ′(z_l), and the rest, which the weights give (with BatchNorm
-and skip connections where there are any).
+‖δ_l‖ / ‖δ_{l+1}‖ is what one layer contributes to the product that makes gradients vanish or explode. It is split into
+the activation's part, the root mean square of φ′(z_l), and the rest, which comes from the weights (and from BatchNorm
+and skip connections where the network has them).
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,15 @@ Values: TypeAlias = np.ma.MaskedArray[tuple[int], np.dtype[np.float64]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChainRule:
-    """One entry a weight layer. factor = activation · weights; masked at the output, and where it would be 0/0.
+    """The factors of the chain rule, one entry per weight layer.
 
-    product: ‖δ_l‖ / ‖δ_N‖, the product of the factors of this layer and of all above it; 1 at the output.
-    bound: what the derivatives alone allow at most, (max |φ′|)ⁿ with n activations from here to the output; None where
-    that says nothing, because max |φ′| is 1 or more, or because skip connections or BatchNorm bypass it.
+    Attributes:
+        factor: ‖δ_l‖ / ‖δ_{l+1}‖ = activation · weights. Masked at the output, and where the divisor is 0.
+        activation: The root mean square of φ′(z_l). Masked at the output.
+        weights: The rest of the factor. Masked where `factor` is, and where `activation` is 0.
+        product: ‖δ_l‖ / ‖δ_N‖, the product of the factors of this layer and of all layers above it; 1 at the output.
+        bound: The most that the derivatives alone allow, (max |φ′|)ⁿ with n activations between here and the output.
+            None where it says nothing: max |φ′| is 1 or more, or skip connections or BatchNorm bypass it.
     """
 
     factor: Values
@@ -35,7 +39,15 @@ class ChainRule:
 
 
 def chain_rule(network: NetworkConfig, layers: LayerMeasurements) -> ChainRule:
-    """The factors of a measurement. NaN and ∞ stay what they are; under an error signal of 0 a factor is unknown."""
+    """Compute the factors of a measurement.
+
+    Args:
+        network: The configuration of the measured network.
+        layers: The measurement.
+
+    Returns:
+        The factors. NaN and ∞ are kept; a factor below a layer whose error signal is 0 is masked.
+    """
     signals, last = layers.delta_norm, len(layers.delta_norm) - 1
     slopes = np.ma.MaskedArray(layers.derivative_rms, mask=np.arange(last + 1) == last)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -51,6 +63,7 @@ def chain_rule(network: NetworkConfig, layers: LayerMeasurements) -> ChainRule:
     return ChainRule(factor, slopes, weights, product, bound)
 
 
-def _ratio(one: NDArray[np.float64], other: NDArray[np.float64] | np.float64) -> Values:
-    """one / other, masked where other is 0."""
-    return np.ma.MaskedArray(np.divide(one, other), mask=np.broadcast_to(np.equal(other, 0), one.shape).copy())
+def _ratio(dividend: NDArray[np.float64], divisor: NDArray[np.float64] | np.float64) -> Values:
+    """Divide two vectors; the result is masked where the divisor is 0."""
+    mask = np.broadcast_to(np.equal(divisor, 0), dividend.shape).copy()
+    return np.ma.MaskedArray(np.divide(dividend, divisor), mask=mask)

@@ -1,4 +1,4 @@
-"""Every single change of a network, and what one of them makes of the first layer's share."""
+"""Changes of one setting of a network, and the effect of each on the gradient of the first layer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +10,15 @@ from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES, NetworkConfig
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A change, the field and its new value, and what it makes of the first layer's share.
+    """The effect of changing one setting, measured at initialization.
 
-    gradient_ratio: the first layer's gradient norm relative to the output layer's. update_ratio: ‖ΔW‖ / ‖W‖ of the
-    first layer in the first update, relative to the output layer's. NaN where the change cannot be had.
+    Attributes:
+        setting: The changed field of `NetworkConfig`.
+        value: Its new value.
+        gradient_ratio: The gradient norm of the first layer relative to that of the output layer.
+        update_ratio: ‖ΔW‖ / ‖W‖ of the first layer in the first update, relative to that of the output layer.
+
+    Both ratios are NaN where the changed network is not possible.
     """
 
     setting: str
@@ -23,7 +28,15 @@ class Probe:
 
 
 def single_changes(network: NetworkConfig) -> Iterator[tuple[str, bool | str]]:
-    """Each other activation, BatchNorm and skip connections the other way, each other initialization."""
+    """List the changes of one setting: BatchNorm, skip connections, activation, initialization.
+
+    Args:
+        network: The network to change.
+
+    Yields:
+        The field and its new value: BatchNorm and skip connections toggled, then every other activation and
+        initialization.
+    """
     yield "batch_norm", not network.batch_norm
     yield "skip_connections", not network.skip_connections
     for setting, names in (("activation", ACTIVATION_NAMES), ("initialization", INITIALIZATION_NAMES)):

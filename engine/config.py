@@ -1,7 +1,7 @@
-"""What a network is and how it is trained: frozen, validated, one error text per bad value.
+"""The settings of a network and of its training: frozen, and validated with one error message per bad value.
 
-The names stand here as plain tuples so that a command line can be checked without importing NumPy; the tables of
-`activations`, `initializers` and `optimizers` have the same keys, in the same order.
+The names are plain tuples here so that a command line can be checked without importing NumPy. The tables in
+`activations`, `initializers` and `optimizers` have the same keys in the same order.
 """
 
 import math
@@ -28,15 +28,27 @@ DATASET_NAMES = ("digits", "spirals", "moons", "blobs")
 BACKEND_NAMES = ("auto", "numpy", "cupy")
 DTYPE_NAMES = ("float32", "float64")
 
-MOST_HIDDEN_LAYERS = 10_000
-MOST_UNITS = 65_536
+MAX_HIDDEN_LAYERS = 10_000
+MAX_UNITS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
     """A multilayer perceptron: `hidden_layers` layers of `width` units, then the output layer.
 
-    weight_variance and bias_variance are what the initialization "gaussian" draws with. Raises UsageError.
+    Attributes:
+        hidden_layers: The number of hidden layers, from 1 to MAX_HIDDEN_LAYERS.
+        width: Units per hidden layer, from 1 to MAX_UNITS.
+        activation: One of ACTIVATION_NAMES.
+        batch_norm: Whether every hidden layer has BatchNorm.
+        skip_connections: Whether a layer adds its input to its output, where both have the same width.
+        initialization: One of INITIALIZATION_NAMES.
+        weight_variance: σ_w² of the initialization "gaussian", whose weights have the variance σ_w²/fan_in.
+        bias_variance: σ_b² of the initialization "gaussian".
+        dtype: One of DTYPE_NAMES.
+
+    Raises:
+        UsageError: A value is not valid.
     """
 
     hidden_layers: int = 20
@@ -50,14 +62,14 @@ class NetworkConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        _check_whole("hidden_layers", self.hidden_layers, 1, MOST_HIDDEN_LAYERS)
-        _check_whole("width", self.width, 1, MOST_UNITS)
+        _check_whole("hidden_layers", self.hidden_layers, 1, MAX_HIDDEN_LAYERS)
+        _check_whole("width", self.width, 1, MAX_UNITS)
         _check_name("activation", "activation", self.activation, ACTIVATION_NAMES)
         _check_flag("batch_norm", self.batch_norm)
         _check_flag("skip_connections", self.skip_connections)
         _check_name("initialization", "initialization", self.initialization, INITIALIZATION_NAMES)
         _check_number("weight_variance", self.weight_variance, above=0)
-        _check_number("bias_variance", self.bias_variance, least=0)
+        _check_number("bias_variance", self.bias_variance, minimum=0)
         if self.dtype == "float16":
             raise UsageError(
                 "dtype", 'no dtype "float16": a gradient below 6e-8 is 0 in it; it may be float32 or float64'
@@ -67,7 +79,20 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How a network is trained. gradient_clip bounds the global norm, None does not. Raises UsageError."""
+    """How a network is trained.
+
+    Attributes:
+        batch_size: Samples per update.
+        optimizer: One of OPTIMIZER_NAMES.
+        learning_rate: η, above 0.
+        momentum: μ of "momentum" and "nesterov", from 0 and below 1.
+        weight_decay: λ, from 0.
+        gradient_clip: The largest global gradient norm; None does not clip.
+        seed: Determines the split, the initial weights and the batches.
+
+    Raises:
+        UsageError: A value is not valid.
+    """
 
     batch_size: int = 128
     optimizer: str = "sgd"
@@ -81,18 +106,22 @@ class TrainingConfig:
         _check_whole("batch_size", self.batch_size, 1, 2**24)
         _check_name("optimizer", "optimizer", self.optimizer, OPTIMIZER_NAMES)
         _check_number("learning_rate", self.learning_rate, above=0)
-        _check_number("momentum", self.momentum, least=0, below=1)
-        _check_number("weight_decay", self.weight_decay, least=0)
+        _check_number("momentum", self.momentum, minimum=0, below=1)
+        _check_number("weight_decay", self.weight_decay, minimum=0)
         if self.gradient_clip is not None:
             _check_number("gradient_clip", self.gradient_clip, above=0)
         _check_whole("seed", self.seed, 0, 2**63 - 1)
 
 
 def check_together(network: NetworkConfig, training: TrainingConfig) -> None:
-    """Refuse what only the two together make wrong."""
+    """Validate network and training settings together.
+
+    Raises:
+        UsageError: Each is valid on its own, but they do not work together.
+    """
     if network.batch_norm and training.batch_size == 1:
         raise UsageError(
-            "batch_size", "1 with BatchNorm, but one sample has no variance; take 2 or more, or BatchNorm off"
+            "batch_size", "1 with BatchNorm, but one sample has no variance; use 2 or more, or turn BatchNorm off"
         )
 
 
@@ -106,18 +135,18 @@ def _check_name(setting: str, kind: str, value: object, known: Collection[str]) 
         raise unknown_name(setting, kind, value, known)
 
 
-def _check_whole(setting: str, value: object, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UsageError(setting, f"{value!r} is out of range; it takes a whole number from {least} to {most}")
+def _check_whole(setting: str, value: object, minimum: int, maximum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise UsageError(setting, f"{value!r} is out of range; it takes a whole number from {minimum} to {maximum}")
 
 
 def _check_number(
-    setting: str, value: object, *, least: float | None = None, above: float | None = None, below: float | None = None
+    setting: str, value: object, *, minimum: float | None = None, above: float | None = None, below: float | None = None
 ) -> None:
     bounds = [
         text
         for bound, text in (
-            (least, f"from {least:g}" if least is not None else ""),
+            (minimum, f"from {minimum:g}" if minimum is not None else ""),
             (above, f"above {above}"),
             (below, f"below {below}"),
         )
@@ -127,7 +156,7 @@ def _check_number(
         isinstance(value, int | float)
         and not isinstance(value, bool)
         and math.isfinite(value)
-        and (least is None or value >= least)
+        and (minimum is None or value >= minimum)
         and (above is None or value > above)
         and (below is None or value < below)
     )

@@ -1,4 +1,4 @@
-"""From measurements to one verdict: what is wrong, by which number against which bound, and what would help."""
+"""From measurements to a verdict: what is wrong, which value exceeds which bound, and what would help."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from engine.telemetry import LayerMeasurements
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A number that a measurement is held against, and why it is this one."""
+    """A limit for a measured value, and the reason for it."""
 
     value: float
     source: str
@@ -32,14 +32,14 @@ BOUNDS = {
     "dead": Bound(0.9, "less than a tenth of a layer's units carry a signal (Lu et al. 2020, dying ReLU)"),
     "frozen": Bound(1e-7, "about float32's spacing at 1, 1.2e-7: the update is lost in the rounding of the weight"),
 }
-"""Every bound, with its source."""
+"""The bounds of all verdicts."""
 PERSISTENCE = 3
-"""Measurements in a row for which saturated, dead and frozen must hold, as one batch may show any of them by chance."""
+"""Consecutive measurements for which saturated, dead and frozen must hold; one batch may show them by chance."""
 
-FAR_REACHING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
-"""Activations whose derivative is about 1 over a half line or more."""
+NON_SATURATING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
+"""Activations whose derivative is about 1 over at least a half-line."""
 LARGE_INITIALIZATIONS = ("standard_normal", "gaussian")
-"""Initializations whose variance may be far above 1/fan_in."""
+"""Initializations whose variance can be far above 1/fan_in."""
 
 VerdictKind = Literal["healthy", "vanishing", "vanished", "exploding", "non-finite", "saturated", "dead", "frozen"]
 Health = Literal["learning", "weak", "vanished", "zero", "exploding", "NaN", "infinite", "unknown"]
@@ -47,7 +47,13 @@ Health = Literal["learning", "weak", "vanished", "zero", "exploding", "NaN", "in
 
 @dataclass(frozen=True, slots=True)
 class Cure:
-    """One change, in words; of a configuration also the field, and the value it should take."""
+    """A change that would help.
+
+    Attributes:
+        setting: The field of the configuration to change; None for a model that has no configuration.
+        value: The value that the field should take.
+        text: The change in words.
+    """
 
     setting: str | None
     value: bool | str | float | None
@@ -56,9 +62,13 @@ class Cure:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a verdict rests on: weight layers from the input, a field of the measurement, its worst value, the bound.
+    """The measurement on which a verdict rests.
 
-    bound is None where the value alone says it. A value may be a ratio to the output layer's.
+    Attributes:
+        layers: The weight layers concerned, counted from 0 at the input.
+        field: The field of `LayerMeasurements`.
+        value: Its worst value, or the ratio of that value to the output layer's.
+        bound: The bound that was exceeded; None where the value speaks for itself.
     """
 
     layers: tuple[int, ...]
@@ -69,7 +79,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong, if anything, in one sentence with its evidence, and the cures, best first."""
+    """What is wrong with a network, if anything.
+
+    Attributes:
+        kind: The kind of problem, or "healthy".
+        message: One sentence, which begins with the kind.
+        cures: What would help, best first.
+        evidence: The measurements behind the verdict.
+    """
 
     kind: VerdictKind
     message: str
@@ -78,18 +95,33 @@ class Verdict:
 
 
 def layer_label(layer: int, layers: int) -> str:
-    """What people call weight layer `layer` of `layers`: hidden layers count from 1, the last is the output layer."""
+    """Name a weight layer for people.
+
+    Args:
+        layer: The weight layer, counted from 0 at the input.
+        layers: The number of weight layers.
+
+    Returns:
+        "layer 1" for the first hidden layer and so on; "the output layer" for the last.
+    """
     return "the output layer" if layer == layers - 1 else f"layer {layer + 1}"
 
 
 def layer_health(grad_norm: NDArray[np.float64]) -> list[Health]:
-    """A word for every layer, by its gradient norm relative to the output layer's; too large is so by itself too."""
+    """Describe the health of every layer in a word.
+
+    Args:
+        grad_norm: The gradient norm of every weight layer, (layers,), masked where it is unknown.
+
+    Returns:
+        A word per layer, by its norm relative to the output layer's. "exploding" also follows from the norm alone.
+    """
     reference = output_norm(grad_norm)
     return [_health(norm, reference) for norm in grad_norm.tolist()]
 
 
 def output_norm(grad_norm: NDArray[np.float64]) -> float:
-    """The gradient norm of the output layer, against which others are held: the last that is known, NaN for none."""
+    """Return the gradient norm to which the others are compared: the last one known, or NaN if none is."""
     known = grad_norm.compressed() if isinstance(grad_norm, np.ma.MaskedArray) else grad_norm
     return float(known[-1]) if len(known) else float("nan")
 
@@ -113,24 +145,29 @@ def _health(norm: float | None, reference: float) -> Health:
 
 
 class Remedies(Protocol):
-    """What helps what is diagnosed, best first. `layer` is the one that the verdict names."""
+    """The cures of each problem, best first; `layer` is the weight layer that the verdict names."""
 
-    def against_vanishing(self, layer: int) -> Iterator[Cure]: ...
+    def against_vanishing(self, layer: int) -> Iterator[Cure]:
+        """Yield what makes the gradients of the first layers larger."""
 
-    def against_explosion(self, layer: int) -> Iterator[Cure]: ...
+    def against_explosion(self, layer: int) -> Iterator[Cure]:
+        """Yield what makes gradients smaller."""
 
-    def against_saturation(self, layer: int) -> Iterator[Cure]: ...
+    def against_saturation(self, layer: int) -> Iterator[Cure]:
+        """Yield what moves units off the flat ends of their activation."""
 
-    def against_dead_units(self, layer: int) -> Iterator[Cure]: ...
+    def against_dead_units(self, layer: int) -> Iterator[Cure]:
+        """Yield what makes units active again."""
 
-    def against_frost(self, layer: int) -> Iterator[Cure]: ...
+    def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
+        """Yield what makes updates larger."""
 
 
 class _Case:
-    """What is diagnosed: what its layers are called, its remedies, and the last measurements, the newest last.
+    """A network to diagnose: the names of its layers, its remedies and its last measurements, the newest last.
 
-    norms: of the gradient; a layer of which it is unknown gets what the output layer gets, so that nothing is found in
-    it.
+    `norms` are the gradient norms. An unknown one is replaced by the output layer's, so that nothing is found in that
+    layer.
     """
 
     def __init__(self, label: Callable[[int], str], remedies: Remedies, recent: Sequence[LayerMeasurements]) -> None:
@@ -151,26 +188,45 @@ class _Case:
         value: float,
         bound: float | None = None,
     ) -> Verdict:
-        """A verdict whose message begins with its kind."""
-        places = tuple(np.flatnonzero(where).tolist())
-        return Verdict(kind, f"{kind}: {words}", tuple(cures), (Evidence(places, field, np.float64(value), bound),))
+        """Make a verdict whose message begins with its kind."""
+        layers = tuple(np.flatnonzero(where).tolist())
+        return Verdict(kind, f"{kind}: {words}", tuple(cures), (Evidence(layers, field, np.float64(value), bound),))
 
 
 def diagnose(network: NetworkConfig, training: TrainingConfig, recent: Sequence[LayerMeasurements]) -> Verdict:
-    """The verdict on a network's last measurements, the newest last; at least one."""
+    """Diagnose a network.
+
+    Args:
+        network: Its configuration.
+        training: The configuration of its training.
+        recent: Its last measurements, the newest last; at least one.
+
+    Returns:
+        The verdict.
+    """
     label = partial(layer_label, layers=len(recent[-1].grad_norm))
-    return diagnose_by(label, _ChangesOf(network, training), recent)
+    return diagnose_by(label, _ConfigurationRemedies(network, training), recent)
 
 
 def diagnose_by(label: Callable[[int], str], remedies: Remedies, recent: Sequence[LayerMeasurements]) -> Verdict:
-    """The same, of whatever has layers. Where nothing is known of a layer, nothing is found in it."""
+    """Diagnose any model that has layers.
+
+    Args:
+        label: Returns the name of a weight layer.
+        remedies: The cures for this kind of model.
+        recent: Its last measurements, the newest last; at least one. Nothing is found in a layer whose values are
+            masked.
+
+    Returns:
+        The verdict.
+    """
     case = _Case(label, remedies, list(recent))
-    with np.errstate(over="ignore"):  # a ratio beyond all numbers is ∞
+    with np.errstate(over="ignore"):  # a ratio that overflows is ∞
         return next(verdict for check in _CHECKS if (verdict := check(case)))
 
 
 def _non_finite(case: _Case) -> Verdict | None:
-    # the extremes too: a NaN between two measurements counts
+    # the extremes include the steps between two measurements
     extremes = (np.ma.filled(norms, 0.0) for norms in (case.layers.grad_norm_min, case.layers.grad_norm_max))
     broken = ~np.all([np.isfinite(norms) for norms in extremes], axis=0)
     if not broken.any():
@@ -207,7 +263,7 @@ def _saturated(case: _Case) -> Verdict | None:
 def _lasting_share(
     case: _Case, kind: Literal["dead", "saturated"], words: str, cures: Callable[[int], Iterator[Cure]]
 ) -> Verdict | None:
-    """A share of units that is above its bound in every one of the last measurements."""
+    """Find a share of units that exceeds its bound in all of the last measurements."""
     bound = BOUNDS[kind].value
     least = np.min([np.ma.filled(getattr(layers, kind), 0.0) for layers in case.recent], axis=0)
     if len(case.recent) < PERSISTENCE or not (least > bound).any():
@@ -249,7 +305,7 @@ def _frozen(case: _Case) -> Verdict | None:
         return None
     slowest = int(np.argmin(largest))
     words = f"an update moves the weights of {case.label(slowest)} by {largest[slowest]:.0e} of their size"
-    cures = case.remedies.against_frost(slowest)
+    cures = case.remedies.against_frozen_weights(slowest)
     return case.verdict("frozen", words, cures, "update_ratio", frozen, largest[slowest], bound)
 
 
@@ -269,7 +325,7 @@ def _healthy(case: _Case) -> Verdict:
 _CHECKS: tuple[Callable[[_Case], Verdict | None], ...] = (
     _non_finite,
     _exploding,
-    # the reasons for a vanishing gradient come before it
+    # causes of a vanishing gradient come before the gradient itself
     _dead,
     _saturated,
     _vanished,
@@ -280,8 +336,8 @@ _CHECKS: tuple[Callable[[_Case], Verdict | None], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class _ChangesOf:
-    """Remedies of our own network: single changes of its configuration. None of them is for one layer alone."""
+class _ConfigurationRemedies:
+    """Remedies for the engine's own network: changes of one setting, none of which applies to one layer only."""
 
     network: NetworkConfig
     training: TrainingConfig
@@ -292,7 +348,7 @@ class _ChangesOf:
             yield Cure("batch_norm", True, "BatchNorm on")
         if not network.skip_connections:
             yield Cure("skip_connections", True, "skip connections on")
-        if network.activation not in FAR_REACHING:
+        if network.activation not in NON_SATURATING:
             yield Cure("activation", "relu", "activation relu")
         elif network.initialization not in ("he_normal", "he_uniform", "standard_normal"):
             yield Cure("initialization", "he_normal", "initialization he_normal")
@@ -318,12 +374,12 @@ class _ChangesOf:
             yield Cure("batch_norm", True, "BatchNorm on")
         yield from self._learning_rate(0.1, "a smaller learning rate")
 
-    def against_frost(self, layer: int) -> Iterator[Cure]:
+    def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
         yield from self._learning_rate(10, "a larger learning rate")
         yield from self.against_vanishing(layer)
 
     def _learning_rate(self, factor: float, text: str) -> Iterator[Cure]:
-        """So many times the present one, in few digits as it is shown and typed; none where that is no rate."""
+        """Yield a multiple of the current rate, rounded to six digits, unless it is 0 or not finite."""
         rate = float(f"{self.training.learning_rate * factor:.6g}")
         if 0 < rate < math.inf:
             yield Cure("learning_rate", rate, text)

@@ -1,15 +1,20 @@
-"""The one exception for what a user can cause and mend."""
+"""The exception for mistakes that a user can correct."""
 
 import errno
 from collections.abc import Collection
 from difflib import get_close_matches
 
 DISK_FAULTS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
-"""What a write says that the disk does not take."""
+"""Errors of a write that come from the disk: no space, a quota, a size limit or a fault of the device."""
 
 
 class UsageError(ValueError):
-    """A wrong value: names the setting, what it is and what it may be, in one sentence."""
+    """A value that is not valid: one sentence that names the setting, its value and the values that are valid.
+
+    Attributes:
+        setting: The setting, as a field of the configuration.
+        problem: The rest of the sentence.
+    """
 
     def __init__(self, setting: str, problem: str) -> None:
         super().__init__(f"{setting}: {problem}")
@@ -18,12 +23,12 @@ class UsageError(ValueError):
 
 
 def unwritable(setting: str, path: object, error: OSError) -> UsageError:
-    """The error for a file that cannot be written, with the system's reason."""
+    """Return the error for a file that cannot be written, with the reason that the system gives."""
     return UsageError(setting, f"{path} cannot be written: {error.strerror or error}")
 
 
 def unknown_name(setting: str, kind: str, name: object, known: Collection[str]) -> UsageError:
-    """The error for a name that is not among the known ones, with the nearest one as a suggestion."""
+    """Return the error for an unknown name, with the closest known name as a suggestion."""
     close = get_close_matches(str(name).lower(), known, n=1)
     hint = f'did you mean "{close[0]}"?' if close else "it may be " + ", ".join(known) + "."
     return UsageError(setting, f'no {kind} "{name}"; {hint}')

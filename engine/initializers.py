@@ -1,6 +1,7 @@
-"""Each initialization by its published name.
+"""The initializations, by their published names.
 
-A weight matrix has the shape (fan_in, fan_out). All numbers are drawn on the host, so that both backends start equal.
+A weight matrix has the shape (fan_in, fan_out). All numbers are drawn on the host, so that both backends start with the
+same weights.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,13 @@ Shape = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Initializer:
-    """How weights of the shape (fan_in, fan_out) and their biases (fan_out,) are drawn; biases are 0 without a rule."""
+    """How the weights and biases of a layer are drawn.
+
+    Attributes:
+        weight: weight(rng, (fan_in, fan_out), network) returns the weights, (fan_in, fan_out).
+        source: The paper and equation, or the distribution.
+        bias: bias(rng, (fan_in, fan_out), network) returns the biases, (fan_out,); None for biases of 0.
+    """
 
     weight: Callable[[np.random.Generator, Shape, NetworkConfig], Matrix]
     source: str
@@ -33,7 +40,7 @@ def _uniform(bound: float, rng: np.random.Generator, size: int | Shape) -> Matri
 
 
 def _orthogonal(rng: np.random.Generator, shape: Shape) -> Matrix:
-    """Uniform over the (semi-)orthogonal matrices: QR with the sign of R's diagonal put back (Mezzadri 2007)."""
+    """Draw uniformly from the (semi-)orthogonal matrices, by QR with the signs of R's diagonal (Mezzadri 2007)."""
     fan_in, fan_out = shape
     tall = rng.standard_normal((max(shape), min(shape)))
     q, r = np.linalg.qr(tall)

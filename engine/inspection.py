@@ -1,4 +1,4 @@
-"""A look inside of one layer: how its activations, weights and weight gradients are distributed."""
+"""A look inside a layer: the distributions of its activations, weights and weight gradients."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,13 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 48
+"""Bins of a histogram."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How many finite values fall into each of equal bins from `low` to `high`, which are the least and the greatest.
+    """A histogram over BINS bins of equal width.
 
-    zeros: values of exactly 0, which are in their bin too. non_finite: NaN and ∞, which are in none.
+    Attributes:
+        low: The smallest finite value, where the first bin begins.
+        high: The largest finite value, where the last bin ends.
+        counts: The number of finite values in each bin.
+        zeros: How many values are exactly 0; their bin counts them too.
+        non_finite: How many values are NaN or ∞; no bin counts them.
     """
 
     low: float
@@ -24,14 +30,14 @@ class Histogram:
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> "Histogram":
-        """Of an array of any shape, on the host."""
+        """Make the histogram of a host array of any shape."""
         flat = values.ravel().astype(np.float64)
         finite = flat[np.isfinite(flat)]
         zeros, non_finite = int(np.count_nonzero(finite == 0)), len(flat) - len(finite)
         if not len(finite):
             return cls(0.0, 0.0, (0,) * BINS, 0, non_finite)
         low, high = float(finite.min()), float(finite.max())
-        # scaled first: the span of numbers near the largest float would be ∞
+        # scale first: the span of values near the largest float would overflow
         scale = max(abs(low), abs(high)) or 1.0
         span = high / scale - low / scale or 1.0
         bins = ((finite / scale - low / scale) / span * BINS).astype(np.intp)
@@ -41,7 +47,14 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A layer on the batch of the coming update: its outputs h (the logits at the last), weights W and ∂E/∂W."""
+    """The distributions in one weight layer, on the batch of the next update.
+
+    Attributes:
+        layer: The weight layer, counted from 0 at the input.
+        activations: Its outputs h; the logits for the output layer.
+        weights: Its weights W, without biases.
+        gradients: ∂E/∂W.
+    """
 
     layer: int
     activations: Histogram

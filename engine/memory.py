@@ -1,4 +1,4 @@
-"""How much memory a run takes, and how much it may take, asked before anything is allocated."""
+"""How much memory a run needs and may use, checked before anything is allocated."""
 
 import os
 import resource
@@ -14,16 +14,16 @@ from engine.network import working_memory
 from engine.optimizers import OPTIMIZERS
 
 MAX_SHARE = 0.8
-"""Of the memory that a process may have, which a run may take."""
+"""The share of the available memory that a run may use."""
 
 
-def memory_of(network: NetworkConfig, training: TrainingConfig, dataset: Dataset) -> int:
-    """An estimate, in bytes, of what a run takes; nothing is allocated."""
+def estimate_memory(network: NetworkConfig, training: TrainingConfig, dataset: Dataset) -> int:
+    """Estimate the memory of a run, in bytes, without allocating anything."""
     vectors = OPTIMIZERS[training.optimizer].state_vectors
     return working_memory(network, dataset.features, dataset.classes, training.batch_size, vectors)
 
 
-def refuse_what_does_not_fit(
+def check_memory(
     network: NetworkConfig,
     training: TrainingConfig,
     dataset: Dataset,
@@ -31,36 +31,52 @@ def refuse_what_does_not_fit(
     *,
     freed: int = 0,
     kept: int = 0,
-    among: int = 1,
+    concurrent_runs: int = 1,
 ) -> None:
-    """Raise UsageError, with the estimate, when a run would take most of the memory that it may have.
+    """Check that a run fits into memory.
 
-    freed, kept: bytes of a run that is there already, and is given up before this one is allocated, or stays beside it.
-    among: so many runs share the memory of the host.
+    Args:
+        network: The network of the run.
+        training: Its training.
+        dataset: Its data set.
+        backend: Where it computes.
+        freed: Bytes of an existing run that is released before this one is allocated.
+        kept: Bytes of an existing run that stays in memory.
+        concurrent_runs: The number of runs that share the memory of the host.
+
+    Raises:
+        UsageError: The run needs more than MAX_SHARE of the available memory; the text has the estimate.
     """
-    needed = memory_of(network, training, dataset)
+    needed = estimate_memory(network, training, dataset)
     if backend.free_memory:
-        there, whose = backend.free_memory() + freed, "the GPU has {} free"
-        room = MAX_SHARE * there
+        available, description = backend.free_memory() + freed, "the GPU has {} free"
+        room = MAX_SHARE * available
     else:
-        there, whose = min(host_limits())
-        whose += f" for {among} runs" if among > 1 else ""
-        room = MAX_SHARE * there / among - kept
+        available, description = min(host_limits())
+        description += f" for {concurrent_runs} runs" if concurrent_runs > 1 else ""
+        room = MAX_SHARE * available / concurrent_runs - kept
     if needed > room:
         beside = f" beside the {_gibibytes(kept)} of the run whose weights are kept" if kept else ""
         raise UsageError(
             "hidden_layers",
             f"{network.hidden_layers} layers of width {network.width} need about {_gibibytes(needed)}{beside}, and "
-            f"{whose.format(_gibibytes(there))}; take fewer layers, a smaller width or a smaller batch",
+            f"{description.format(_gibibytes(available))}; use fewer layers, a smaller width or a smaller batch",
         )
 
 
 def host_limits(
     groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
 ) -> Iterator[tuple[int, str]]:
-    """What bounds this process's memory, in bytes, and whose words that is, with {} for the amount.
+    """List the limits of this process's memory.
 
-    The machine's memory, `ulimit -v`, and the control groups that a container or a batch job runs in (versions 1, 2).
+    These are the machine's memory, `ulimit -v`, and the control groups (version 1 or 2) of a container or a batch job.
+
+    Args:
+        groups: The file that names the control groups of this process.
+        mounted: Where the control groups are mounted.
+
+    Yields:
+        A limit in bytes and a phrase that describes it, with {} for the amount.
     """
     yield os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine has {}"
     address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -75,10 +91,10 @@ def host_limits(
                 root, name = mounted / "memory", "memory.limit_in_bytes"
             else:
                 continue
-            # a container may see its own group as the root, so each level that is there counts
+            # a container may see its own group as the root, so every level that exists counts
             for depth in range(len(Path(path).parts)):
                 group = root.joinpath(*Path(path).parts[1 : depth + 1])
-                with suppress(OSError, ValueError):  # not there, or "max"
+                with suppress(OSError, ValueError):  # missing, or "max"
                     yield int((group / name).read_text()), "this container or job may use {}"
 
 

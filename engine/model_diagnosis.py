@@ -1,4 +1,4 @@
-"""The verdict on somebody's own model: the same bounds, layers by their names, cures in the framework's words."""
+"""The verdict on your own model: the same bounds, layers by their names, cures in the words of its framework."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,20 @@ from engine.telemetry import LayerMeasurements
 
 PYTORCH = "PyTorch"
 SATURATING = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh", "LogSigmoid")
-"""Activations, in PyTorch's words, whose derivative goes to 0 on both sides."""
+"""PyTorch's names of activations whose derivative tends to 0 on both sides."""
 RECTIFYING = ("ReLU", "ReLU6")
-"""Activations, in PyTorch's words, that are exactly 0 on a half line."""
+"""PyTorch's names of activations that are exactly 0 on a half-line."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLayer:
-    """A layer with weights: its name in the model; its kind and the activation after it in the framework's words.
+    """A layer with weights, described as its framework does.
 
-    units: outputs or channels. Empty and 0 where that is not known.
+    Attributes:
+        name: Its name in the model.
+        kind: Its class; empty if unknown.
+        activation: The class of the activation after it; empty if unknown.
+        units: The number of outputs or channels; 0 if unknown.
     """
 
     name: str
@@ -27,18 +31,28 @@ class ModelLayer:
 
     @property
     def label(self) -> str:
+        """The name, with the kind if it is known."""
         return f"{self.name} ({self.kind})" if self.kind else self.name
 
 
 def diagnose_model(layers: Sequence[ModelLayer], framework: str, recent: Sequence[LayerMeasurements]) -> Verdict:
-    """The verdict on a model's last measurements, the newest last; at least one."""
-    words = _PyTorch(layers) if framework == PYTORCH else _InWords(layers)
-    return diagnose_by(lambda layer: layers[layer].label, words, recent)
+    """Diagnose a model of any framework.
+
+    Args:
+        layers: The model's layers with weights, in the order of the measurements.
+        framework: The name of its framework; PYTORCH has cures in code.
+        recent: Its last measurements, the newest last; at least one.
+
+    Returns:
+        The verdict.
+    """
+    remedies = _PyTorchRemedies(layers) if framework == PYTORCH else _GenericRemedies(layers)
+    return diagnose_by(lambda layer: layers[layer].label, remedies, recent)
 
 
 @dataclass(frozen=True, slots=True)
-class _InWords:
-    """Remedies in words that hold in every framework."""
+class _GenericRemedies:
+    """Remedies in words that apply to every framework."""
 
     layers: Sequence[ModelLayer]
 
@@ -62,12 +76,12 @@ class _InWords:
         yield _cure(f"leaky ReLU after {self.layers[layer].name}")
         yield _cure("a smaller learning rate")
 
-    def against_frost(self, layer: int) -> Iterator[Cure]:
+    def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
         yield _cure("a larger learning rate")
 
 
 @dataclass(frozen=True, slots=True)
-class _PyTorch:
+class _PyTorchRemedies:
     """Remedies as lines of PyTorch."""
 
     layers: Sequence[ModelLayer]
@@ -92,12 +106,12 @@ class _PyTorch:
         yield from self._initialization(layer, "kaiming_normal_")
         yield _cure("a smaller lr")
 
-    def against_frost(self, layer: int) -> Iterator[Cure]:
+    def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
         yield _cure("a larger lr")
         yield from self.against_vanishing(layer)
 
     def _initialization(self, layer: int, name: str) -> Iterator[Cure]:
-        """Of what has a matrix that is called weight."""
+        """Yield an initialization, if the layer is of a kind whose matrix is called weight."""
         if self.layers[layer].kind.startswith(("Linear", "Conv", "Embedding")):
             yield _cure(f"nn.init.{name}({_in_python(self.layers[layer].name)}.weight)")
 
@@ -107,14 +121,14 @@ class _PyTorch:
             yield _cure(f"{better} rather than nn.{found}() after {self.layers[layer].name}")
 
     def _normalization(self, layer: int) -> Iterator[Cure]:
-        """That fits what the layer gives; none after one that normalizes itself."""
+        """Yield the normalization that fits the layer's output; none after a layer that normalizes."""
         entry = self.layers[layer]
         if entry.units and (norm := _norm_for(entry.kind)):
             yield _cure(f"nn.{norm}({entry.units}) after {entry.name}")
 
 
 def _in_python(name: str) -> str:
-    """How a script gets at a layer: blocks.3.fc is model.blocks[3].fc."""
+    """Return the expression for a layer in a script: blocks.3.fc is model.blocks[3].fc."""
     return "model" + "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in name.split("."))
 
 

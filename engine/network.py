@@ -2,12 +2,12 @@
 
 Layout, for N hidden layers of W units, F features, C classes and a batch of B:
 
-- Activations, pre-activations and error signals are *units × batch*: a unit's samples lie side by side, so that
+- Activations, pre-activations and error signals are *units × batch*: the samples of a unit are contiguous, so that
   element-wise work runs over long contiguous stretches and a sum over the batch runs along memory.
 - All hidden layers are equally wide, so each kind of array is one array of rank 3, (N, W, B): the derivative of all
   layers is one call, and all their weight gradients are one batched product.
-- A bias is one more row of its weight matrix, and every layer's output has one more row of ones to meet it: the
-  product and the bias are one call, and so are their gradients. With BatchNorm the bias is not there.
+- A bias is an extra row of its weight matrix, and every layer's output has an extra row of ones to match: the product
+  and the bias are one call, and so are their gradients. With BatchNorm there is no bias.
 """
 
 import math
@@ -33,7 +33,7 @@ from engine.normalization import (
 
 @dataclass(frozen=True, slots=True)
 class LayerShape:
-    """A weight layer as the outside knows it."""
+    """The name and size of a weight layer."""
 
     name: str
     fan_in: int
@@ -41,7 +41,16 @@ class LayerShape:
 
 
 def layer_shapes(config: NetworkConfig, features: int, classes: int) -> tuple[LayerShape, ...]:
-    """Weight layers 0 … N from the input: N hidden layers, then the output layer."""
+    """List the weight layers of a network.
+
+    Args:
+        config: The network.
+        features: Features of the input.
+        classes: Classes of the output.
+
+    Returns:
+        N + 1 shapes: the N hidden layers from the input, then the output layer.
+    """
     widths = [features, *[config.width] * config.hidden_layers, classes]
     return tuple(LayerShape(f"layers.{i}", *widths[i : i + 2]) for i in range(config.hidden_layers + 1))
 
@@ -50,8 +59,13 @@ def layer_shapes(config: NetworkConfig, features: int, classes: int) -> tuple[La
 class _Vectors:
     """Named views into one flat buffer, the same for parameters, gradients and updates.
 
-    first: (F+1, W), hidden: (N−1, W+1, W), output: (W+1, C), the last row of each its bias;
-    first and hidden have no bias row with BatchNorm. gain, shift: (N, W) with BatchNorm, else (0, W).
+    Attributes:
+        flat: The whole buffer, (parameters,).
+        first: (F+1, W), with the bias as the last row; (F, W) with BatchNorm.
+        hidden: (N−1, W+1, W), likewise; (N−1, W, W) with BatchNorm.
+        output: (W+1, C), with the bias as the last row.
+        gain: (N, W) with BatchNorm, else (0, W).
+        shift: As `gain`.
     """
 
     flat: Array
@@ -71,13 +85,13 @@ class _Vectors:
         return cls(flat, **views)
 
     def matrices(self) -> list[Array]:
-        """Every layer's weight matrix with its bias row, from the input."""
+        """List the weight matrices with their bias rows, from the input."""
         return [self.first, *self.hidden, self.output]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _NormViews:
-    """What BatchNorm of one layer reads and writes."""
+    """The arrays that BatchNorm of one layer reads and writes."""
 
     gain: Array
     shift: Array
@@ -88,9 +102,10 @@ class _NormViews:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _LayerViews:
-    """One hidden layer's part of every array. below, skipped: its input; None for the first, whose input is the batch.
+    """The parts of all arrays that belong to one hidden layer.
 
-    product: where the matrix product goes, z itself or what BatchNorm takes. product_delta: its error signal.
+    `below` and `skipped` are the layer's input, None for the first layer, whose input is the batch. `product` receives
+    the matrix product, which is z itself or the input of BatchNorm; `product_delta` is the error signal of the product.
     """
 
     transposed: Array
@@ -109,7 +124,7 @@ class _LayerViews:
 
 
 def _vector_shapes(config: NetworkConfig, features: int, classes: int) -> dict[str, tuple[int, ...]]:
-    """The parts of the flat buffer in their order, as _Vectors names them."""
+    """Return the shapes of the parts of the flat buffer, in order, by their names in _Vectors."""
     depth, width, bias = config.hidden_layers, config.width, 0 if config.batch_norm else 1
     normalized = depth if config.batch_norm else 0
     return {
@@ -122,12 +137,23 @@ def _vector_shapes(config: NetworkConfig, features: int, classes: int) -> dict[s
 
 
 def parameter_count(config: NetworkConfig, features: int, classes: int) -> int:
-    """How many numbers the flat buffer holds."""
+    """Count the trainable parameters of a network."""
     return sum(map(math.prod, _vector_shapes(config, features, classes).values()))
 
 
 def working_memory(config: NetworkConfig, features: int, classes: int, batch: int, optimizer_vectors: int) -> int:
-    """An estimate, in bytes, of what a network in training takes; nothing is allocated."""
+    """Estimate the memory of a network in training, without allocating anything.
+
+    Args:
+        config: The network.
+        features: Features of the input.
+        classes: Classes of the output.
+        batch: Samples per batch.
+        optimizer_vectors: Vectors of the parameters' size that the optimizer keeps.
+
+    Returns:
+        The estimate in bytes.
+    """
     itemsize = np.dtype(config.dtype).itemsize
     per_sample = config.hidden_layers * config.width * (4 + config.skip_connections + 2 * config.batch_norm)
     vectors = 3 + optimizer_vectors
@@ -135,16 +161,40 @@ def working_memory(config: NetworkConfig, features: int, classes: int, batch: in
 
 
 class Network:
-    """Parameters, the forward and backward pass over one batch, and evaluation.
+    """The parameters, the forward and backward pass over one batch, and evaluation.
 
-    After forward_backward the public arrays hold that batch's values, units × batch:
-    outputs (N, W, B): every hidden layer's output h. pre_activations (N, W, B): z. activated (N, W, B): φ(z), which is
-    h without skip connections. derivatives (N, W, B): φ′(z). deltas (N, W, B): ∂E/∂z. logits, output_delta: (C, B).
+    For N hidden layers of W units, C classes and a batch of B. After `forward_backward`, the arrays over the batch hold
+    that batch's values.
+
+    Attributes:
+        config: The network's configuration.
+        shapes: The weight layers from the input.
+        parameters: The parameters; `parameters.flat` is one vector.
+        gradients: ∂E/∂(parameters), laid out as the parameters.
+        updates: The last update, laid out as the parameters.
+        running: BatchNorm's running mean and variance, (2, N, W); (2, 0, W) without BatchNorm.
+        outputs: The output h of every hidden layer, (N, W, B).
+        pre_activations: z, (N, W, B).
+        activated: φ(z), (N, W, B); without skip connections this is h.
+        derivatives: φ′(z), (N, W, B).
+        deltas: ∂E/∂z, (N, W, B).
+        logits: (C, B).
+        output_delta: ∂E/∂logits, (C, B).
     """
 
     def __init__(
         self, config: NetworkConfig, features: int, classes: int, batch: int, backend: Backend, rng: np.random.Generator
     ) -> None:
+        """Allocate every array and draw the parameters.
+
+        Args:
+            config: The network.
+            features: Features of the input.
+            classes: Classes of the output.
+            batch: Samples per batch.
+            backend: Where to compute.
+            rng: Draws the initial parameters, on the host.
+        """
         self.config = config
         self.shapes = layer_shapes(config, features, classes)
         self._backend = backend
@@ -172,7 +222,7 @@ class Network:
 
         normalized = depth if config.batch_norm else 0
         self._standardized = xp.empty((normalized, width, batch), dtype)
-        # what the weights see: the error signal itself, or with BatchNorm that in front of the normalization
+        # the error signal of the matrix product: ∂E/∂z, or with BatchNorm that of its input
         self._product_deltas = xp.empty((depth, width, batch), dtype) if config.batch_norm else self.deltas
         self._batch_mean = xp.zeros((normalized, width), dtype)
         self._batch_variance = xp.zeros((normalized, width), dtype)
@@ -186,7 +236,7 @@ class Network:
         self.running = xp.zeros((2, normalized, width), dtype)
         self.running[1] = 1
 
-        # views made once: taking one costs as much as a small ufunc
+        # make the views once: making one costs as much as a small ufunc
         self._matrices = self.parameters.matrices()
         self._transposed = [matrix.T for matrix in self._matrices]
         self._weights = [matrix[: shape.fan_in] for matrix, shape in zip(self._matrices, self.shapes, strict=True)]
@@ -224,14 +274,18 @@ class Network:
         )
 
     def forward_backward(self, inputs: Array, targets: Array) -> None:
-        """One pass over a batch: inputs (B, F+1) with a last column of ones, targets (B, C) one-hot.
+        """Run the forward and the backward pass over a batch.
 
-        Fills `gradients` and the arrays in the class's text. The parameters stay as they are.
+        Fills `gradients` and the arrays over the batch. The parameters do not change.
+
+        Args:
+            inputs: (B, F+1), the last column all ones.
+            targets: One-hot, (B, C).
         """
         columns = inputs.T
         self._forward(columns)
         softmax_cross_entropy_delta(self._xp, self.logits, targets.T, self.output_delta)
-        # the error signals come later, so that their place is free
+        # the error signals are computed later, so `deltas` is free as scratch space
         self._activation.derivative(self._xp, self.pre_activations, self.activated, self.derivatives, self.deltas)
         self._backward()
         self._weight_gradients(columns)
@@ -295,13 +349,20 @@ class Network:
         xp.matmul(self._outputs_and_ones[-1], self.output_delta.T, out=self.gradients.output)
 
     def apply_updates(self) -> None:
-        """Add `updates` to the parameters, and move BatchNorm's running statistics by the batch last seen."""
+        """Add `updates` to the parameters, and move BatchNorm's running statistics towards the last batch."""
         self._xp.add(self.parameters.flat, self.updates.flat, out=self.parameters.flat)
         if self.config.batch_norm:
             update_running(self._xp, self.running, self._batch_mean, self._batch_variance, self.logits.shape[1])
 
     def evaluate(self, inputs: Array) -> Array:
-        """The logits (C, samples) of inputs (samples, F+1), with BatchNorm's running statistics."""
+        """Compute logits with BatchNorm's running statistics.
+
+        Args:
+            inputs: (samples, F+1), the last column all ones.
+
+        Returns:
+            The logits, (C, samples), on the device.
+        """
         xp, config = self._xp, self.config
         columns = inputs.T
         output = xp.ones((config.width + 1, columns.shape[1]), inputs.dtype)
@@ -322,7 +383,14 @@ class Network:
         return xp.matmul(self._transposed[-1], output)
 
     def weight_rows(self, vectors: _Vectors) -> list[Array]:
-        """The weights (no biases) as rows: arrays of (layers, entries), whose layers follow each other."""
+        """View the weights, without biases, as one row per layer.
+
+        Args:
+            vectors: The parameters, gradients or updates of this network.
+
+        Returns:
+            Arrays of (layers, entries), with the layers in order from the input.
+        """
         features, classes, width = self.shapes[0].fan_in, self.shapes[-1].fan_out, self.config.width
         groups = [
             matrices.reshape(len(matrices), matrices.shape[-2] * matrices.shape[-1])[:, :entries]
@@ -335,22 +403,30 @@ class Network:
         return [rows for rows in groups if len(rows)]
 
     def update_ratio(self, layer: int) -> float:
-        """‖ΔW‖ / ‖W‖ of a layer in the last update; waits for the device."""
+        """Return ‖ΔW‖ / ‖W‖ of a weight layer in the last update; waits for the device."""
         fan_in = self.shapes[layer].fan_in
         rows = [vectors.matrices()[layer][:fan_in].reshape(1, -1) for vectors in (self.updates, self.parameters)]
         moved, size = (float(self._backend.to_host(self._backend.row_norms([row]))[0]) for row in rows)
         return moved / size
 
     def named_parameters(self) -> dict[str, NDArray[np.float64]]:
-        """Host copies by name: `layers.0.weight` (fan_in, fan_out), `layers.0.bias`, `layers.0.norm.gain` and so on."""
+        """Copy the parameters to the host.
+
+        Returns:
+            The parameters by name: `layers.0.weight`, (fan_in, fan_out); `layers.0.bias`, (fan_out,); with BatchNorm
+            `layers.0.norm.gain`, `.norm.bias`, `.norm.running_mean` and `.norm.running_var`, (fan_out,).
+        """
         return self._parameters_on_host()[2]
 
     def named_gradients(self) -> dict[str, NDArray[np.float64]]:
-        """Host copies by name, of the last forward_backward: those of measure(). A step may overwrite them."""
+        """Copy the gradients of the last `forward_backward` to the host, by the names of the parameters.
+
+        They are those of the last `Trainer.measure`. A step may overwrite them.
+        """
         return self._named(self._on_host(self.gradients))
 
     def adopt(self, other: "Network") -> None:
-        """Take another network's parameters, each of the same name and shape here; the output layers are the last."""
+        """Copy the parameters of another network wherever name and shape match; the output layers match each other."""
         host, running, here = self._parameters_on_host()
         there = other.named_parameters()
         own_last, other_last = (f"{network.shapes[-1].name}." for network in (self, other))
@@ -362,7 +438,7 @@ class Network:
         self._xp.copyto(self.running, self._backend.to_device(running))
 
     def _parameters_on_host(self) -> tuple[_Vectors, Array, dict[str, NDArray[np.float64]]]:
-        """Copies of the parameters and of BatchNorm's running statistics, and their parts by name."""
+        """Copy the parameters and BatchNorm's running statistics to the host, with their parts by name."""
         host, running = self._on_host(self.parameters), self._backend.to_host(self.running)
         named = self._named(host)
         if self.config.batch_norm:
@@ -376,7 +452,7 @@ class Network:
         return _Vectors.over(flat, self.config, self.shapes[0].fan_in, self.shapes[-1].fan_out)
 
     def _named(self, host: _Vectors) -> dict[str, NDArray[np.float64]]:
-        """Its parts by name."""
+        """Name the parts of a host copy."""
         named = {}
         for layer, (shape, matrix) in enumerate(zip(self.shapes, host.matrices(), strict=True)):
             named[f"{shape.name}.weight"] = matrix[: shape.fan_in]
@@ -391,7 +467,7 @@ class Network:
 def _initialize(
     host: _Vectors, config: NetworkConfig, shapes: tuple[LayerShape, ...], rng: np.random.Generator
 ) -> None:
-    """Draw every layer in order, weight before bias."""
+    """Draw every layer in order, the weights before the biases."""
     initializer = INITIALIZERS[config.initialization]
     for matrix, shape in zip(host.matrices(), shapes, strict=True):
         size = (shape.fan_in, shape.fan_out)

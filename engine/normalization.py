@@ -1,20 +1,28 @@
 """BatchNorm: forward and backward side by side (Ioffe & Szegedy 2015, algorithm 1).
 
-Arrays are units × batch, as everywhere in the engine: a unit's samples lie side by side.
+Arrays are units × batch, as everywhere in the engine: the samples of a unit are contiguous.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from engine.arrays import Array
+from engine.arrays import Array, ArrayModule
 
 EPSILON = 1e-5
+"""Added to a variance before its root is taken, as in PyTorch."""
 RUNNING_MOMENTUM = 0.1
+"""The weight of a batch in the running statistics, as in PyTorch."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchStatistics:
-    """What the forward pass of one layer leaves for the backward pass: (units, batch), then three of (units,)."""
+    """What the forward pass of a layer leaves for its backward pass.
+
+    Attributes:
+        standardized: The standardized pre-activations, (units, batch).
+        mean: The mean over the batch, (units,).
+        variance: The biased variance over the batch, (units,).
+        inverse_deviation: 1 / √(variance + EPSILON), (units,).
+    """
 
     standardized: Array
     mean: Array
@@ -23,13 +31,18 @@ class BatchStatistics:
 
 
 def batch_norm_forward(
-    xp: Any, gain: Array, shift: Array, averaging: Array, statistics: BatchStatistics, out: Array
+    xp: ArrayModule, gain: Array, shift: Array, averaging: Array, statistics: BatchStatistics, out: Array
 ) -> None:
-    """Standardise each unit over the batch, then scale and shift it.
+    """Standardize each unit over the batch, then scale and shift it (Ioffe & Szegedy 2015, algorithm 1).
 
-    statistics.standardized holds the pre-activations, (units, batch), on entry and their standardised form on
-    return. gain, shift: (units,). averaging: (batch,), 1/batch each, so that a mean is one matrix-vector product.
-    Writes (units, batch) into out. The variance is the biased one. The batch must be 2 or more.
+    Args:
+        xp: The array module.
+        gain: The scale of each unit, (units,).
+        shift: The shift of each unit, (units,).
+        averaging: (batch,), each entry 1/batch, so that a mean is one matrix-vector product. The batch must have at
+            least two samples.
+        statistics: `standardized` holds the pre-activations on entry; all arrays are filled on return.
+        out: Receives the output, (units, batch).
     """
     z = statistics.standardized
     xp.matmul(z, averaging, out=statistics.mean)
@@ -45,7 +58,7 @@ def batch_norm_forward(
 
 
 def batch_norm_backward(
-    xp: Any,
+    xp: ArrayModule,
     delta: Array,
     gain: Array,
     averaging: Array,
@@ -54,9 +67,17 @@ def batch_norm_backward(
     shift_gradient: Array,
     out: Array,
 ) -> None:
-    """From ∂E/∂(output) to ∂E/∂(input), and the gradients of gain and shift.
+    """Compute ∂E/∂(input) from ∂E/∂(output), and the gradients of gain and shift.
 
-    delta: (units, batch). Writes (units, batch) into out, (units,) into both gradients.
+    Args:
+        xp: The array module.
+        delta: ∂E/∂(output), (units, batch).
+        gain: The scale of each unit, (units,).
+        averaging: (batch,), each entry 1/batch.
+        statistics: As the forward pass left them.
+        gain_gradient: Receives ∂E/∂gain, (units,).
+        shift_gradient: Receives ∂E/∂shift, (units,).
+        out: Receives ∂E/∂(input), (units, batch).
     """
     batch = averaging.shape[0]
     xp.multiply(delta, statistics.standardized, out=out)
@@ -70,10 +91,16 @@ def batch_norm_backward(
     xp.multiply(shift_gradient, batch, out=shift_gradient)
 
 
-def update_running(xp: Any, running: Array, batch_mean: Array, batch_variance: Array, batch: int) -> None:
-    """Move the running mean and variance, (2, layers, units), towards the batch's.
+def update_running(xp: ArrayModule, running: Array, batch_mean: Array, batch_variance: Array, batch: int) -> None:
+    """Move the running statistics towards those of a batch.
 
-    As in PyTorch, the variance that is remembered is the unbiased one.
+    Args:
+        xp: The array module.
+        running: Running mean and variance, (2, layers, units), updated in place. As in PyTorch, the running variance is
+            the unbiased one.
+        batch_mean: (layers, units).
+        batch_variance: The biased variance, (layers, units).
+        batch: The number of samples in the batch.
     """
     running *= 1 - RUNNING_MOMENTUM
     running[0] += RUNNING_MOMENTUM * batch_mean
@@ -81,9 +108,18 @@ def update_running(xp: Any, running: Array, batch_mean: Array, batch_variance: A
 
 
 def batch_norm_evaluate(
-    xp: Any, z: Array, gain: Array, shift: Array, running_mean: Array, running_variance: Array
+    xp: ArrayModule, z: Array, gain: Array, shift: Array, running_mean: Array, running_variance: Array
 ) -> None:
-    """Normalise z, (units, samples), in place by the running statistics, (units,) each."""
+    """Normalize pre-activations by the running statistics, in place.
+
+    Args:
+        xp: The array module.
+        z: Pre-activations, (units, samples).
+        gain: The scale of each unit, (units,).
+        shift: The shift of each unit, (units,).
+        running_mean: (units,).
+        running_variance: (units,).
+    """
     scale = gain / xp.sqrt(running_variance + EPSILON)
     xp.multiply(z, scale[:, None], out=z)
     xp.add(z, (shift - running_mean * scale)[:, None], out=z)

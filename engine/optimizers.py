@@ -1,41 +1,53 @@
-"""Each optimizer, with PyTorch's formulas, on one flat vector of all parameters.
+"""The optimizers, with PyTorch's formulas, on one flat vector of all parameters.
 
-An optimizer turns the gradient g into the update Δ that is added to the parameters θ. Vectors are (parameters,).
+An optimizer turns the gradient g into the update Δ that is added to the parameters θ. η is the learning rate and μ the
+momentum. Vectors are (parameters,).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from engine.arrays import Array
+from engine.arrays import Array, ArrayModule
 from engine.config import TrainingConfig
 
 
 class Optimizer(Protocol):
-    """Keeps its own state between updates: vectors, by name."""
+    """Turns gradients into updates and keeps its own state between them.
+
+    Attributes:
+        vectors: The state, by name.
+    """
 
     vectors: dict[str, Array]
 
     def update(self, gradient: Array, step: int, out: Array) -> None:
-        """Write Δ for this gradient into out, after `step` updates. The gradient may be overwritten."""
+        """Compute the update Δ.
+
+        Args:
+            gradient: g; may be overwritten.
+            step: The number of updates before this one.
+            out: Receives Δ.
+        """
 
 
 class Sgd:
     """Δ = −η g."""
 
-    def __init__(self, xp: Any, training: TrainingConfig, parameters: Array) -> None:
+    def __init__(self, xp: ArrayModule, training: TrainingConfig, parameters: Array) -> None:
         self._xp = xp
         self._rate = training.learning_rate
         self.vectors: dict[str, Array] = {}
 
     def update(self, gradient: Array, step: int, out: Array) -> None:
+        """Compute the update Δ; see Optimizer.update."""
         self._xp.multiply(gradient, -self._rate, out=out)
 
 
 class Momentum:
-    """v ← μ v + g, Δ = −η v (PyTorch's form: the rate is outside of the velocity)."""
+    """v ← μ v + g, Δ = −η v (as in PyTorch, the rate is not part of the velocity v)."""
 
-    def __init__(self, xp: Any, training: TrainingConfig, parameters: Array) -> None:
+    def __init__(self, xp: ArrayModule, training: TrainingConfig, parameters: Array) -> None:
         self._xp = xp
         self._rate = training.learning_rate
         self._momentum = training.momentum
@@ -43,6 +55,7 @@ class Momentum:
         self.vectors = {"velocity": self._velocity}
 
     def update(self, gradient: Array, step: int, out: Array) -> None:
+        """Compute the update Δ; see Optimizer.update."""
         self._xp.multiply(self._velocity, self._momentum, out=self._velocity)
         self._xp.add(self._velocity, gradient, out=self._velocity)
         self._xp.multiply(self._velocity, -self._rate, out=out)
@@ -52,6 +65,7 @@ class Nesterov(Momentum):
     """v ← μ v + g, Δ = −η (g + μ v)."""
 
     def update(self, gradient: Array, step: int, out: Array) -> None:
+        """Compute the update Δ; see Optimizer.update."""
         super().update(gradient, step, out)
         self._xp.multiply(out, self._momentum, out=out)
         self._xp.multiply(gradient, self._rate, out=gradient)
@@ -59,11 +73,11 @@ class Nesterov(Momentum):
 
 
 class Adam:
-    """m and v are running means of g and g², corrected for their start at 0; Δ = −η m̂ / (√v̂ + ε)."""
+    """Δ = −η m̂ / (√v̂ + ε), where m̂ and v̂ are running means of g and g², corrected for their start at 0."""
 
     MEAN_DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8
 
-    def __init__(self, xp: Any, training: TrainingConfig, parameters: Array) -> None:
+    def __init__(self, xp: ArrayModule, training: TrainingConfig, parameters: Array) -> None:
         self._xp = xp
         self._rate = training.learning_rate
         self._mean = xp.zeros_like(parameters)
@@ -71,6 +85,7 @@ class Adam:
         self.vectors = {"mean": self._mean, "square": self._square}
 
     def update(self, gradient: Array, step: int, out: Array) -> None:
+        """Compute the update Δ; see Optimizer.update."""
         xp = self._xp
         _move(xp, self._mean, gradient, self.MEAN_DECAY, out)
         xp.multiply(gradient, gradient, out=gradient)
@@ -83,11 +98,11 @@ class Adam:
 
 
 class RmsProp:
-    """v is a running mean of g²; Δ = −η g / (√v + ε)."""
+    """Δ = −η g / (√v + ε), where v is a running mean of g²."""
 
     SQUARE_DECAY, EPSILON = 0.99, 1e-8
 
-    def __init__(self, xp: Any, training: TrainingConfig, parameters: Array) -> None:
+    def __init__(self, xp: ArrayModule, training: TrainingConfig, parameters: Array) -> None:
         self._xp = xp
         self._rate = training.learning_rate
         self._square = xp.zeros_like(parameters)
@@ -95,6 +110,7 @@ class RmsProp:
         self.vectors = {"square": self._square}
 
     def update(self, gradient: Array, step: int, out: Array) -> None:
+        """Compute the update Δ; see Optimizer.update."""
         xp = self._xp
         xp.multiply(gradient, gradient, out=self._scratch)
         _move(xp, self._square, self._scratch, self.SQUARE_DECAY, out)
@@ -104,8 +120,8 @@ class RmsProp:
         xp.multiply(out, -self._rate, out=out)
 
 
-def _move(xp: Any, mean: Array, value: Array, decay: float, scratch: Array) -> None:
-    """mean ← decay · mean + (1 − decay) · value."""
+def _move(xp: ArrayModule, mean: Array, value: Array, decay: float, scratch: Array) -> None:
+    """Move a running mean towards a value: decay · mean + (1 − decay) · value."""
     xp.multiply(mean, decay, out=mean)
     xp.multiply(value, 1 - decay, out=scratch)
     xp.add(mean, scratch, out=mean)
@@ -113,12 +129,17 @@ def _move(xp: Any, mean: Array, value: Array, decay: float, scratch: Array) -> N
 
 @dataclass(frozen=True, slots=True)
 class OptimizerKind:
-    """An optimizer's class, how many vectors of the parameters' size it keeps, and where it comes from.
+    """An optimizer and its properties.
 
-    decoupled_decay: weight decay is subtracted from the parameters, −η λ θ, rather than added to the gradient, λ θ.
+    Attributes:
+        create: create(xp, training, parameters) makes the optimizer.
+        state_vectors: Vectors of the parameters' size that it keeps.
+        source: The paper that describes it.
+        decoupled_decay: Whether weight decay is subtracted from the parameters, −η λ θ, rather than added to the
+            gradient, λ θ.
     """
 
-    create: Callable[[Any, TrainingConfig, Array], Optimizer]
+    create: Callable[[ArrayModule, TrainingConfig, Array], Optimizer]
     state_vectors: int
     source: str
     decoupled_decay: bool = False
@@ -132,4 +153,4 @@ OPTIMIZERS: dict[str, OptimizerKind] = {
     "adamw": OptimizerKind(Adam, 2, "Adam with decoupled weight decay, Loshchilov & Hutter 2019", decoupled_decay=True),
     "rmsprop": OptimizerKind(RmsProp, 2, "Tieleman & Hinton 2012"),
 }
-"""PyTorch's formulas and defaults; the learning rate, the momentum and the weight decay are the configuration's."""
+"""The optimizers by name, with PyTorch's defaults; rate, momentum and weight decay come from the configuration."""

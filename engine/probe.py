@@ -1,4 +1,4 @@
-"""What if: every single change of a network, measured at initialization on the same batch."""
+"""What if: the effect of changing one setting, measured at initialization on the same batch."""
 
 import math
 from collections.abc import Iterator
@@ -11,17 +11,27 @@ from engine.changes import Probe, single_changes
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import Dataset
 from engine.errors import UsageError
-from engine.memory import memory_of
+from engine.memory import estimate_memory
 from engine.trainer import Trainer
 
 
 def probe(network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend) -> Iterator[Probe]:
-    """Measure every single change: one after the other, a set-up and one forward and backward pass each.
+    """Measure each change of one setting on its own.
 
-    The weights are drawn from the same seed, and the batch is the first of that seed. NaN where a change does not fit
-    into memory beside the network itself.
+    Each takes a set-up, one forward and backward pass, and one update. The weights are drawn from the same seed, and
+    the batch is the first of that seed.
+
+    Args:
+        network: The network to change.
+        training: Its training, which stays the same.
+        dataset: The data set.
+        backend: Where to compute.
+
+    Yields:
+        A probe per change. Its ratios are NaN if the changed network is not valid or does not fit into memory beside
+        the original one.
     """
-    kept = memory_of(network, training, dataset)
+    kept = estimate_memory(network, training, dataset)
     for setting, value in single_changes(network):
         changed = replace(network, **{setting: value})  # type: ignore[arg-type]
         first, update = _ratios(changed, training, dataset, backend, kept)

@@ -1,4 +1,4 @@
-"""What is measured in every layer, and how it reaches the host in one copy."""
+"""The measurements of every layer, and how they reach the host in one copy."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,27 @@ from engine.backend import Backend
 from engine.network import Network
 
 SATURATION_SHARE = 0.05
-"""A unit is saturated for a sample where abs φ′ is below this share of its maximum."""
+"""A unit is saturated for a sample if |φ′| is below this share of its maximum."""
 
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerMeasurements:
-    """One float64 entry a weight layer, from the input to the output layer.
+    """The measurements of all weight layers: one float64 entry per layer, from the input to the output layer.
 
-    grad_norm: Frobenius norm of ∂E/∂W; grad_norm_min and grad_norm_max over the steps since the last measurement.
-    delta_norm: Frobenius norm of ∂E/∂z over the batch. activation_mean, activation_std: of the layer's output, the
-    logits at the last. derivative_rms: root mean square of φ′(z), 1 at the output. weight_norm: of W.
-    Masked arrays, masked where there is nothing to say: saturated (share of units × samples), dead (share of units),
-    update_ratio (‖ΔW‖ / ‖W‖ of the last update; masked before the first).
+    Attributes:
+        grad_norm: The Frobenius norm of ∂E/∂W.
+        grad_norm_min: The smallest of these norms since the last measurement.
+        grad_norm_max: The largest of these norms since the last measurement.
+        delta_norm: The Frobenius norm of ∂E/∂z over the batch.
+        activation_mean: The mean of the layer's output over units and samples; of the logits for the output layer.
+        activation_std: Its standard deviation.
+        derivative_rms: The root mean square of φ′(z); 1 for the output layer.
+        saturated: The share of units × samples that are saturated; masked where the activation does not saturate.
+        dead: The share of units that are dead; masked where the activation does not rectify.
+        weight_norm: The Frobenius norm of W.
+        update_ratio: ‖ΔW‖ / ‖W‖ of the last update; masked before the first.
     """
 
     grad_norm: Vector
@@ -42,9 +49,15 @@ class LayerMeasurements:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
-    """A network at a step: parameters after `step` updates, on the batch that the next update will use.
+    """The measurement of a network at a step, on the batch that the next update will use.
 
-    loss and accuracy are of that batch, validation_accuracy of the whole validation part.
+    Attributes:
+        step: The number of updates so far.
+        epoch: The number of complete epochs so far.
+        loss: The mean cross-entropy over the batch.
+        accuracy: The share of the batch that is classified correctly.
+        validation_accuracy: The same for the whole validation part; NaN if it was not evaluated.
+        layers: The measurements of all layers.
     """
 
     step: int
@@ -56,10 +69,12 @@ class Measurement:
 
 
 class Telemetry:
-    """Keeps the extremes of the gradient norms on the device, and gathers a measurement for the host.
+    """Keeps the extremes of the gradient norms on the device and gathers measurements for the host.
 
-    extremes: (2, layers), the least and the greatest norm of each layer since the last measurement; they count only
-    where observing says that there has been a pass since.
+    Attributes:
+        extremes: The smallest and the largest gradient norm of each layer since the last measurement, (2, layers), on
+            the device. Valid only if `observing`.
+        observing: Whether there has been a pass since the last measurement.
     """
 
     def __init__(self, network: Network, backend: Backend) -> None:
@@ -76,11 +91,11 @@ class Telemetry:
         self.observing = False
 
     def observe(self) -> None:
-        """Take the gradient norms of the pass just made into the extremes. Copies nothing to the host."""
+        """Update the extremes with the gradient norms of the last pass; copies nothing to the host."""
         xp = self._xp
         self._norms = self._backend.row_norms(self._gradient_rows)
         if self.observing:
-            # both propagate NaN, so that one between two measurements is seen
+            # both propagate NaN, so a NaN between two measurements is kept
             xp.minimum(self.extremes[0], self._norms, out=self.extremes[0])
             xp.maximum(self.extremes[1], self._norms, out=self.extremes[1])
         else:
@@ -88,10 +103,16 @@ class Telemetry:
             self.observing = True
 
     def gather(self, updated: bool, scalars: list[Array]) -> tuple[list[float], LayerMeasurements]:
-        """The scalars and every layer's numbers, in one copy; the extremes begin anew.
+        """Measure every layer and copy the results to the host at once; the extremes start over.
 
-        updated: whether an update has been made. scalars: 0-d arrays on the device that travel along.
-        Overwrites the network's `derivatives`, which nothing needs after the backward pass.
+        Overwrites the network's `derivatives`, which are not needed after the backward pass.
+
+        Args:
+            updated: Whether an update has been made.
+            scalars: 0-d arrays on the device, to be copied along.
+
+        Returns:
+            The scalars and the measurements.
         """
         network, xp = self._network, self._xp
         hidden = network.config.hidden_layers
@@ -148,4 +169,4 @@ class Telemetry:
 
 
 LAYER_FIELDS = tuple(LayerMeasurements.__dataclass_fields__)
-"""The names of section "What is measured", in the order in which they travel."""
+"""The fields of a measurement, in the order in which they are copied to the host."""

@@ -1,13 +1,14 @@
-"""What mean-field theory predicts for a configuration at initialization, layer by layer, for wide layers.
+"""The predictions of mean-field theory for wide layers at initialization, layer by layer.
 
 With weights N(0, σ_w²/fan_in), biases N(0, σ_b²) and z standard normal (Poole et al. 2016, eq. 3; Schoenholz et al.
-2017, eq. 9): the variance of a pre-activation goes from a layer to the next as q ← σ_w² E[φ(√q z)²] + σ_b², and a
-squared error signal is multiplied by χ = σ_w² E[φ′(√q z)²] on its way from a layer to the one before it. With
-BatchNorm and a large batch, χ = E[φ′(z)²] / Var[φ(z)], whatever σ_w (Yang et al. 2019). With skip connections there is
-no such simple form, as the means do not vanish: no curve is better than a wrong one.
+2017, eq. 9), the variance of a pre-activation changes from one layer to the next as q ← σ_w² E[φ(√q z)²] + σ_b², and a
+squared error signal is multiplied by χ = σ_w² E[φ′(√q z)²] from one layer to the layer before it. With BatchNorm and a
+large batch, χ = E[φ′(z)²] / Var[φ(z)] for every σ_w (Yang et al. 2019). With skip connections the means do not vanish
+and this simple form does not hold; then there is no prediction, as a wrong curve would be worse than none.
 
-The gradient profile is that of one sample. In a batch, samples that have become alike in the upper layers add up
-there: 20 layers of ReLU with He's weights, flat in theory, then fall by half a decade towards the input (measured).
+The gradient profile is that of a single sample. In a batch, samples that have become similar in the upper layers add
+up there: 20 layers of ReLU with He initialization, flat in theory, then fall by half a decade towards the input
+(measured).
 """
 
 import math
@@ -23,24 +24,27 @@ from engine.network import layer_shapes
 Vector = NDArray[np.float64]
 
 NODES = 200
-"""Of the Gauss-Legendre rule on each side of 0, where the kinks are."""
+"""Nodes of the Gauss-Legendre rule on each side of 0, where the activations have their kinks."""
 PAIR_NODES = 60
-"""The same, for integrals over two dimensions."""
-SETTLED = 1e-14
-"""The relative change from which on q is at its fixed point: some roundings, as it never stands quite still."""
-REACH = 12.0
-"""Standard deviations: beyond, a normal density is below 1e-32."""
+"""The same per dimension, for integrals over two dimensions."""
+FIXED_POINT_TOLERANCE = 1e-14
+"""The relative change below which q is at its fixed point; rounding keeps it from being exactly 0."""
+INTEGRATION_LIMIT = 12.0
+"""Where integrals end, in standard deviations; beyond, the normal density is below 1e-32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """For the N hidden layers: pre_activation_variance q (1 with BatchNorm) and factor χ, both (N,).
+    """The prediction for a network with N hidden layers.
 
-    χ of a layer is with the weights above it: ‖δ_l‖² = χ_l ‖δ_{l+1}‖². gradient_profile: every weight layer's gradient
-    norm relative to the output layer's, (N + 1,). depth_scale: the number of layers over which a gradient norm changes
-    by e, by the χ of the last hidden layer that has a hidden layer above it; ∞ where χ is 1. signal_profile: every
-    weight layer's error signal relative to the output layer's, in a batch of any size. activation_spread: the standard
-    deviation of every weight layer's output, the logits at the last.
+    Attributes:
+        pre_activation_variance: q of every hidden layer, (N,); 1 with BatchNorm.
+        factor: χ of every hidden layer, (N,), which includes the weights above it: ‖δ_l‖² = χ_l ‖δ_{l+1}‖².
+        gradient_profile: The gradient norm of every weight layer relative to the output layer's, (N + 1,).
+        signal_profile: The error signal of every weight layer relative to the output layer's, for any batch, (N + 1,).
+        activation_spread: The standard deviation of every weight layer's output, (N + 1,); of the logits for the last.
+        depth_scale: The number of layers over which a gradient norm changes by e, from the χ of the last hidden layer
+            that has a hidden layer above it; ∞ if χ is 1.
     """
 
     pre_activation_variance: Vector
@@ -52,9 +56,16 @@ class Prediction:
 
 
 def predict(network: NetworkConfig, features: int, classes: int, input_mean_square: float = 1.0) -> Prediction | str:
-    """The prediction, or in words why theory has none.
+    """Predict the gradients of a network at initialization.
 
-    input_mean_square: the mean square of the standardised input, below 1 where features never change.
+    Args:
+        network: The network.
+        features: Features of the input.
+        classes: Classes of the output.
+        input_mean_square: The mean square of the standardized input; below 1 if some features are constant.
+
+    Returns:
+        The prediction, or a sentence that says why theory has none.
     """
     if network.skip_connections:
         return "no theory: with skip connections the means do not vanish, and the simple form does not hold"
@@ -63,14 +74,14 @@ def predict(network: NetworkConfig, features: int, classes: int, input_mean_squa
     shapes = layer_shapes(network, features, classes)
     drawn = [weight_and_bias_variance(network, shape.fan_in, shape.fan_out) for shape in shapes]
     variances, factors = np.ones(network.hidden_layers), np.empty(network.hidden_layers)
-    # how much of its input's size, and of its error signal's, a layer's weight gradient gets
+    # the ratio of a layer's squared weight gradient to its squared error signal
     shares = np.empty(len(shapes))
     spreads = np.empty(len(shapes))
     mean_square = input_mean_square
     for layer, (weight, bias) in enumerate(drawn[:-1]):
         if not network.batch_norm:
             variances[layer] = weight * mean_square + bias
-        # the normalization divides by √(σ_w²·Var[h]), and takes the mean out of what reaches the weights
+        # BatchNorm divides by √(σ_w²·Var[h]) and removes the mean from what reaches the weights
         shares[layer] = shapes[layer].fan_in * (1 / weight if network.batch_norm else mean_square)
         mean, mean_square, slope = moments(network.activation, float(variances[layer]))
         spreads[layer] = math.sqrt(max(mean_square - mean**2, 0.0))
@@ -85,7 +96,16 @@ def predict(network: NetworkConfig, features: int, classes: int, input_mean_squa
 
 
 def weight_and_bias_variance(network: NetworkConfig, fan_in: int, fan_out: int) -> tuple[float, float]:
-    """σ_w² and σ_b²: fan_in times the variance of a weight, and the variance of a bias."""
+    """Compute the variances of an initialization.
+
+    Args:
+        network: The network, with its initialization.
+        fan_in: Inputs of the layer.
+        fan_out: Outputs of the layer.
+
+    Returns:
+        σ_w², which is fan_in times the variance of a weight, and σ_b², the variance of a bias.
+    """
     weight = {
         "xavier_normal": 2 * fan_in / (fan_in + fan_out),
         "xavier_uniform": 2 * fan_in / (fan_in + fan_out),
@@ -103,39 +123,65 @@ def weight_and_bias_variance(network: NetworkConfig, fan_in: int, fan_out: int) 
 
 
 def moments(activation: str, variance: float) -> tuple[float, float, float]:
-    """E[φ(√q z)], E[φ(√q z)²] and E[φ′(√q z)²] for z standard normal, by quadrature on each side of 0."""
+    """Compute the moments of an activation for normal pre-activations, by quadrature on each side of 0.
+
+    Args:
+        activation: The name of φ.
+        variance: q, the variance of the pre-activations.
+
+    Returns:
+        E[φ(√q z)], E[φ(√q z)²] and E[φ′(√q z)²] for z standard normal.
+    """
     with np.errstate(all="ignore"):
         h, slope = _value_and_slope(activation, math.sqrt(variance) * _ABSCISSAE)
         return float(_WEIGHTS @ h), float(_WEIGHTS @ h**2), float(_WEIGHTS @ slope**2)
 
 
 def depth_scale(factor: float) -> float:
-    """Layers over which a gradient norm changes by e: 2/|ln χ|."""
+    """Return the number of layers over which a gradient norm changes by e, 2/|ln χ|, for the factor χ."""
     return math.inf if factor == 1 else 2 / abs(math.log(factor)) if factor > 0 else 0.0
 
 
 def fixed_point(
     activation: str, weight_variance: float, bias_variance: float, start: float = 1.0
 ) -> tuple[float, float]:
-    """q* and χ there, by iteration from `start`."""
+    """Find the fixed point of the variance by iteration.
+
+    Args:
+        activation: The name of φ.
+        weight_variance: σ_w².
+        bias_variance: σ_b².
+        start: The variance at which the iteration begins.
+
+    Returns:
+        The fixed point q* and χ there; an infinite or undefined variance and NaN if the iteration diverges.
+    """
     q = start
     for _ in range(100_000):
-        following = weight_variance * moments(activation, q)[1] + bias_variance
-        if not math.isfinite(following):
-            return following, math.nan
-        if abs(following - q) <= SETTLED * max(q, 1e-300):
+        next_q = weight_variance * moments(activation, q)[1] + bias_variance
+        if not math.isfinite(next_q):
+            return next_q, math.nan
+        if abs(next_q - q) <= FIXED_POINT_TOLERANCE * max(q, 1e-300):
             break
-        q = following
+        q = next_q
     return q, weight_variance * moments(activation, q)[2]
 
 
 def correlation_depth_scale(activation: str, weight_variance: float, bias_variance: float) -> float:
-    """ξ_c: the number of layers over which what tells two inputs apart falls by e (Schoenholz et al. 2017, section 3).
+    """Compute ξ_c, the depth scale of the correlation of two inputs (Schoenholz et al. 2017, section 3).
 
-    Inputs with the correlation c have c ← (σ_w² E[φ(u₁) φ(u₂)] + σ_b²) / q* a layer further, with u₁ and u₂ normal, of
-    variance q* and correlation c; ξ_c is 1/|ln| of that map's slope at its stable fixed point. Where χ ≤ 1 that is at
-    c* = 1, with the slope χ. A network much deeper than ξ_c cannot tell its inputs apart, and does not train. NaN where
-    the variance has no fixed point.
+    The correlation c of two inputs changes from one layer to the next as c ← (σ_w² E[φ(u₁) φ(u₂)] + σ_b²) / q*, with u₁
+    and u₂ normal, of variance q* and correlation c. ξ_c = 1/|ln s| for the slope s of this map at its stable fixed
+    point c*. If χ ≤ 1, then c* = 1 and s = χ. A network much deeper than ξ_c cannot tell its inputs apart and does not
+    train.
+
+    Args:
+        activation: The name of φ.
+        weight_variance: σ_w².
+        bias_variance: σ_b².
+
+    Returns:
+        ξ_c in layers; NaN if the variance has no finite fixed point.
     """
     q, slope = fixed_point(activation, weight_variance, bias_variance)
     if not math.isfinite(q):
@@ -154,7 +200,7 @@ def correlation_depth_scale(activation: str, weight_variance: float, bias_varian
 
 
 def _pair_moments(activation: str, variance: float, correlation: float) -> tuple[float, float]:
-    """E[φ(u₁) φ(u₂)] and E[φ′(u₁) φ′(u₂)] for normal u₁ and u₂ of this variance and correlation."""
+    """Compute E[φ(u₁) φ(u₂)] and E[φ′(u₁) φ′(u₂)] for normal u₁ and u₂ of this variance and correlation."""
     first = _PAIR_ABSCISSAE[:, None]
     second = correlation * first + math.sqrt(1 - correlation**2) * _PAIR_ABSCISSAE[None, :]
     with np.errstate(all="ignore"):
@@ -165,7 +211,7 @@ def _pair_moments(activation: str, variance: float, correlation: float) -> tuple
 
 
 def _value_and_slope(activation: str, z: Vector) -> tuple[Vector, Vector]:
-    """φ(z) and φ′(z)."""
+    """Compute φ(z) and φ′(z)."""
     h, slope, scratch = (np.empty_like(z) for _ in range(3))
     ACTIVATIONS[activation].value(np, z, h, scratch)
     ACTIVATIONS[activation].derivative(np, z, h, slope, scratch)
@@ -173,10 +219,10 @@ def _value_and_slope(activation: str, z: Vector) -> tuple[Vector, Vector]:
 
 
 def _gaussian_rule(nodes_a_side: int) -> tuple[Vector, Vector]:
-    """Abscissae and weights of an integral over the standard normal density, with 0 as the end of two intervals."""
+    """Return abscissae and weights for integrals over the standard normal density, split into two intervals at 0."""
     nodes, weights = np.polynomial.legendre.leggauss(nodes_a_side)
-    right = (nodes + 1) * (REACH / 2)
-    density = weights * (REACH / 2) * np.exp(-(right**2) / 2) / math.sqrt(2 * math.pi)
+    right = (nodes + 1) * (INTEGRATION_LIMIT / 2)
+    density = weights * (INTEGRATION_LIMIT / 2) * np.exp(-(right**2) / 2) / math.sqrt(2 * math.pi)
     return np.concatenate([-right[::-1], right]), np.concatenate([density[::-1], density])
 
 

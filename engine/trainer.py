@@ -1,4 +1,4 @@
-"""Training step by step: one update, or a measurement of the coming one."""
+"""Training step by step: an update, or a measurement before it."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from engine.datasets import Dataset, split
 from engine.errors import UsageError
 from engine.inspection import Histogram, Inspection
 from engine.losses import softmax_cross_entropy
-from engine.memory import refuse_what_does_not_fit
+from engine.memory import check_memory
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.telemetry import Measurement, Telemetry
@@ -26,9 +26,14 @@ CLIP_EPSILON = 1e-6
 class Trainer:
     """Trains a network on a data set. The same arguments give the same numbers, bit for bit.
 
-    The seed gives three independent streams: the split, the weights and the batches, so that a change of the network
-    leaves the batches as they are. kept: bytes that other trainers of this process hold. Raises UsageError for what
-    does not fit together or into memory.
+    The seed gives three independent streams of random numbers: for the split, the weights and the batches. A change of
+    the network therefore does not change the batches.
+
+    Attributes:
+        network: The network, with its parameters.
+        training: The training settings.
+        step_count: The number of updates so far.
+        input_mean_square: The mean square of the standardized training inputs; below 1 if some features are constant.
     """
 
     _pass_made: bool
@@ -37,8 +42,20 @@ class Trainer:
     def __init__(
         self, network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend, *, kept: int = 0
     ) -> None:
+        """Split the data, draw the weights and take the first batch.
+
+        Args:
+            network: The network.
+            training: The training settings.
+            dataset: The data set.
+            backend: Where to compute.
+            kept: Bytes that other trainers of this process hold.
+
+        Raises:
+            UsageError: The settings do not work together or with the data set, or do not fit into memory.
+        """
         check_samples(network, training, dataset)
-        refuse_what_does_not_fit(network, training, dataset, backend, kept=kept)
+        check_memory(network, training, dataset, backend, kept=kept)
         split_rng, weight_rng, self._batch_rng = (np.random.default_rng([training.seed, stream]) for stream in range(3))
         parts = split(dataset, split_rng)
         samples = len(parts.training_labels)
@@ -46,7 +63,6 @@ class Trainer:
         self.input_mean_square = float(
             np.vdot(parts.training_inputs, parts.training_inputs) / parts.training_inputs.size
         )
-        """Of the standardized training part: 1, but for features that never change, which are 0."""
         self.step_count = 0
         self._begun_at = 0
         self._backend = backend
@@ -71,10 +87,11 @@ class Trainer:
 
     @property
     def epoch(self) -> int:
+        """The number of complete epochs so far."""
         return self.step_count // self._steps_per_epoch
 
     def step(self) -> None:
-        """One update. Makes no copy to the host and never waits for the device."""
+        """Make one update; copies nothing to the host and never waits for the device."""
         with self._backend.quiet():
             self._make_pass()
             gradient = self.network.gradients.flat
@@ -92,9 +109,15 @@ class Trainer:
         self._take_batch()
 
     def measure(self, validate: bool = True) -> Measurement:
-        """The network at this step, on the batch of the coming one, whose pass the next step() reuses.
+        """Measure the network at this step, on the batch of the next update.
 
-        A second call at the same step returns the same. Without `validate`, validation_accuracy is NaN.
+        The next `step` reuses the forward and backward pass. A second call at the same step returns the same object.
+
+        Args:
+            validate: Whether to evaluate the validation part; otherwise `validation_accuracy` is NaN.
+
+        Returns:
+            The measurement.
         """
         if self._measurement is None:
             with self._backend.quiet():
@@ -102,12 +125,16 @@ class Trainer:
         return self._measurement
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Host copies of all that the coming steps depend on, by name; restore() takes them.
+        """Copy everything on which the next steps depend to the host, for `restore`.
 
-        Raises RuntimeError after measure() or inspect() at this step, whose pass would be made, and counted, twice.
+        Returns:
+            Arrays by name.
+
+        Raises:
+            RuntimeError: `measure` or `inspect` was called at this step; its pass would be repeated and counted twice.
         """
         if self._pass_made:
-            raise RuntimeError("the state of a step is taken before it is measured or looked into")
+            raise RuntimeError("take the state of a step before measuring or inspecting it")
         generator = self._batch_rng.bit_generator.state
         return {
             "step": np.array(self.step_count),
@@ -119,17 +146,21 @@ class Trainer:
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on where a trainer with the same arguments gave this state(), bit for bit.
+        """Continue from the state of a trainer with the same arguments, bit for bit.
 
-        Raises UsageError for a state that cannot be one of this trainer's.
+        Args:
+            state: What `state` returned.
+
+        Raises:
+            UsageError: The state does not belong to a trainer with these arguments.
         """
         order = state["order"]
         if not np.array_equal(np.sort(order), np.arange(len(self._inputs))) or state["step"] < 0:
-            raise UsageError("checkpoint", "its order of the samples is not one of this data set")
+            raise UsageError("checkpoint", "its sample order does not belong to this data set")
         try:
             self._batch_rng.bit_generator.state = json.loads(state["generator"].tobytes())
         except (ValueError, TypeError, KeyError) as error:
-            raise UsageError("checkpoint", f"its generator of batches cannot be restored: {error}") from error
+            raise UsageError("checkpoint", f"its random generator cannot be restored: {error}") from error
         for name, vector in self._vectors().items():
             self._xp.copyto(vector, self._backend.to_device(state[name]))
         self.step_count, self._begun_at = int(state["step"]), int(state["begun_at"])
@@ -138,9 +169,12 @@ class Trainer:
         self._take_batch()
 
     def adopt(self, other: "Trainer") -> None:
-        """Go on from another trainer's step with its parameters, each that has the same name and shape here.
+        """Continue from the step of another trainer, with its parameters wherever name and shape match.
 
-        The batches go on too where data, batch size and seed are the same. The optimizer begins anew.
+        The batches continue too if data, batch size and seed are the same. The optimizer starts over.
+
+        Args:
+            other: The trainer to continue from; it does not change.
         """
         self.network.adopt(other.network)
         self.step_count = self._begun_at = other.step_count
@@ -152,7 +186,14 @@ class Trainer:
         self._take_batch()
 
     def inspect(self, layer: int) -> Inspection:
-        """How weight layer `layer` is distributed, at this step and on the batch that measure() describes."""
+        """Look inside a layer at this step, on the batch that `measure` describes.
+
+        Args:
+            layer: The weight layer, counted from 0 at the input.
+
+        Returns:
+            The distributions of its outputs, weights and weight gradients.
+        """
         network, to_host = self.network, self._backend.to_host
         with self._backend.quiet():
             self._make_pass()
@@ -166,7 +207,11 @@ class Trainer:
         )
 
     def current_batch(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Host copies of the batch that measure() describes: inputs (batch, features), labels (batch,)."""
+        """Copy the batch that `measure` describes to the host.
+
+        Returns:
+            The inputs, (batch, features), and the labels, (batch,).
+        """
         inputs = self._backend.to_host(self._batch_inputs)[:, :-1]
         labels = self._backend.to_host(self._batch_targets).argmax(axis=1)
         return inputs, labels
@@ -198,18 +243,18 @@ class Trainer:
             gradient *= factor.astype(gradient.dtype)
 
     def _add_parameters(self, vector: Array, factor: float) -> None:
-        """vector ← vector + factor · parameters."""
+        """Add factor · parameters to a vector."""
         if factor:
             self._xp.multiply(self.network.parameters.flat, factor, out=self._scratch)
             self._xp.add(vector, self._scratch, out=vector)
 
     def _shuffle_if_due(self) -> None:
-        """Each epoch is a new order; samples beyond its last whole batch are left out."""
+        """Draw a new order at the start of an epoch; the samples after its last full batch are left out."""
         if self.step_count % self._steps_per_epoch == 0:
             self._order = self._backend.to_device(self._batch_rng.permutation(len(self._inputs)))
 
     def _take_batch(self) -> None:
-        """Gather the coming batch, of which nothing has been computed yet."""
+        """Gather the batch of the next update, for which nothing has been computed yet."""
         self._pass_made = False
         self._measurement = None
         batch = self.training.batch_size
@@ -219,7 +264,7 @@ class Trainer:
         self._backend.gather(self._targets, rows, self._batch_targets)
 
     def _vectors(self) -> dict[str, Array]:
-        """The device arrays that change from step to step and are not computed anew, by name."""
+        """Return the device arrays that carry state from one step to the next, by name."""
         network = self.network
         return {
             "parameters": network.parameters.flat,
@@ -231,7 +276,16 @@ class Trainer:
 
 
 def check_samples(network: NetworkConfig, training: TrainingConfig, dataset: Dataset) -> None:
-    """Raise UsageError for settings that do not go together, or not with this data set."""
+    """Check that settings work together and with a data set.
+
+    Args:
+        network: The network.
+        training: The training settings.
+        dataset: The data set.
+
+    Raises:
+        UsageError: They do not, for example because a batch has more samples than the training part.
+    """
     check_together(network, training)
     samples = dataset.training_samples
     if training.batch_size > samples:
@@ -241,7 +295,7 @@ def check_samples(network: NetworkConfig, training: TrainingConfig, dataset: Dat
 
 
 def _with_ones(inputs: NDArray[np.float64], dtype: str) -> NDArray[Any]:
-    """(samples, features) with one more column of ones, which meets the bias row of the first weight matrix."""
+    """Append a column of ones to (samples, features), to match the bias row of the first weight matrix."""
     return np.hstack([inputs, np.ones((len(inputs), 1))]).astype(dtype)
 
 

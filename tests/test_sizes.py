@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import vgtui
-from engine.config import MOST_HIDDEN_LAYERS, NetworkConfig, TrainingConfig
+from engine.config import MAX_HIDDEN_LAYERS, NetworkConfig, TrainingConfig
 from engine.diagnosis import PERSISTENCE, Cure, Evidence, Verdict, diagnose
 from engine.errors import UsageError
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
@@ -77,8 +77,8 @@ def record(path: Path, written: list[Line]) -> None:
 @given(
     count=st.integers(1, 300), value=numbers, words=texts, is_known=st.booleans(), ending=st.sampled_from(["", ".gz"])
 )
-@example(count=MOST_HIDDEN_LAYERS, value=LONG, words="'\"\\\x00" * 9999, is_known=True, ending="")
-@example(count=MOST_HIDDEN_LAYERS, value=LONG, words="‖", is_known=False, ending=".gz")
+@example(count=MAX_HIDDEN_LAYERS, value=LONG, words="'\"\\\x00" * 9999, is_known=True, ending="")
+@example(count=MAX_HIDDEN_LAYERS, value=LONG, words="‖", is_known=False, ending=".gz")
 @SIZES
 def test_a_recording_is_read_as_it_was_written(
     count: int, value: float, words: str, is_known: bool, ending: str
@@ -199,7 +199,7 @@ def test_a_sweep_that_no_file_holds_is_refused_before_it_begins() -> None:
 
 
 @given(count=st.integers(1, 300), value=numbers, output=texts)
-@example(count=MOST_HIDDEN_LAYERS, value=LONG, output="\x00" * 4096)
+@example(count=MAX_HIDDEN_LAYERS, value=LONG, output="\x00" * 4096)
 @SIZES
 def test_a_checkpoint_is_read_as_it_was_written(count: int, value: float, output: str) -> None:
     asked = RunSettings(NetworkConfig(count, 1))

@@ -1,4 +1,4 @@
-"""CSV: one sample a line, its label in the last column or in one whose heading says so."""
+"""CSV: one sample per line, with its label in the last column or in the column whose heading says so."""
 
 import csv
 import io
@@ -11,15 +11,30 @@ from typing import IO, Any
 
 import numpy as np
 
-from engine.datasets.checks import as_dataset, bad_file, refuse_size
+from engine.datasets.checks import as_dataset, bad_file, check_size
 from engine.datasets.dataset import Dataset
 
 LABEL_HEADINGS = ("label", "class", "target", "y")
-LONGEST_LINE = 2**20
+MAX_LINE_LENGTH = 2**20
+"""Characters."""
 
 
 def read_csv(path: Path, file: IO[bytes]) -> Dataset:
-    """Features are finite numbers, labels words or numbers. A first line with a word for a feature is a heading."""
+    """Read a CSV file.
+
+    Features are finite numbers; labels are words or whole numbers. The first line is a heading if it names a label
+    column or has a word where a feature should be.
+
+    Args:
+        path: The file, for the name of the data set and for errors.
+        file: The opened file.
+
+    Returns:
+        The data set.
+
+    Raises:
+        UsageError: The file is not valid; the text has the line and the column.
+    """
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         return _read_rows(path, _rows(path, text))
 
@@ -34,24 +49,24 @@ def _read_rows(path: Path, rows: Iterator[tuple[int, list[str]]]) -> Dataset:
     label_column = named[0] if named else columns - 1
     has_heading = bool(named) or any(not _is_number(c) for i, c in enumerate(first) if i != label_column)
     values, labels = array("d"), array("q")
-    names: dict[str, int] = {}  # in the order in which they come
+    names: dict[str, int] = {}  # in order of appearance
     for line, row in rows if has_heading else chain([(number, first)], rows):
         if len(row) != columns:
-            raise bad_file(path, f"line {line} has {len(row)} fields, and line {number} has {columns}")
+            raise bad_file(path, f"line {line} has {len(row)} fields, but line {number} has {columns}")
         for column, cell in enumerate(row):
             if column == label_column:
                 labels.append(names.setdefault(_label(path, line, column, cell), len(names)))
             else:
                 values.append(_feature(path, line, column, cell))
-        refuse_size(path, len(labels), columns)
+        check_size(path, len(labels), columns)
     if not labels:
-        raise bad_file(path, "there is a heading and no sample below it")
+        raise bad_file(path, "there is a heading but no sample below it")
     inputs = np.frombuffer(values, dtype=np.float64).reshape(len(labels), columns - 1)
     return as_dataset(path, inputs, _comparable(list(names))[np.frombuffer(labels, dtype=np.int64)])
 
 
 def _rows(path: Path, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and fields of the lines that are not blank."""
+    """Yield the line number and the fields of every line that is not blank."""
     reader = csv.reader(_bounded(path, text), strict=True)
     try:
         for row in reader:
@@ -65,10 +80,10 @@ def _rows(path: Path, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]
 
 def _bounded(path: Path, text: io.TextIOWrapper) -> Iterator[str]:
     number = 0
-    while line := text.readline(LONGEST_LINE):
+    while line := text.readline(MAX_LINE_LENGTH):
         number += 1
-        if len(line) == LONGEST_LINE:
-            raise bad_file(path, f"line {number} is longer than {LONGEST_LINE} characters")
+        if len(line) == MAX_LINE_LENGTH:
+            raise bad_file(path, f"line {number} is longer than {MAX_LINE_LENGTH} characters")
         if "\0" in line:
             raise bad_file(path, f"line {number} has a NUL character; it takes text")
         yield line
@@ -89,7 +104,7 @@ def _feature(path: Path, line: int, column: int, cell: str) -> float:
     try:
         value = float(cell)
     except ValueError:
-        raise bad_file(path, f'{place}: "{cell[:40]}" is no number') from None
+        raise bad_file(path, f'{place}: "{cell[:40]}" is not a number') from None
     if not math.isfinite(value):
         raise bad_file(path, f"{place}: {cell.strip()} is not finite")
     return value
@@ -107,5 +122,5 @@ def _label(path: Path, line: int, column: int, cell: str) -> str:
 
 
 def _comparable(names: list[str]) -> np.ndarray[tuple[int], np.dtype[Any]]:
-    """Labels as numbers when all are, so that 10 comes after 9 and 1.0 is 1."""
+    """Convert labels to numbers if all are numbers, so that 10 sorts after 9 and 1.0 equals 1."""
     return np.array([float(name) for name in names] if all(map(_is_number, names)) else names)

@@ -1,4 +1,4 @@
-"""What a data set is, and how it becomes a training and a validation part."""
+"""Data sets, and their split into a training and a validation part."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 VALIDATION_SHARE = 0.2
+"""The share of the samples that is held out for validation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """inputs: (samples, features), float64. labels: (samples,), whole numbers from 0. classes: how many there are."""
+    """A data set for classification.
+
+    Attributes:
+        name: Its name.
+        inputs: (samples, features), float64.
+        labels: (samples,), whole numbers from 0.
+        classes: The number of classes.
+    """
 
     name: str
     inputs: NDArray[np.float64]
@@ -19,21 +27,30 @@ class Dataset:
 
     @property
     def samples(self) -> int:
+        """The number of samples."""
         return len(self.labels)
 
     @property
     def features(self) -> int:
+        """The number of features."""
         return int(self.inputs.shape[1])
 
     @property
     def training_samples(self) -> int:
-        """How many of them split() gives to the training part."""
+        """The number of samples that `split` puts into the training part."""
         return self.samples - _held_out(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """The two parts of a data set, standardised by the training part."""
+    """The two parts of a data set, standardized by the training part.
+
+    Attributes:
+        training_inputs: (training samples, features); every feature has the mean 0 and the variance 1, or is 0.
+        training_labels: (training samples,).
+        validation_inputs: (validation samples, features).
+        validation_labels: (validation samples,).
+    """
 
     training_inputs: NDArray[np.float64]
     training_labels: NDArray[np.int64]
@@ -42,7 +59,15 @@ class Split:
 
 
 def split(dataset: Dataset, rng: np.random.Generator) -> Split:
-    """80 % for training, 20 % for validation, drawn by rng; a feature that never changes becomes 0."""
+    """Split a data set at random: 80 % for training, 20 % for validation.
+
+    Args:
+        dataset: The data set.
+        rng: Draws the split.
+
+    Returns:
+        The standardized parts. A constant feature becomes 0.
+    """
     order = rng.permutation(dataset.samples)
     held_out = _held_out(dataset)
     validation, training = order[:held_out], order[held_out:]

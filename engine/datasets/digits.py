@@ -1,4 +1,4 @@
-"""The handwritten digits of UCI, embedded (digits.md says where from and under which licence)."""
+"""The handwritten digits of UCI, embedded; digits.md has their source and licence."""
 
 from importlib.resources import files
 
@@ -8,7 +8,7 @@ from engine.datasets.dataset import Dataset
 
 
 def load_digits() -> Dataset:
-    """1 797 images of 8×8 pixels, each 0 to 16, of the digits 0 to 9."""
+    """Load 1 797 images of 8×8 pixels, each from 0 to 16, of the digits 0 to 9."""
     with (
         files("engine.datasets").joinpath("digits.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,

@@ -1,4 +1,4 @@
-"""A user's own data: by the ending of the file, gzip or not, read with bounded memory and nothing executed."""
+"""Data sets from files, chosen by file name, with or without gzip; memory is bounded and no code is executed."""
 
 import gzip
 import zlib
@@ -13,12 +13,22 @@ from engine.datasets.idx_file import read_idx
 from engine.datasets.npz_file import read_npz
 from engine.errors import UsageError
 
-Reader = Callable[[Path, IO[bytes]], Dataset]
+FileReader = Callable[[Path, IO[bytes]], Dataset]
 
 
 def load_file(name: str) -> Dataset:
-    """The data set of a .csv, .npz or IDX file. Raises UsageError, with line and column where there are any."""
-    path = path_of(name)
+    """Load the data set of a .csv, .npz or IDX file.
+
+    Args:
+        name: The path of the file, which may begin with ~.
+
+    Returns:
+        The data set.
+
+    Raises:
+        UsageError: The file cannot be read or is not valid; the text has line and column where there are any.
+    """
+    path = dataset_path(name)
     reader = _reader(path)
     try:
         with path.open("rb") as file:
@@ -32,17 +42,27 @@ def load_file(name: str) -> Dataset:
         raise UsageError("dataset", f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def path_of(name: str) -> Path:
-    """The file that a user means by this name, which may begin with ~. Raises UsageError where there can be none."""
+def dataset_path(name: str) -> Path:
+    """Return the path that a user names.
+
+    Args:
+        name: A path, which may begin with ~.
+
+    Returns:
+        The path, with the home folder inserted.
+
+    Raises:
+        UsageError: No file can have this name.
+    """
     if "\0" in name:
-        raise UsageError("dataset", f"{name!r} is no name of a file")
+        raise UsageError("dataset", f"{name!r} is not a file name")
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
         raise UsageError("dataset", f"{name} cannot be found: {error}") from error
 
 
-def _reader(path: Path) -> Reader:
+def _reader(path: Path) -> FileReader:
     bare = path.with_suffix("") if path.suffix == ".gz" else path
     if bare.suffix == ".csv":
         return read_csv
@@ -50,6 +70,4 @@ def _reader(path: Path) -> Reader:
         return read_npz
     if "idx3" in bare.name or "idx1" in bare.name or bare.suffix == ".idx":
         return read_idx
-    raise bad_file(
-        path, "not a kind of file that is known; it may be .csv, .npz or IDX (…-idx3-ubyte), and .gz of .csv and IDX"
-    )
+    raise bad_file(path, "unknown file type; it may be .csv, .npz or IDX (…-idx3-ubyte), and .gz of .csv and IDX")

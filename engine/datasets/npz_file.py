@@ -1,4 +1,4 @@
-"""NumPy archives with x (samples, …) and y (samples,). Pickles are refused, and sizes looked at before reading."""
+"""NumPy archives with x (samples, …) and y (samples,). Pickles are refused, and sizes are checked before reading."""
 
 import zipfile
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from engine.datasets.checks import as_dataset, bad_file, refuse_size
+from engine.datasets.checks import as_dataset, bad_file, check_size
 from engine.datasets.dataset import Dataset
 from engine.errors import UsageError
 
@@ -16,6 +16,18 @@ NAMES = {"inputs": ("x", "X", "images"), "labels": ("y", "Y", "labels")}
 
 
 def read_npz(path: Path, file: IO[bytes]) -> Dataset:
+    """Read a NumPy archive.
+
+    Args:
+        path: The file, for the name of the data set and for errors.
+        file: The opened file.
+
+    Returns:
+        The data set.
+
+    Raises:
+        UsageError: The archive is damaged, an array is missing, or its shape, type or values are not valid.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             inputs = _member(path, archive, "inputs")
@@ -25,7 +37,7 @@ def read_npz(path: Path, file: IO[bytes]) -> Dataset:
     if inputs.ndim < 2:
         raise bad_file(path, f"x has the shape {inputs.shape}; it takes (samples, features)")
     if labels.shape != inputs.shape[:1]:
-        raise bad_file(path, f"y has the shape {labels.shape}, and x has {len(inputs)} samples")
+        raise bad_file(path, f"y has the shape {labels.shape}, but x has {len(inputs)} samples")
     if inputs.dtype.kind not in "fiub":
         raise bad_file(path, f"x has the type {inputs.dtype}; it takes real numbers")
     if labels.dtype.kind not in "iubUS" and not (labels.dtype.kind == "f" and np.all(labels == np.round(labels))):
@@ -34,13 +46,13 @@ def read_npz(path: Path, file: IO[bytes]) -> Dataset:
         raise bad_file(path, "x has no samples")
     flat = inputs.reshape(len(inputs), -1).astype(np.float64)
     if not np.isfinite(flat).all():
-        sample, feature = (int(place) for place in np.argwhere(~np.isfinite(flat))[0])
+        sample, feature = (int(index) for index in np.argwhere(~np.isfinite(flat))[0])
         raise bad_file(path, f"x[{sample}], feature {feature} is not finite")
     return as_dataset(path, flat, labels)
 
 
 def _member(path: Path, archive: zipfile.ZipFile, role: str) -> NDArray[Any]:
-    """One array; its header is read first, and no more than it announces after it."""
+    """Read one array, after a check of the size in its header; no more than that size is read."""
     present = [name.removesuffix(".npy") for name in archive.namelist()]
     name = next((candidate for candidate in NAMES[role] if candidate in present), None)
     if name is None:
@@ -53,7 +65,7 @@ def _member(path: Path, archive: zipfile.ZipFile, role: str) -> NDArray[Any]:
         if dtype.hasobject:
             raise bad_file(path, f"{name} holds Python objects, which are never loaded; save numbers instead")
         samples = shape[0] if shape else 0
-        refuse_size(path, samples, int(np.prod(shape[1:], dtype=object)))
+        check_size(path, samples, int(np.prod(shape[1:], dtype=object)))
         with archive.open(f"{name}.npy") as member:
             return np.asarray(npy.read_array(member, allow_pickle=False))
     except UsageError:

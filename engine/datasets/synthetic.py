@@ -1,4 +1,4 @@
-"""Points in the plane whose classes no straight line tells apart; always the same ones."""
+"""Points in the plane whose classes no straight line separates; the same points every time."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ SEED = 2026
 
 
 def load_spirals() -> Dataset:
-    """Three arms of a spiral, one and a quarter turns each, with a little noise."""
+    """Make three arms of a spiral, one and a quarter turns each, with a little noise."""
     rng = np.random.default_rng(SEED)
     labels = np.arange(SAMPLES) % 3
     radius = np.sqrt(rng.uniform(0.02, 1, SAMPLES))
@@ -21,7 +21,7 @@ def load_spirals() -> Dataset:
 
 
 def load_moons() -> Dataset:
-    """Two interleaving half circles."""
+    """Make two interleaving half circles, with noise."""
     rng = np.random.default_rng(SEED)
     labels = np.arange(SAMPLES) % 2
     angle = rng.uniform(0, np.pi, SAMPLES)
@@ -31,7 +31,7 @@ def load_moons() -> Dataset:
 
 
 def load_blobs() -> Dataset:
-    """Four round clouds at the corners of a square."""
+    """Make four round clouds at the corners of a square."""
     rng = np.random.default_rng(SEED)
     labels = np.arange(SAMPLES) % 4
     return _points("blobs", 4.0 * (labels % 2), 4.0 * (labels // 2), labels, 0.8, rng)

@@ -44,7 +44,7 @@ def test_bash_completes_commands_options_and_values(line: str, some: set[str]) -
     done = subprocess.run(["bash", "-c", asking], capture_output=True, text=True)
     words = {word.strip() for word in done.stdout.splitlines()}
     assert some <= words, done.stderr
-    last = line.split(" ")[-1]
+    last = line.rsplit(" ", maxsplit=1)[-1]
     assert all(word.startswith(last) for word in words)
 
 

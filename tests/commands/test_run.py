@@ -155,7 +155,7 @@ def test_a_bad_data_file_is_one_sentence_with_line_and_column(tmp_path: Path, wo
     (tmp_path / "bad.csv").write_text("1,2,a\n3,four,b\n")
     done = call(*words, "--dataset", "bad.csv", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == 'vgtui: --dataset: bad.csv: line 2, column 2: "four" is no number'
+    assert done.stderr.splitlines()[-1] == 'vgtui: --dataset: bad.csv: line 2, column 2: "four" is not a number'
 
 
 def test_a_users_own_file_is_trained_on(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The key that exports: the moment on the screen, as a picture and as a table."""
 
 import csv
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 

@@ -23,7 +23,7 @@ def small_data() -> Dataset:
 
 @pytest.fixture
 def small_trainer(small_data: Dataset) -> MakeTrainer:
-    """A trainer in float64 of 3 hidden layers, as wide as the input so that every layer can have a skip connection."""
+    """Make trainers in float64 with 3 hidden layers as wide as the input, so that each can have a skip connection."""
 
     def make(training: TrainingConfig | None = None, **network: Any) -> Trainer:
         config = NetworkConfig(**{"hidden_layers": 3, "width": FEATURES, "dtype": "float64", **network})
@@ -34,7 +34,7 @@ def small_trainer(small_data: Dataset) -> MakeTrainer:
 
 @pytest.fixture
 def digits_trainer() -> MakeTrainer:
-    """A trainer on digits."""
+    """Make trainers on digits."""
 
     def make(training: TrainingConfig | None = None, **network: Any) -> Trainer:
         return Trainer(

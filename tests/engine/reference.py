@@ -1,7 +1,7 @@
-"""A plain forward pass of the network as the design words it, in complex numbers: the engine's oracle.
+"""A plain forward pass of the network in complex numbers, against which the engine is tested.
 
-It shares no line with the engine. The complex step f′(x) = Im f(x + ih)/h has no cancellation, so it gives derivatives
-to the last digits (Squire & Trapp 1998). Samples × units here, as in a textbook.
+It shares no code with the engine. The complex step f′(x) = Im f(x + ih)/h has no cancellation, so derivatives are
+accurate to the last digits (Squire & Trapp 1998). Samples × units here, as in a textbook.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _normal_cdf(z: Array) -> Array:
-    """Φ for complex numbers; scipy.special.erf takes them."""
+    """Φ for complex numbers, which scipy.special.erf accepts."""
     result: Array = (1 + erf(z / np.sqrt(2))) / 2
     return result
 
@@ -47,7 +47,7 @@ PHI: dict[str, Callable[[Array], Array]] = {
 
 @dataclass(frozen=True)
 class Pass:
-    """Every hidden layer's z and output (samples, units), the logits, and the mean cross-entropy."""
+    """The z and the output of every hidden layer, (samples, units), the logits and the mean cross-entropy."""
 
     pre_activations: list[Array]
     outputs: list[Array]
@@ -56,7 +56,7 @@ class Pass:
 
 
 def forward(config: NetworkConfig, parameters: Mapping[str, Array], inputs: Array, labels: NDArray[np.int64]) -> Pass:
-    """The training pass over a batch, inputs (samples, features)."""
+    """Run the training pass over a batch of inputs, (samples, features)."""
     h = np.asarray(inputs, dtype=np.complex128)
     zs, outputs = [], []
     for layer in range(config.hidden_layers):
@@ -85,10 +85,10 @@ def complex_step_gradient(
     inputs: Array,
     labels: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """∂E/∂(the parameter `name`), in its shape."""
+    """Compute ∂E/∂(the parameter `name`), in its shape."""
     gradient = np.empty(parameters[name].shape)
-    for place in np.ndindex(gradient.shape):
+    for index in np.ndindex(gradient.shape):
         moved = parameters[name].astype(np.complex128)
-        moved[place] += 1j * STEP
-        gradient[place] = forward(config, {**parameters, name: moved}, inputs, labels).loss.imag / STEP
+        moved[index] += 1j * STEP
+        gradient[index] = forward(config, {**parameters, name: moved}, inputs, labels).loss.imag / STEP
     return gradient

@@ -1,7 +1,7 @@
-"""A stand-in for CuPy: arrays that live "on a device" and refuse every hidden way to the host.
+"""A stand-in for CuPy: arrays "on a device" that refuse every hidden transfer to the host.
 
-It wraps NumPy, so its numbers are right; what it does not wrap does not exist, and what would wait for a device raises.
-Functions take only what cupy's take, which tests/engine/test_cupy_contract.py holds against the real cupy.
+It wraps NumPy, so its values are right. What it does not wrap does not exist, and what would wait for a device raises
+an error. tests/engine/test_device.py checks that the functions and arguments in use exist in the real CuPy.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from engine.backend import Backend, scaled_row_norms
 
 
 class HiddenWaitError(TypeError):
-    """What CuPy would do by waiting for the device, or refuse."""
+    """An operation for which CuPy would wait for the device, or which it would refuse."""
 
 
 def _refuse(name: str) -> Callable[..., Any]:
@@ -24,7 +24,7 @@ def _refuse(name: str) -> Callable[..., Any]:
 
 
 class DeviceArray:
-    """A device array: operators and methods give device arrays; nothing gives a Python number."""
+    """A device array: operators and methods return device arrays, and nothing returns a Python number."""
 
     __array__ = _refuse("__array__")
     __array_ufunc__ = None
@@ -99,7 +99,7 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class DeviceModule:
-    """The array module. `used` gathers every function that was asked for, with its keyword arguments."""
+    """The array module. `used` records every function that was called, with its keyword arguments."""
 
     float64, float32 = np.float64, np.float32
     dtype = np.dtype
@@ -121,7 +121,7 @@ class DeviceModule:
 
 
 def strict_backend() -> tuple[Backend, DeviceModule, list[str]]:
-    """A backend on the stand-in, its module, and the list of transfers, "to host" and "to device"."""
+    """Return a backend on the stand-in, its module, and the list of transfers, "to host" and "to device"."""
     module, transfers = DeviceModule(), []
 
     def to_host(array: DeviceArray) -> Any:

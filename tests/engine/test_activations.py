@@ -1,4 +1,4 @@
-"""Each activation and its derivative, at the places where they are delicate."""
+"""The activations and their derivatives, at points where they are numerically delicate."""
 
 import numpy as np
 import pytest

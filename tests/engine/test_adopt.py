@@ -1,4 +1,4 @@
-"""Going on with the weights of another network, wherever they fit."""
+"""Continuing with the weights of another network, wherever they fit."""
 
 from dataclasses import replace
 
@@ -29,20 +29,20 @@ def adopting(other: Trainer, **changes: object) -> Trainer:
     return trainer
 
 
-def test_the_same_network_goes_on_on_the_same_batches_with_the_same_loss() -> None:
+def test_the_same_network_continues_with_the_same_batches_and_loss() -> None:
     other = trained()
     trainer = adopting(other)
     assert trainer.step_count == 7
     assert trainer.measure().loss == other.measure().loss
-    assert trainer.measure().layers.update_ratio.mask.all()  # it has made no update of its own
-    for _ in range(100):  # into the next epoch, whose order is drawn then
+    assert trainer.measure().layers.update_ratio.mask.all()  # it has not made an update itself
+    for _ in range(100):  # into the next epoch, which has a new order
         trainer.step()
         other.step()
     for mine, others in zip(trainer.current_batch(), other.current_batch(), strict=True):
         assert np.array_equal(mine, others)
 
 
-def test_what_has_another_shape_is_drawn_anew_and_the_output_layer_stays_the_output_layer() -> None:
+def test_parameters_of_another_shape_are_drawn_again_and_the_output_layers_match() -> None:
     other = trained()
     before = other.network.named_parameters()
     deeper = adopting(other, hidden_layers=6).network.named_parameters()
@@ -57,7 +57,7 @@ def test_what_has_another_shape_is_drawn_anew_and_the_output_layer_stays_the_out
     assert not np.array_equal(wider["layers.1.weight"][:8, :8], before["layers.1.weight"])
 
 
-def test_batch_norm_begins_as_itself_and_is_kept_with_its_statistics() -> None:
+def test_batch_norm_starts_at_its_defaults_and_is_kept_with_its_statistics() -> None:
     with_norm = adopting(trained(), batch_norm=True)
     parameters = with_norm.network.named_parameters()
     assert (parameters["layers.0.norm.gain"] == 1).all()
@@ -69,8 +69,8 @@ def test_batch_norm_begins_as_itself_and_is_kept_with_its_statistics() -> None:
         assert np.array_equal(kept[f"layers.2.{part}"], before[f"layers.2.{part}"])
 
 
-def test_the_optimizer_begins_anew() -> None:
-    """Adam's first update is as long as its learning rate, whatever the step is called."""
+def test_the_optimizer_starts_over() -> None:
+    """The first update of Adam has the size of the learning rate, at any step count."""
     trainer = adopting(trained(), activation="relu")
     before = trainer.network.named_parameters()["layers.0.weight"]
     trainer.step()
@@ -78,7 +78,7 @@ def test_the_optimizer_begins_anew() -> None:
     assert moved.max() == pytest.approx(TRAINING.learning_rate, rel=1e-3)
 
 
-def test_a_run_that_adopted_is_gone_on_with_bit_for_bit() -> None:
+def test_a_run_with_adopted_weights_resumes_bit_for_bit() -> None:
     trainer = adopting(trained(), activation="relu")
     trainer.step()
     again = Trainer(replace(NETWORK, activation="relu"), TRAINING, load_dataset("digits"), select_backend("numpy"))
@@ -89,7 +89,7 @@ def test_a_run_that_adopted_is_gone_on_with_bit_for_bit() -> None:
     assert again.measure().loss == trainer.measure().loss
 
 
-def test_on_a_device_it_needs_no_hidden_wait() -> None:
+def test_adopting_on_a_device_needs_no_hidden_wait() -> None:
     backend, _, _ = strict_backend()
     first, second = (Trainer(NETWORK, TRAINING, load_dataset("digits"), backend) for _ in range(2))
     first.step()

@@ -11,11 +11,11 @@ from engine.config import ACTIVATION_NAMES, OPTIMIZER_NAMES, NetworkConfig, Trai
 from engine.trainer import Trainer
 from tests.engine.conftest import MakeTrainer
 
-torch = pytest.importorskip("torch", reason="torch is an oracle, and no dependency: pip install torch")
-torch.set_num_threads(1)  # in networks of this size, threads wait for each other: five times as long
+torch = pytest.importorskip("torch", reason="torch is an oracle, not a dependency: pip install torch")
+torch.set_num_threads(1)  # in networks this small, threads wait for each other, which takes five times as long
 
 TOLERANCE = 1e-10
-"""Of the layer's largest gradient, or parameter."""
+"""Relative to the largest gradient, or parameter, of the layer."""
 UPDATES = 50
 FEW_UPDATES = 20
 """Without --slow."""
@@ -36,7 +36,7 @@ PHI: dict[str, Any] = {
 
 
 def make_optimizer(training: TrainingConfig, parameters: list[Any]) -> Any:
-    """The optimizer of PyTorch that has our name."""
+    """Make PyTorch's optimizer of the same name."""
     rate, decay = training.learning_rate, training.weight_decay
     sgd = {"lr": rate, "weight_decay": decay}
     return {
@@ -50,7 +50,7 @@ def make_optimizer(training: TrainingConfig, parameters: list[Any]) -> Any:
 
 
 class Twin:
-    """The same network in PyTorch, begun with the engine's parameters."""
+    """The same network in PyTorch, with the engine's initial parameters."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.config, self.training = trainer.network.config, trainer.training
@@ -87,7 +87,7 @@ class Twin:
 
 
 def assert_close_by_layer(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    """Every difference against the largest number in its layer: some gradients in front of a BatchNorm are 0."""
+    """Compare each difference with the largest value in its layer, as some gradients before a BatchNorm are 0."""
     for name, values in theirs.items():
         layer = ".".join(name.split(".")[:2])
         largest = max(np.abs(other).max() for key, other in theirs.items() if key.startswith(f"{layer}."))
@@ -97,8 +97,8 @@ def assert_close_by_layer(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 def cases() -> Iterator[Any]:
     """Every activation with every optimizer, plain, with one of BatchNorm and skip connections, and with both.
 
-    Slow is what has neither the usual activation nor the usual optimizer, and one of the two without the other for
-    another activation.
+    Slow are the cases with neither the default activation nor the default optimizer, and those of another activation
+    with only one of BatchNorm and skip connections.
     """
     for activation, optimizer, *parts in product(ACTIVATION_NAMES, OPTIMIZER_NAMES, (False, True), (False, True)):
         usual = activation == NetworkConfig().activation
@@ -139,8 +139,8 @@ def test_training_is_that_of_pytorch(
     parameters = trainer.network.named_parameters()
     expected = {name: value.detach().numpy() for name, value in twin.parameters.items()}
     if activation == "linear" and batch_norm and not skip_connections:
-        # the next BatchNorm takes this shift out again: its gradient is 0 but for rounding, which Adam and RMSprop
-        # divide by 1e-8, so that two right programs differ in it, and in the mean that it moves
+        # the next BatchNorm removes this shift: its gradient is 0 up to rounding, which Adam and RMSprop divide by
+        # 1e-8, so two correct programs differ in it, and in the running mean that depends on it
         del expected["layers.0.norm.bias"], twin.running["layers.1.norm.running_mean"]
     assert_close_by_layer(parameters, expected)
     for name, running in twin.running.items():

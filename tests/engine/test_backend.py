@@ -1,4 +1,4 @@
-"""Choosing where to compute, and saying why not on a GPU."""
+"""The choice of a backend, and the reason why it is not a GPU."""
 
 import importlib
 import sys
@@ -15,7 +15,7 @@ from engine.trainer import Trainer
 
 
 def cupy_that(**runtime: object) -> SimpleNamespace:
-    """A module in the place of CuPy, whose runtime answers so."""
+    """Make a stand-in for the module CuPy with these functions in its runtime."""
     return SimpleNamespace(cuda=SimpleNamespace(runtime=SimpleNamespace(**runtime)))
 
 
@@ -23,7 +23,7 @@ def fail(*_: object) -> None:
     raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient\nmore")
 
 
-def test_numpy_is_taken_when_asked_for() -> None:
+def test_numpy_is_selected_on_request() -> None:
     backend = select_backend("numpy")
     assert (backend.name, backend.device, backend.fallback_reason) == ("numpy", "cpu", None)
 
@@ -33,7 +33,7 @@ def test_numpy_is_taken_when_asked_for() -> None:
     [
         (None, "CuPy is not installed"),
         (cupy_that(getDeviceCount=lambda: 0), "no CUDA device was found; check that nvidia-smi lists one"),
-        (cupy_that(getDeviceCount=fail), "no CUDA device answers (cudaErrorInsufficientDriver"),
+        (cupy_that(getDeviceCount=fail), "no CUDA device responds (cudaErrorInsufficientDriver"),
     ],
 )
 def test_without_a_device_auto_falls_back_with_the_reason_and_cupy_is_refused(
@@ -60,7 +60,7 @@ def kernel_less(*_: object, **__: object) -> None:
         ({"arange": lambda *_, **__: 0, "matmul": lambda *_: 13.0}, "computed 0+1+4+9 as 13"),
     ],
 )
-def test_a_device_that_is_there_and_fails_is_no_mistake_of_the_user(
+def test_a_device_that_fails_is_not_a_usage_error(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, object], words: str
 ) -> None:
     module = cupy_that(getDeviceCount=lambda: 1, getDeviceProperties=lambda _: {"name": b"a card"})
@@ -73,7 +73,7 @@ def test_a_device_that_is_there_and_fails_is_no_mistake_of_the_user(
     assert words in str(device_fault(failure.value))
 
 
-def test_only_errors_of_the_device_are_its_faults() -> None:
+def test_only_errors_from_cupy_are_device_faults() -> None:
     errors = [type(name, (base,), {"__module__": module}) for name, base, module in OF_CUPY]
     assert [device_fault(error("it broke.\nmore")) for error in errors] == [
         "the GPU is out of memory: it broke",
@@ -94,8 +94,8 @@ def test_an_unknown_backend_is_refused() -> None:
         select_backend("cuda")
 
 
-def test_a_gpu_that_answers_is_taken_and_trains_as_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """tests/broken_device stands in for CuPy, and does not break: what is asked of it is CuPy's."""
+def test_a_working_gpu_is_selected_and_trains_as_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here tests/broken_device stands in for CuPy and does not break."""
     stand_in = importlib.import_module("tests.broken_device.cupy")
     monkeypatch.setattr(stand_in, "_may_break", lambda: None)
     monkeypatch.setitem(sys.modules, "cupy", stand_in)
@@ -111,7 +111,7 @@ def test_a_gpu_that_answers_is_taken_and_trains_as_numpy_does(monkeypatch: pytes
     assert ours.measure().loss == pytest.approx(theirs.measure().loss, rel=1e-5)
 
 
-def test_norms_are_summed_again_only_where_squares_were_lost() -> None:
+def test_norms_are_recomputed_where_squares_were_lost() -> None:
     backend = select_backend("numpy")
     for kind, tiny in ((np.float32, 1e-30), (np.float64, 1e-200)):
         rows = np.array([[tiny] * 4, [3.0, 4.0, 0.0, 0.0], [0.0] * 4, [2 * tiny] * 4, [np.inf, 0, 0, 0]], kind)

@@ -61,11 +61,11 @@ def test_the_derivatives_of_sigmoid_stay_below_the_bound(digits_trainer: MakeTra
         NetworkConfig(3, batch_norm=True),
     ],
 )
-def test_there_is_no_bound_where_it_would_say_nothing(network: NetworkConfig) -> None:
+def test_there_is_no_bound_where_it_would_be_meaningless(network: NetworkConfig) -> None:
     assert chain_rule(network, make_layers([1.0] * 4)).bound is None
 
 
-def test_under_a_signal_of_0_a_factor_is_unknown_and_nan_stays_nan() -> None:
+def test_a_factor_below_a_signal_of_0_is_unknown_and_nan_stays_nan() -> None:
     layers = make_layers([1.0] * 4)
     chain = chain_rule(NetworkConfig(3), replace(layers, delta_norm=np.array([0.0, 0.0, 2.0, 4.0])))
     assert chain.factor.tolist() == [None, 0.0, 0.5, None]

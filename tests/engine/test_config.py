@@ -1,4 +1,4 @@
-"""Each wrong value has one sentence that names it and says what it may be."""
+"""Every wrong value has a message that names it and says which values are valid."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_wrong_training_is_refused(values: dict[str, Any], sentence: str) -> Non
     assert str(refusal.value).startswith(sentence)
 
 
-def test_one_sample_has_no_batch_norm() -> None:
+def test_batch_norm_needs_more_than_one_sample() -> None:
     with pytest.raises(UsageError, match="batch_size: 1 with BatchNorm"):
         check_together(NetworkConfig(batch_norm=True), TrainingConfig(batch_size=1))
 

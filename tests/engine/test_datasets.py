@@ -24,7 +24,7 @@ def test_the_split_is_80_to_20_without_overlap_and_standardised_by_the_training_
 
 
 @pytest.mark.parametrize(("name", "classes"), [("spirals", 3), ("moons", 2), ("blobs", 4)])
-def test_points_in_the_plane_are_always_the_same(name: str, classes: int) -> None:
+def test_points_in_the_plane_are_the_same_every_time(name: str, classes: int) -> None:
     points = load_dataset(name)
     assert (points.features, points.classes) == (2, classes)
     assert np.bincount(points.labels).tolist() == [points.samples // classes] * classes

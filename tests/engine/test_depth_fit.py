@@ -15,11 +15,11 @@ from engine.trainer import Trainer
 
 @pytest.mark.parametrize("slope", [-0.5, 0.2])
 def test_a_signal_that_changes_by_one_factor_a_layer_gives_its_scale(slope: float) -> None:
-    signal = np.append(np.exp(slope * np.arange(12)), 99.0)  # the output layer's is no part of it
+    signal = np.append(np.exp(slope * np.arange(12)), 99.0)  # the output layer is left out
     assert fitted_depth_scale(signal) == pytest.approx(1 / abs(slope))
 
 
-def test_zeros_and_what_is_not_finite_are_left_out() -> None:
+def test_zeros_and_non_finite_norms_are_left_out() -> None:
     signal = np.array([0.0, np.nan, np.inf, 1.0, 2.0, 4.0, 8.0, 1.0])
     assert fitted_depth_scale(signal) == pytest.approx(1 / math.log(2))
 
@@ -28,7 +28,7 @@ def test_three_layers_are_enough_and_the_last_hidden_one_counts() -> None:
     assert fitted_depth_scale(np.array([1.0, 2.0, 8.0, 1.0])) == pytest.approx(1 / (1.5 * math.log(2)))
 
 
-def test_fewer_than_three_layers_say_nothing() -> None:
+def test_fewer_than_three_layers_have_no_scale() -> None:
     assert math.isnan(fitted_depth_scale(np.array([1.0, 2.0, 3.0])))
     assert math.isnan(fitted_depth_scale(np.zeros(10)))
 
@@ -38,7 +38,7 @@ def test_a_signal_that_does_not_change_has_an_infinite_scale() -> None:
 
 
 @pytest.mark.parametrize("weight_variance", [1.0, 3.0])
-def test_it_is_that_of_theory_for_a_wide_network(weight_variance: float) -> None:
+def test_a_wide_network_has_the_depth_scale_of_theory(weight_variance: float) -> None:
     network = NetworkConfig(
         20, 400, activation="tanh", initialization="gaussian", weight_variance=weight_variance, bias_variance=0.05
     )

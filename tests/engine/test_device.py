@@ -1,4 +1,4 @@
-"""The whole trainer on a device that allows no hidden wait; on a GPU where there is one; and cupy's own signatures."""
+"""The whole trainer on a device that allows no hidden wait, on a GPU if there is one, and the signatures of CuPy."""
 
 import inspect
 import sys
@@ -21,7 +21,7 @@ STEPS = 5
 
 
 def configurations() -> list[tuple[NetworkConfig, TrainingConfig]]:
-    """Every activation and every optimizer, with and without what a network can have."""
+    """List every activation and every optimizer, with and without BatchNorm, skip connections, decay and clipping."""
     networks = [
         NetworkConfig(3, 16, activation=activation, batch_norm=number % 2 == 0, skip_connections=number % 3 == 0)
         for number, activation in enumerate(ACTIVATION_NAMES)
@@ -39,7 +39,7 @@ IDS = [f"{network.activation}-{training.optimizer}" for network, training in CON
 
 @pytest.fixture(autouse=True)
 def erf_of_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """cupyx.scipy.special.erf, which is not under `cupy`, for the stand-in's arrays."""
+    """Provide cupyx.scipy.special.erf, which is not in `cupy`, for the stand-in's arrays."""
 
     def choose(xp: Any) -> Any:
         return wrapped(erf) if isinstance(xp, DeviceModule) else error_function(xp)
@@ -89,7 +89,7 @@ def test_a_step_makes_no_copy_to_the_host_and_a_measurement_one(
 
 
 @pytest.mark.parametrize(("network", "training"), CONFIGURATIONS[:3], ids=IDS[:3])
-def test_a_look_inside_needs_no_hidden_wait(network: NetworkConfig, training: TrainingConfig) -> None:
+def test_looking_inside_needs_no_hidden_wait(network: NetworkConfig, training: TrainingConfig) -> None:
     backend, *_ = strict_backend()
     trainer, host = (Trainer(network, training, load_dataset("digits"), b) for b in (backend, select_backend("numpy")))
     for layer in range(network.hidden_layers + 1):
@@ -101,7 +101,7 @@ def test_a_look_inside_needs_no_hidden_wait(network: NetworkConfig, training: Tr
 
 def test_the_strict_device_refuses_what_would_wait() -> None:
     array = DeviceArray(np.ones(3))
-    for wait in (lambda: bool(array[0]), lambda: float(array[0]), lambda: np.asarray(array), lambda: array.item()):
+    for wait in (lambda: bool(array[0]), lambda: float(array[0]), lambda: np.asarray(array), array.item):
         with pytest.raises(HiddenWaitError):
             wait()
     with pytest.raises(HiddenWaitError):
@@ -112,7 +112,7 @@ def test_the_strict_device_refuses_what_would_wait() -> None:
 
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """It needs no GPU to be asked for its signatures."""
+    """Import CuPy; its signatures can be read without a GPU."""
     monkeypatch.setattr("sys.path", [path for path in sys.path if path != NO_DEVICE])
     return pytest.importorskip("cupy", reason="cupy is large; .ci/run installs it")
 

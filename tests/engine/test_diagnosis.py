@@ -111,7 +111,7 @@ def with_shares(layers: LayerMeasurements, **fields: list[float]) -> LayerMeasur
         ),
     ],
 )
-def test_what_one_batch_may_show_by_chance_must_last(
+def test_what_one_batch_may_show_by_chance_must_persist(
     layers: LayerMeasurements, field: str, values: list[float], message: str, settings: list[str]
 ) -> None:
     ill, well = with_shares(layers, **{field: values}), with_norms(layers, [1.0] * 4)
@@ -128,7 +128,7 @@ def test_the_evidence_names_layers_field_value_and_bound(layers: LayerMeasuremen
     assert evidence.value == pytest.approx(1e-9)
 
 
-def test_a_cure_of_the_learning_rate_says_to_what(layers: LayerMeasurements) -> None:
+def test_a_cure_of_the_learning_rate_has_the_new_rate(layers: LayerMeasurements) -> None:
     large, small = (
         diagnose(SIGMOID, TRAINING, recent).cures
         for recent in (
@@ -145,7 +145,7 @@ def test_every_bound_has_its_source() -> None:
 
 
 def test_units_that_died_are_found_in_a_real_run(digits_trainer: MakeTrainer) -> None:
-    # a rate far too large throws every unit of some layers below 0 for good
+    # with a far too large rate, every unit of some layers stays below 0 forever
     training = TrainingConfig(optimizer="adam", learning_rate=0.3)
     trainer = digits_trainer(training, activation="relu", initialization="he_normal", hidden_layers=4)
     recent = []

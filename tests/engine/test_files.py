@@ -1,4 +1,4 @@
-"""A user's own data: what is read, and what is refused in one sentence that names the place."""
+"""Data files: what is read, and what is refused in one sentence that names the place."""
 
 import gzip
 import io
@@ -27,7 +27,7 @@ def idx(array: np.ndarray, kind: int = 0x08) -> bytes:
 
 
 def bomb() -> bytes:
-    """An archive of a few kilobytes whose header announces 8 TB."""
+    """Make an archive of a few kilobytes whose header announces 8 TB."""
     file = io.BytesIO()
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 1000)})
@@ -46,7 +46,7 @@ def write(folder: Path, **files: bytes) -> None:
         (folder / name).write_bytes(content)
 
 
-def test_a_csv_without_a_heading_has_its_label_last(tmp_path: Path) -> None:
+def test_the_label_of_a_csv_without_a_heading_is_last(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text(ROWS)
     data = load_dataset(str(tmp_path / "d.csv"))
     assert (data.name, data.samples, data.features, data.classes) == ("d.csv", 20, 2, 2)
@@ -55,7 +55,7 @@ def test_a_csv_without_a_heading_has_its_label_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("heading", ["label", "Class", "target", "y"])
-def test_a_csv_with_a_heading_has_its_label_where_it_says(tmp_path: Path, heading: str) -> None:
+def test_the_heading_of_a_csv_names_the_label_column(tmp_path: Path, heading: str) -> None:
     rows = "".join(f"{number % 3},{number}\r\n\r\n" for number in range(20))
     (tmp_path / "d.csv").write_text(f"{heading},size\n{rows}", encoding="utf-8-sig")
     data = load_dataset(str(tmp_path / "d.csv"))
@@ -98,11 +98,11 @@ def test_idx_images_find_their_labels(tmp_path: Path, pack: Callable[[bytes], by
 
 BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "empty": ("d.csv", b"", "d.csv: the file is empty"),
-    "heading only": ("d.csv", b"size,label\n", "a heading and no sample below it"),
-    "one row": ("d.csv", b"1,2,a\n", "all 1 samples have the one label a"),
-    "missing field": ("d.csv", b"1,2,a\n3,b\n", "line 2 has 2 fields, and line 1 has 3"),
-    "extra field": ("d.csv", b"1,2,a\n\n3,4,5,b\n", "line 3 has 4 fields, and line 1 has 3"),
-    "text": ("d.csv", b"1,2,a\n3,four,b\n", 'line 2, column 2: "four" is no number'),
+    "heading only": ("d.csv", b"size,label\n", "a heading but no sample below it"),
+    "one row": ("d.csv", b"1,2,a\n", "all 1 samples have the same label a"),
+    "missing field": ("d.csv", b"1,2,a\n3,b\n", "line 2 has 2 fields, but line 1 has 3"),
+    "extra field": ("d.csv", b"1,2,a\n\n3,4,5,b\n", "line 3 has 4 fields, but line 1 has 3"),
+    "text": ("d.csv", b"1,2,a\n3,four,b\n", 'line 2, column 2: "four" is not a number'),
     "empty field": ("d.csv", b"1,2,a\n3,,b\n", "line 2, column 2 is empty"),
     "nan": ("d.csv", b"1,2,a\n3,nan,b\n", "line 2, column 2: nan is not finite"),
     "infinity": ("d.csv", b"1,2,a\n-inf,4,b\n", "line 2, column 1: -inf is not finite"),
@@ -110,7 +110,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "missing label": ("d.csv", b"1,2,a\n3,4,\n", "line 2, column 3: the label is missing"),
     "nan label": ("d.csv", b"1,2,a\n3,4,NaN\n", "line 2, column 3: the label is missing"),
     "fraction as label": ("d.csv", b"1,2,1\n3,4,2.5\n", "the label 2.5 is neither a whole number nor a word"),
-    "one class": ("d.csv", b"1,2,a\n3,4,a\n", "have the one label a; it takes two classes"),
+    "one class": ("d.csv", b"1,2,a\n3,4,a\n", "have the same label a; it takes at least two classes"),
     "label alone": ("d.csv", b"a\nb\n" * 9, "there is no feature beside the label"),
     "all different": ("d.csv", "".join(f"1,w{n}\n" for n in range(9)).encode(), "9 samples are too few"),
     "not text": ("d.csv", b"1,2,a\n\xff\xfe,4,b\n", "not UTF-8 text"),
@@ -121,7 +121,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "torn gzip": ("d.csv.gz", gzip.compress(ROWS.encode())[:-12], "the compressed file is damaged"),
     "not zip": ("d.npz", b"hello", "not a .npz archive, or a damaged one"),
     "no y": ("d.npz", npz(x=IMAGES), 'there is no array "y"; there are: x'),
-    "lengths": ("d.npz", npz(x=IMAGES, y=LABELS[:5]), "y has the shape (5,), and x has 20 samples"),
+    "lengths": ("d.npz", npz(x=IMAGES, y=LABELS[:5]), "y has the shape (5,), but x has 20 samples"),
     "flat x": ("d.npz", npz(x=LABELS, y=LABELS), "x has the shape (20,); it takes (samples, features)"),
     "pickle": (
         "d.npz",
@@ -133,15 +133,15 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "fractions": ("d.npz", npz(x=IMAGES, y=LABELS / 3), "y has the type float64 or fractions"),
     "no samples": ("d.npz", npz(x=IMAGES[:0], y=LABELS[:0]), "x has no samples"),
     "bomb": ("d.npz", bomb(), "1000000000 samples of 1000 features take 7450.6 GiB"),
-    "no idx": ("a-images-idx3-ubyte", b"PNG!", "it begins with 50 4e 47 21, which is no IDX file"),
+    "no idx": ("a-images-idx3-ubyte", b"PNG!", "it begins with 50 4e 47 21, so it is not an IDX file"),
     "idx header": ("a-images-idx3-ubyte", b"\0\0\x08\x03\0\0", "it ends within its header"),
-    "short idx": ("a-images-idx3-ubyte", idx(IMAGES)[:-1], "announces 120 bytes of data, and there are less"),
-    "long idx": ("a-images-idx3-ubyte", idx(IMAGES) + b"!", "announces 120 bytes of data, and there are more"),
+    "short idx": ("a-images-idx3-ubyte", idx(IMAGES)[:-1], "announces 120 bytes of data, but there are fewer"),
+    "long idx": ("a-images-idx3-ubyte", idx(IMAGES) + b"!", "announces 120 bytes of data, but there are more"),
     "huge idx": ("a-images-idx3-ubyte", b"\0\0\x08\x03" + b"\xff" * 12, "4294967295 samples of"),
     "idx lengths": (
         "a-images-idx3-ubyte",
         idx(IMAGES[:9]),
-        "it has 9 images, and a-labels-idx1-ubyte has the shape (20,)",
+        "it has 9 images, but a-labels-idx1-ubyte has the shape (20,)",
     ),
     "idx of labels alone": (
         "a-images-idx3-ubyte",
@@ -154,11 +154,11 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
         idx(np.full((20, 2, 3), np.nan, ">f4"), kind=0x0D),
         "a value is not finite",
     ),
-    "idx of a strange type": ("a-images-idx3-ubyte", b"\0\0\x07\x03" + bytes(12), "which is no IDX file"),
-    "idx of five dimensions": ("a-images-idx3-ubyte", b"\0\0\x08\x05" + bytes(20), "which is no IDX file"),
-    "no labels": ("b-images-idx3-ubyte", idx(IMAGES), "its labels, b-labels-idx1-ubyte, are not beside it"),
+    "idx of a strange type": ("a-images-idx3-ubyte", b"\0\0\x07\x03" + bytes(12), "so it is not an IDX file"),
+    "idx of five dimensions": ("a-images-idx3-ubyte", b"\0\0\x08\x05" + bytes(20), "so it is not an IDX file"),
+    "no labels": ("b-images-idx3-ubyte", idx(IMAGES), "its labels, b-labels-idx1-ubyte, are not in the same folder"),
     "labels alone": ("a-labels-idx1-ubyte", idx(LABELS), "name the file of images"),
-    "other kind": ("d.parquet", b"PAR1", "not a kind of file that is known; it may be .csv, .npz or IDX"),
+    "other kind": ("d.parquet", b"PAR1", "unknown file type; it may be .csv, .npz or IDX"),
 }
 
 
@@ -192,18 +192,18 @@ def test_images_of_floats_and_of_rows_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("\0.csv", "'\\x00.csv' is no name of a file"),
+        ("\0.csv", "'\\x00.csv' is not a file name"),
         ("~there-is-no-such-user/d.csv", "~there-is-no-such-user/d.csv cannot"),
     ],
 )
-def test_a_name_that_no_file_can_have_is_said(name: str, sentence: str) -> None:
+def test_a_name_that_no_file_can_have_is_refused(name: str, sentence: str) -> None:
     with pytest.raises(UsageError) as refusal:
         load_dataset(name)
     assert refusal.value.setting == "dataset"
     assert sentence in refusal.value.problem
 
 
-def test_rows_of_numbers_and_labels_that_are_whole_floats_are_taken_from_an_npz(tmp_path: Path) -> None:
+def test_an_npz_may_have_rows_of_numbers_and_whole_floats_as_labels(tmp_path: Path) -> None:
     rows = np.linspace(0, 1, 40, dtype=np.float32).reshape(20, 2)
     write(tmp_path, **{"d.npz": npz(x=rows, y=LABELS.astype(np.float64))})
     data = load_dataset(str(tmp_path / "d.npz"))

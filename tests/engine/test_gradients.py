@@ -8,7 +8,7 @@ from tests.engine.conftest import MakeTrainer
 from tests.engine.reference import complex_step_gradient, forward
 
 TOLERANCE = 1e-10
-"""Of the layer's largest gradient."""
+"""Relative to the largest gradient of the layer."""
 
 
 @pytest.mark.parametrize("skip_connections", [False, True], ids=["plain", "skip"])

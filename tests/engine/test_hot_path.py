@@ -1,4 +1,4 @@
-"""A step allocates nothing that matters, and random configurations train without a surprise."""
+"""A step allocates no large array, and random configurations train with correct gradients."""
 
 import time
 import tracemalloc
@@ -30,13 +30,13 @@ SHORT, LONG = (32, 64, 250), (64, 128, 1000)
 @pytest.mark.parametrize(
     "network",
     [
-        {"activation": "sigmoid"},  # whose lost squares are summed again
+        {"activation": "sigmoid"},  # whose norms are recomputed where squares underflow
         {"activation": "selu", "initialization": "lecun_normal"},
         {"activation": "gelu", "batch_norm": True, "skip_connections": True},
     ],
     ids=["sigmoid", "selu", "gelu with everything"],
 )
-def test_a_thousand_steps_allocate_no_large_block_and_keep_nothing(
+def test_a_thousand_steps_allocate_no_large_block_and_leak_nothing(
     digits_trainer: MakeTrainer, network: dict[str, Any], long_form: bool
 ) -> None:
     width, batch, steps = LONG if long_form else SHORT
@@ -46,7 +46,7 @@ def test_a_thousand_steps_allocate_no_large_block_and_keep_nothing(
     trainer.step()
     tracemalloc.start()
     try:
-        for _ in range(30):  # what is kept of one step takes the place of what was kept before it was traced
+        for _ in range(30):  # objects of earlier steps, which are not traced, are replaced by traced ones
             trainer.step()
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
@@ -69,7 +69,7 @@ def test_a_thousand_layers_start_within_three_seconds_and_run() -> None:
 
 
 def configurations() -> st.SearchStrategy[tuple[NetworkConfig, TrainingConfig]]:
-    """Any small network and training that the configuration accepts, in float64."""
+    """Draw any valid small network and training, in float64."""
     networks = st.builds(
         NetworkConfig,
         hidden_layers=st.integers(1, 4),
@@ -106,7 +106,7 @@ def test_any_configuration_trains_with_the_gradients_of_the_complex_step(
         trainer.step()
     measurement = trainer.measure()
     if not np.isfinite(measurement.layers.grad_norm).all() or measurement.layers.grad_norm.max() > 1e6:
-        return  # it exploded, which a network may
+        return  # the network exploded, which is valid
     inputs, labels = trainer.current_batch()
     parameters, gradients = trainer.network.named_parameters(), trainer.network.named_gradients()
     assert inputs.shape == (training.batch_size, FEATURES)
@@ -114,5 +114,5 @@ def test_any_configuration_trains_with_the_gradients_of_the_complex_step(
     expected = {name: complex_step_gradient(network, parameters, name, inputs, labels) for name in gradients}
     largest = max(np.abs(values).max() for values in expected.values())
     for name, gradient in gradients.items():
-        # with a batch of two, BatchNorm's variance may be next to nothing, and its rounding is multiplied accordingly
+        # with a batch of two, BatchNorm's variance may be tiny, which amplifies rounding errors
         assert np.abs(gradient - expected[name]).max() <= 1e-7 * largest, name

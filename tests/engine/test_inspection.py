@@ -1,4 +1,4 @@
-"""Histograms lose no value, and looking inside of a layer changes nothing."""
+"""Histograms lose no value, and looking inside a layer changes nothing."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_bins_are_those_of_numpy() -> None:
     counts, edges = np.histogram(values, BINS)
     histogram = Histogram.of(values)
     assert (histogram.low, histogram.high) == (edges[0], edges[-1])
-    # a value on an edge may fall to either side
+    # a value on an edge may fall on either side
     assert np.abs(np.cumsum(histogram.counts) - np.cumsum(counts)).max() <= 1
 
 
@@ -38,9 +38,7 @@ def test_a_constant_is_one_bin() -> None:
 
 
 @pytest.mark.parametrize("network", [{}, {"batch_norm": True, "skip_connections": True, "activation": "relu"}])
-def test_an_inspection_is_of_the_layer_that_was_asked_for(
-    small_trainer: MakeTrainer, network: dict[str, object]
-) -> None:
+def test_an_inspection_describes_the_requested_layer(small_trainer: MakeTrainer, network: dict[str, object]) -> None:
     trainer = small_trainer(**network)
     trainer.step()
     for layer in range(4):
@@ -54,7 +52,7 @@ def test_an_inspection_is_of_the_layer_that_was_asked_for(
         assert inspection.activations == Histogram.of(outputs)
 
 
-def test_looking_inside_changes_no_number(small_trainer: MakeTrainer) -> None:
+def test_looking_inside_changes_no_value(small_trainer: MakeTrainer) -> None:
     looked, left = small_trainer(), small_trainer()
     for number in range(5):
         looked.inspect(number % 4)

@@ -1,4 +1,4 @@
-"""What does not fit into memory is refused by the limits that really hold."""
+"""Runs that do not fit into memory are refused, by the limits that apply."""
 
 import subprocess
 import sys
@@ -11,14 +11,14 @@ from engine.backend import select_backend
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import load_dataset
 from engine.errors import UsageError
-from engine.memory import MAX_SHARE, host_limits, memory_of, refuse_what_does_not_fit
+from engine.memory import MAX_SHARE, check_memory, estimate_memory, host_limits
 
 GIB = 2**30
 NETWORK, TRAINING, DIGITS = NetworkConfig(4, 2048), TrainingConfig(), load_dataset("digits")
 
 
 def limits(tmp_path: Path, groups: str, files: dict[str, str]) -> dict[str, int]:
-    """The limits of control groups with these files, by their words."""
+    """Return the limits of control groups with these files, by their descriptions."""
     (tmp_path / "cgroup").write_text(groups)
     for name, content in files.items():
         path = tmp_path / "mounted" / name
@@ -48,12 +48,12 @@ def test_the_smallest_limit_of_the_control_groups_holds(
 
 
 @pytest.mark.parametrize("groups", ["", "0::/job\n", "0::/job\n7:pids:/job\n"])
-def test_without_a_limit_the_machine_has_what_it_has(tmp_path: Path, groups: str) -> None:
+def test_without_other_limits_the_memory_of_the_machine_counts(tmp_path: Path, groups: str) -> None:
     found = limits(tmp_path, groups, {"job/memory.max": "max\n", "job/pids.max": "7\n"})
     assert "this machine has {}" in found and GROUP not in found
 
 
-def test_what_ulimit_allows_is_what_there_is() -> None:
+def test_the_limit_of_ulimit_counts() -> None:
     lines = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\nfrom tests.engine import test_memory"
     )
@@ -62,44 +62,44 @@ def test_what_ulimit_allows_is_what_there_is() -> None:
     )
     assert done.stdout == (
         "hidden_layers: 40 layers of width 2048 need about 2.0 GiB, and ulimit -v allows 1.0 GiB; "
-        "take fewer layers, a smaller width or a smaller batch\n"
+        "use fewer layers, a smaller width or a smaller batch\n"
     )
 
 
 def refuse(**changes: int) -> None:
     """Print why a network is refused."""
     try:
-        refuse_what_does_not_fit(replace(NETWORK, **changes), TRAINING, DIGITS, select_backend("numpy"))  # type: ignore[arg-type]
+        check_memory(replace(NETWORK, **changes), TRAINING, DIGITS, select_backend("numpy"))  # type: ignore[arg-type]
     except UsageError as error:
         print(error)
 
 
-def test_what_is_kept_counts_too() -> None:
-    there, _ = min(host_limits())
-    room = int(MAX_SHARE * there) - memory_of(NETWORK, TRAINING, DIGITS)
+def test_kept_memory_counts() -> None:
+    available, _ = min(host_limits())
+    room = int(MAX_SHARE * available) - estimate_memory(NETWORK, TRAINING, DIGITS)
     backend = select_backend("numpy")
-    refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, backend, kept=room)
+    check_memory(NETWORK, TRAINING, DIGITS, backend, kept=room)
     with pytest.raises(UsageError, match=r"beside the .* GiB of the run whose weights are kept"):
-        refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, backend, kept=room + 1)
+        check_memory(NETWORK, TRAINING, DIGITS, backend, kept=room + 1)
 
 
-def test_runs_that_are_compared_share_the_memory() -> None:
-    there, _ = min(host_limits())
-    half = MAX_SHARE * there / 2
+def test_concurrent_runs_share_the_memory() -> None:
+    available, _ = min(host_limits())
+    half = MAX_SHARE * available / 2
     layers = 8
-    while memory_of(replace(NETWORK, hidden_layers=layers), TRAINING, DIGITS) <= half:
+    while estimate_memory(replace(NETWORK, hidden_layers=layers), TRAINING, DIGITS) <= half:
         layers *= 2
     network, backend = replace(NETWORK, hidden_layers=layers), select_backend("numpy")
-    with pytest.raises(UsageError, match="GiB for 2 runs; take fewer layers"):
-        refuse_what_does_not_fit(network, TRAINING, DIGITS, backend, among=2)
+    with pytest.raises(UsageError, match="GiB for 2 runs; use fewer layers"):
+        check_memory(network, TRAINING, DIGITS, backend, concurrent_runs=2)
 
 
-def test_on_a_gpu_its_free_memory_counts_and_what_is_freed() -> None:
-    needed = memory_of(NETWORK, TRAINING, DIGITS)
+def test_on_a_gpu_free_and_freed_memory_count() -> None:
+    needed = estimate_memory(NETWORK, TRAINING, DIGITS)
     free = int(needed / MAX_SHARE) + 1
     gpu = replace(select_backend("numpy"), name="cupy", free_memory=lambda: free)
-    refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, gpu)
+    check_memory(NETWORK, TRAINING, DIGITS, gpu)
     full = replace(gpu, free_memory=lambda: free - needed)
     with pytest.raises(UsageError, match=r"need about 0\.2 GiB, and the GPU has 0\.0 GiB free"):
-        refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, full)
-    refuse_what_does_not_fit(NETWORK, TRAINING, DIGITS, full, freed=needed)
+        check_memory(NETWORK, TRAINING, DIGITS, full)
+    check_memory(NETWORK, TRAINING, DIGITS, full, freed=needed)

@@ -1,4 +1,4 @@
-"""The verdict on somebody's own model: layers by name, what is unknown left alone, cures in the framework's words."""
+"""The verdict on your own model: layers by name, unknown values ignored, cures in the words of the framework."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def measured(*norms: float | None, **fields: list[float | None]) -> LayerMeasure
         ((1.0, 0.2, 0.0, 1.0), "vanished: blocks.3.fc (Linear) gets a gradient of exactly 0"),
         ((1.0, 0.2, 2e3, 1.0), "exploding: the gradient norm of blocks.3.fc (Linear) is 2e+03"),
         ((1.0, float("nan"), 1.0, 1.0), "non-finite: the gradient of features.1 (BatchNorm2d) is NaN or ∞"),
-        # of a layer without a gradient nothing is said; the last that has one is what others are held against
+        # a layer without a gradient is ignored; the others are compared to the last one that has a gradient
         (
             (None, 0.2, 0.5, 1.0),
             "healthy: every layer learns; features.1 (BatchNorm2d) gets the least, 0.2 of what the output layer gets",
@@ -85,7 +85,7 @@ def test_cures_are_lines_of_pytorch_for_that_layer(norms: tuple[float, ...], cur
     assert {cure.setting for cure in verdict.cures} <= {None}
 
 
-def test_dead_saturated_and_frozen_must_last_and_have_cures_of_their_own() -> None:
+def test_dead_saturated_and_frozen_must_persist_and_have_their_own_cures() -> None:
     healthy = (1.0, 1.0, 1.0, 1.0)
     for kind, fields, words in (
         ("dead", {"dead": [1.0, None, None, None]}, "nn.LeakyReLU() rather than nn.ReLU() after features.0"),
@@ -124,6 +124,6 @@ def test_a_model_of_one_layer_and_one_without_a_known_gradient_have_a_verdict() 
     assert layer_health(measured(1.0, None, 1e-9, None).grad_norm) == ["exploding", "unknown", "learning", "unknown"]
 
 
-def test_what_is_known_of_an_extreme_alone_counts() -> None:
+def test_an_extreme_that_is_not_finite_counts_by_itself() -> None:
     spiked = replace(measured(1.0, 1.0, 1.0, 1.0), grad_norm_max=np.array([1.0, np.inf, 1.0, 1.0]))
     assert diagnose_model(LAYERS, PYTORCH, [spiked]).kind == "non-finite"

@@ -1,4 +1,4 @@
-"""What if: the single changes, measured as a run with that change would be."""
+"""What if: a probe gives the measurements of a run with that change."""
 
 import math
 from dataclasses import replace
@@ -21,7 +21,7 @@ def probes() -> list[Probe]:
     return list(probe(NETWORK, TRAINING, load_dataset("digits"), select_backend("numpy")))
 
 
-def test_every_single_change_is_measured_once(probes: list[Probe]) -> None:
+def test_each_change_is_measured_once(probes: list[Probe]) -> None:
     changes = [(found.setting, found.value) for found in probes]
     assert len(changes) == len(set(changes)) == 2 + 9 + 9
     assert ("activation", "sigmoid") not in changes
@@ -36,7 +36,7 @@ def test_every_single_change_is_measured_once(probes: list[Probe]) -> None:
         {"initialization": "standard_normal"},
     ],
 )
-def test_a_probe_is_what_the_changed_run_shows(probes: list[Probe], change: dict[str, bool | str]) -> None:
+def test_a_probe_has_the_values_of_the_changed_run(probes: list[Probe], change: dict[str, bool | str]) -> None:
     ((setting, value),) = change.items()
     (found,) = (found for found in probes if (found.setting, found.value) == (setting, value))
     trainer = Trainer(
@@ -58,7 +58,7 @@ def test_relu_and_batch_norm_feed_the_first_layer_more(probes: list[Probe]) -> N
     assert ratios["activation", "relu"] > 1e4 * ratios["initialization", "lecun_normal"]
 
 
-def test_a_change_that_cannot_be_had_is_unknown() -> None:
+def test_a_change_that_is_not_possible_is_unknown() -> None:
     single = TrainingConfig(batch_size=1)
     found = {
         (entry.setting, entry.value): entry

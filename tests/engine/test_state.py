@@ -1,4 +1,4 @@
-"""A trainer that is restored goes on as if it had never stopped."""
+"""A restored trainer continues as if it had never stopped."""
 
 from typing import Any
 
@@ -37,12 +37,12 @@ def assert_same(one: Trainer, other: Trainer) -> None:
 
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("optimizer", OPTIMIZER_NAMES)
-def test_a_restored_trainer_goes_on_bit_for_bit(optimizer: str, batch_norm: bool) -> None:
+def test_a_restored_trainer_continues_bit_for_bit(optimizer: str, batch_norm: bool) -> None:
     whole, first, second = (make_trainer(optimizer, batch_norm) for _ in range(3))
     for trainer in (whole, first):
         step(trainer, 2)
         trainer.measure()
-        step(trainer, 3)  # an epoch has two steps: it stops in the middle of one, with extremes of its own
+        step(trainer, 3)  # an epoch has two steps; this stops in the middle of one, with extremes to keep
     second.restore(first.state())
     for steps in (0, 1, 4):
         step(whole, steps)
@@ -81,7 +81,7 @@ def negative_step(state: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("damage", [not_an_order, no_generator, negative_step])
-def test_a_state_that_cannot_be_one_is_refused(damage: Any) -> None:
+def test_a_state_that_is_not_valid_is_refused(damage: Any) -> None:
     state = make_trainer().state()
     damage(state)
     with pytest.raises(UsageError):

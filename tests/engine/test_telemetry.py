@@ -1,4 +1,4 @@
-"""What is measured, against plain NumPy on the same parameters and batch."""
+"""The measurements, against plain NumPy on the same parameters and batch."""
 
 from dataclasses import replace
 from typing import Any
@@ -66,14 +66,14 @@ def test_extremes_cover_every_step_since_the_last_measurement(small_trainer: Mak
     assert layers.grad_norm.tolist() == norms[-1].tolist()
 
 
-def test_fields_are_float64_with_one_entry_a_weight_layer(digits_trainer: MakeTrainer) -> None:
+def test_fields_are_float64_with_one_entry_per_weight_layer(digits_trainer: MakeTrainer) -> None:
     layers = digits_trainer(hidden_layers=1).measure().layers
     for field in LAYER_FIELDS:
         assert getattr(layers, field).dtype == np.float64
         assert getattr(layers, field).shape == (2,)
 
 
-def test_what_means_nothing_is_masked(small_trainer: MakeTrainer) -> None:
+def test_meaningless_values_are_masked(small_trainer: MakeTrainer) -> None:
     sigmoid, relu = small_trainer(activation="sigmoid"), small_trainer(activation="relu")
     assert sigmoid.measure().layers.dead.tolist() == [None] * 4
     assert relu.measure().layers.saturated.tolist() == [None] * 4

@@ -1,4 +1,4 @@
-"""Mean-field theory against an integrator of its own, published values, and the engine's measurements."""
+"""Mean-field theory against an independent integrator, published values and the engine's measurements."""
 
 import math
 import time
@@ -57,13 +57,11 @@ def test_moments_match_adaptive_quadrature(activation: str, variance: float) -> 
         ("gelu", 1.0, 0.0, 0.25),
     ],
 )
-def test_fixed_points_are_those_that_were_checked(
-    activation: str, weight_variance: float, variance: float, factor: float
-) -> None:
+def test_fixed_points_match_the_table(activation: str, weight_variance: float, variance: float, factor: float) -> None:
     q, chi = fixed_point(activation, weight_variance, 0.0)
     assert q == pytest.approx(variance, abs=5e-5)
     assert chi == pytest.approx(factor, abs=5e-5)
-    # and it is a fixed point to more digits than the table has
+    # the fixed point is accurate to more digits than the table has
     assert weight_variance * moments(activation, q)[1] == pytest.approx(q, rel=1e-6, abs=1e-12)
 
 
@@ -86,7 +84,7 @@ def digits() -> Dataset:
 
 
 def measured_profile(network: NetworkConfig, data: Dataset, seeds: int) -> np.ndarray:
-    """log10 of every weight gradient's norm relative to the output layer's, of one sample, the mean over seeds."""
+    """Return log10 of the gradient norms relative to the output layer's, for one sample, averaged over seeds."""
     logs = []
     for seed in range(seeds):
         trainer = Trainer(network, TrainingConfig(batch_size=1, seed=seed), data, select_backend("numpy"))
@@ -108,7 +106,7 @@ def test_the_measured_profile_is_the_predicted_one(
     assert isinstance(prediction, Prediction)
     expected = np.log10(prediction.gradient_profile)
     measured = measured_profile(network, digits, seeds)
-    # 15 % of the decades between a layer and the output; where there are next to none, 15 % of one
+    # 15 % of the decades between a layer and the output, but at least 15 % of one decade
     assert np.all(np.abs(measured - expected) <= 0.15 * np.maximum(np.abs(expected), 1))
 
 
@@ -152,7 +150,7 @@ def test_signals_and_activations_of_a_whole_batch_are_the_predicted_ones(
         spreads.append(layers.activation_std)
     expected = np.log10(prediction.signal_profile)
     assert np.all(np.abs(np.mean(logs, axis=0) - expected) <= 0.15 * np.maximum(np.abs(expected), 1))
-    # gelu shrinks small signals more than large ones, so that samples of different size part from their mean
+    # gelu shrinks small signals more than large ones, so samples of different size deviate from their mean
     decades = 0.2 if activation == "gelu" else 0.1
     assert np.log10(np.mean(spreads, axis=0)[:-1]) == pytest.approx(
         np.log10(prediction.activation_spread[:-1]), abs=decades
@@ -160,7 +158,7 @@ def test_signals_and_activations_of_a_whole_batch_are_the_predicted_ones(
 
 
 def iterated_correlation_slope(weight_variance: float, bias_variance: float) -> float:
-    """The slope at c* for tanh, with c found by iterating its map, and integrals by Gauss and Hermite."""
+    """Compute the slope at c* for tanh, with c* by iteration and integrals by Gauss-Hermite quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     weights = weights / math.sqrt(2 * math.pi)
     q, _ = fixed_point("tanh", weight_variance, bias_variance)
@@ -180,7 +178,7 @@ def test_the_depth_scale_of_correlations_is_that_of_their_map_at_its_fixed_point
     assert correlation_depth_scale("tanh", weight_variance, 0.05) == pytest.approx(1 / abs(math.log(slope)), rel=1e-5)
 
 
-def test_below_the_edge_of_chaos_correlations_and_gradients_have_one_scale() -> None:
+def test_below_the_edge_of_chaos_correlations_and_gradients_have_the_same_scale() -> None:
     _, chi = fixed_point("tanh", 1.25, 0.05)
     assert correlation_depth_scale("tanh", 1.25, 0.05) == pytest.approx(depth_scale(chi) / 2)
 
@@ -190,16 +188,16 @@ def test_a_variance_without_a_fixed_point_has_no_depth_scale() -> None:
 
 
 @pytest.mark.timing
-def test_a_variance_that_only_rounding_moves_is_at_its_fixed_point_at_once() -> None:
+def test_a_variance_that_changes_by_rounding_alone_is_at_its_fixed_point_at_once() -> None:
     begin = time.perf_counter()
     assert fixed_point("relu", 2.0, 0.0)[0] == pytest.approx(1.0)
     assert fixed_point("linear", 1.0, 0.0)[0] == pytest.approx(1.0)
-    assert time.perf_counter() - begin < 0.5  # it took 100 000 rounds, 1.4 s each
+    assert time.perf_counter() - begin < 0.5  # 100 000 iterations took 1.4 s each
 
 
 @pytest.mark.parametrize("initialization", [name for name in INITIALIZATION_NAMES if name != "gaussian"])
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(300, 200), (200, 300)])
-def test_the_variances_are_those_of_the_weights_that_are_drawn(initialization: str, fan_in: int, fan_out: int) -> None:
+def test_the_variances_match_those_of_drawn_weights(initialization: str, fan_in: int, fan_out: int) -> None:
     network = NetworkConfig(initialization=initialization)
     weight, bias = weight_and_bias_variance(network, fan_in, fan_out)
     initializer, rng = INITIALIZERS[initialization], np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""How many threads BLAS gets."""
+"""The number of BLAS threads."""
 
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -6,9 +6,9 @@ from threadpoolctl import threadpool_info
 from engine.threads import limit_threads
 
 
-def test_blas_is_held_to_so_many_threads() -> None:
+def test_blas_threads_are_limited() -> None:
     np.ones((2, 2)) @ np.ones((2, 2))
-    for threads in (2, 1):  # one is what every test begins with
+    for threads in (2, 1):  # every test starts with one
         limit_threads(threads)
         found = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
         assert found

@@ -1,4 +1,4 @@
-"""Training as a whole: what is learnt, what is repeated, what is refused."""
+"""Training as a whole: what is learnt, what is reproducible, what is refused."""
 
 from dataclasses import fields
 
@@ -143,12 +143,12 @@ def test_running_statistics_move_by_a_tenth_towards_the_batch(small_trainer: Mak
     assert after["layers.0.norm.running_var"] == pytest.approx(0.9 + 0.1 * z.var(axis=0, ddof=1), abs=1e-12)
 
 
-def test_more_samples_a_batch_than_there_are_is_refused(small_data: Dataset) -> None:
+def test_a_batch_larger_than_the_training_part_is_refused(small_data: Dataset) -> None:
     with pytest.raises(UsageError, match="batch_size: 100 is more than the 32 training samples of small"):
         Trainer(NetworkConfig(), TrainingConfig(batch_size=100), small_data, select_backend("numpy"))
 
 
-def test_a_network_beyond_the_memory_is_refused_with_the_estimate() -> None:
+def test_a_network_that_does_not_fit_into_memory_is_refused_with_the_estimate() -> None:
     with pytest.raises(UsageError, match=r"need about \d+\.\d GiB"):
         Trainer(NetworkConfig(10_000, 65_536), TrainingConfig(), load_dataset("digits"), select_backend("numpy"))
 

@@ -74,14 +74,14 @@ def test_r_meets_a_gpu_again_that_does_not_answer_any_more(tmp_path: Path) -> No
         (tmp_path / "now").touch()
         terminal.wait_for(lambda: "the GPU failed" in said(terminal))
         terminal.press("r")
-        terminal.wait_for(lambda: "the GPU is there and fails at its first kernel" in said(terminal))
+        terminal.wait_for(lambda: "the GPU was found but fails at its first kernel" in said(terminal))
         assert_goes_on_with_numpy(terminal)
 
 
 def test_a_gpu_that_fails_at_its_first_kernel_is_no_run_and_u_begins_one(tmp_path: Path) -> None:
     (tmp_path / "now").touch()
     with with_a_gpu("kernel", tmp_path / "now") as terminal:
-        terminal.wait_for(lambda: "the GPU is there and fails at its first kernel" in said(terminal))
+        terminal.wait_for(lambda: "the GPU was found but fails at its first kernel" in said(terminal))
         assert "cudaErrorNoKernelImageForDevice" in said(terminal)
         terminal.press("u")
         terminal.wait_for(lambda: "numpy float32" in terminal.line and terminal.step)
@@ -92,7 +92,7 @@ def test_a_gpu_that_fails_at_its_first_kernel_is_no_run_and_u_begins_one(tmp_pat
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("kernel", "the GPU is there and fails at its first kernel"),
+        ("kernel", "the GPU was found but fails at its first kernel"),
         pytest.param("memory", "(Out of memory allocating", marks=pytest.mark.slow),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.datasets.files import path_of
+from engine.datasets.files import dataset_path
 from engine.errors import UsageError, unknown_name
 from vgtui.model.options import OPTIONS, Option, option_named, option_of, settings_from, values_of
 from vgtui.terminal.text import plain
@@ -156,5 +156,5 @@ def _range(option: Option, words: str) -> list[Any]:
 
 def _whole_path(settings: RunSettings) -> RunSettings:
     """A file of data by its whole path, as who computes may be in another folder."""
-    path = path_of(settings.dataset)
+    path = dataset_path(settings.dataset)
     return replace(settings, dataset=str(path.resolve())) if os.path.isfile(path) else settings

@@ -9,7 +9,7 @@ import msgspec
 from engine.backend import Backend, select_backend
 from engine.datasets import Dataset, load_dataset
 from engine.diagnosis import PERSISTENCE, diagnose
-from engine.memory import memory_of, refuse_what_does_not_fit
+from engine.memory import check_memory, estimate_memory
 from engine.telemetry import LayerMeasurements, Measurement
 from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer, check_samples
@@ -57,7 +57,7 @@ class Run:
         # of a run on another device, nothing is freed where this one computes
         held = _memory_of(previous) if previous and previous.backend is self.backend else 0
         freed, kept = (0, held) if keep else (held, 0)
-        refuse_what_does_not_fit(network, training, self.dataset, self.backend, freed=freed, kept=kept, among=among)
+        check_memory(network, training, self.dataset, self.backend, freed=freed, kept=kept, concurrent_runs=among)
         if previous and not keep:
             previous.release()
         self.limit_threads(among)
@@ -161,4 +161,4 @@ class Run:
 
 def _memory_of(run: Run) -> int:
     """The bytes that a run holds, by the estimate."""
-    return 0 if run.released else memory_of(run.settings.network, run.settings.training, run.dataset)
+    return 0 if run.released else estimate_memory(run.settings.network, run.settings.training, run.dataset)

@@ -236,19 +236,11 @@ class Watcher:
 
     def _advance(self, moment: Moment, loss: Any = None, accuracy: Any = None) -> None:
         """Do what is due at a moment. Only here does one phase follow another, until the watcher stops."""
-        if self._phase is Phase.TRACING and moment is Moment.GRADIENTS:
-            self._phase = self._begin()
-        match moment, self._phase:
-            case Moment.GRADIENTS, Phase.SAMPLING | Phase.READ:
-                self._phase = self._read_gradients()
-            case Moment.GRADIENTS, Phase.UPDATED:  # step() was not called after the last update
-                self._phase = self._send(None, None)
-            case Moment.UPDATE, Phase.READ:
-                self._phase = self._read_update()
-            case Moment.STEP, Phase.READ | Phase.UPDATED:
-                self._phase = self._send(loss, accuracy)
+        if self._phase is not Phase.WAITING:
+            self._phase = self._act(moment, loss, accuracy)
         if moment is not Moment.GRADIENTS:  # between two steps
-            self._deliver(False)
+            if self._arriving:
+                self._deliver(False)
             if self._phase is Phase.WAITING:
                 self._phase = self._arm()
 
@@ -264,7 +256,24 @@ class Watcher:
         self._handles.clear()
         self._arriving.clear()
 
-    # each returns the phase that follows
+    # what happens in a phase; each returns the next one
+
+    def _act(self, moment: Moment, loss: Any, accuracy: Any) -> Phase:
+        phase = self._phase
+        if phase is Phase.TRACING and moment is Moment.GRADIENTS:
+            phase = self._begin()
+        match phase, moment:
+            case Phase.SAMPLING, Moment.GRADIENTS:
+                return self._read_gradients()
+            case Phase.READ, Moment.GRADIENTS:  # a closure was called again
+                return self._read_gradients(again=True)
+            case Phase.READ, Moment.UPDATE:
+                return self._read_update()
+            case Phase.UPDATED, Moment.GRADIENTS:  # step() was not called after the last update
+                return self._send(None, None)
+            case ((Phase.READ | Phase.UPDATED), Moment.STEP):
+                return self._send(loss, accuracy)
+        return phase
 
     def _begin(self) -> Phase:
         """Tell viewers which layers there are, in which order, as the first step has shown."""
@@ -306,10 +315,10 @@ class Watcher:
         self._sample.arm(self._activations, self._guarded, self._clipping.measured)
         return Phase.SAMPLING
 
-    def _read_gradients(self) -> Phase:
-        """Read the gradients of the sampled step; again where its closure was called again."""
+    def _read_gradients(self, again: bool = False) -> Phase:
+        """Read the gradients of the sampled step, instead of those that were read before if they are made again."""
         assert self._sample
-        if self._phase is Phase.READ:
+        if again:
             self._sample.forget()
         scale = left = None
         if self._optimizer is not None:

@@ -15,7 +15,7 @@ import pytest
 
 from engine.config import NetworkConfig, TrainingConfig
 from engine.threads import threads_for
-from tests.training.answers import SMALL, assert_waits, next_answer, next_frame
+from tests.sources.answers import SMALL, assert_waits, next_answer, next_frame
 from vgtui.sources.live import LiveRun
 from vgtui.wire.frames import Event, Frame, Header
 from vgtui.wire.protocol import Pong, Silent

@@ -18,14 +18,14 @@ import pytest
 import vgtui
 from engine.errors import UsageError
 from tests.watching.recorded import frames, header, notes
-from vgtui.watching.endpoints import folder
+from vgtui.watching.endpoints import socket_folder
 from vgtui.wire.frames import LayerInfo
 
 NAMES = ["first", "last"]
 
 
 def entries() -> set[str]:
-    return {path.name for path in folder().iterdir()}
+    return {path.name for path in socket_folder().iterdir()}
 
 
 def descriptors() -> int:

@@ -6,7 +6,6 @@ its hooks are there for that step alone.
 
 import logging
 import os
-import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
@@ -22,7 +21,8 @@ from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
-from vgtui.watching.layers import Layer, activations, find_layers, in_order_of_use, is_activation, traceable
+from vgtui.watching.guarded import Guarded
+from vgtui.watching.layers import Layer, activations, activations_after, find_layers, in_order_of_use, traceable
 from vgtui.watching.sample import Arrival, Handle, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.wire.frames import BackendInfo, ModelInfo
@@ -284,7 +284,7 @@ class Watcher:
         self._stop_tracing()
         self._layers = in_order_of_use(found, self._used)
         self._activations = activations(self._inner)
-        after = _activations_after(self._layers, self._used)
+        after = activations_after(self._layers, self._used)
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
         self._used.clear()
@@ -372,7 +372,7 @@ class Watcher:
             self._emitter.took(self._spent)
             self._spent = 0.0
 
-    def _guarded(self, function: Callable[..., Any]) -> "Guarded":
+    def _guarded(self, function: Callable[..., Any]) -> Guarded:
         return Guarded(function, self)
 
     def spend(self, seconds: float) -> None:
@@ -396,42 +396,6 @@ class Watcher:
         self._tracing.clear()
 
 
-class Guarded:
-    """A hook that raises nothing. A copy of the model, deep or pickled, has one that does nothing instead."""
-
-    def __init__(self, function: Callable[..., Any], watcher: Watcher) -> None:
-        """Wrap a function, whose fault ends the watcher."""
-        self._function = function
-        self._watcher = watcher
-
-    def __call__(self, *arguments: Any) -> Any:
-        began = time.perf_counter()
-        result = None
-        try:
-            result = self._function(*arguments)
-        except Exception:
-            try:
-                self._watcher.give_up()
-            except Exception:
-                log.debug("while giving up", exc_info=True)
-        self._watcher.spend(time.perf_counter() - began)
-        return result
-
-    def __deepcopy__(self, memo: Any) -> Callable[..., None]:
-        return _nothing
-
-    def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
-        return _get_nothing, ()
-
-
-def _nothing(*_: Any) -> None:
-    """What is left of a hook in a copy."""
-
-
-def _get_nothing() -> Callable[..., None]:
-    return _nothing
-
-
 def _watch_nothing() -> Watcher:
     watcher = Watcher.__new__(Watcher)
     watcher._reset()
@@ -451,17 +415,4 @@ def _innermost_first(optimizer: Any) -> list[Any]:
             optimizer = getattr(optimizer, "optimizer", None)
         except Exception:
             break
-    return found
-
-
-def _activations_after(layers: list[Layer], used: list[nn.Module]) -> dict[int, str]:
-    """Return the kind of the activation that was used next after each layer, by the id of the layer's module."""
-    modules = {id(layer.module) for layer in layers}
-    found: dict[int, str] = {}
-    current: int | None = None
-    for module in used:
-        if id(module) in modules:
-            current = id(module)
-        elif current is not None and is_activation(module):
-            found.setdefault(current, type(module).__name__)
     return found

@@ -101,6 +101,7 @@ class LiveRun:
         return self._worker.process.pid if self._worker else None
 
     async def next_answer(self, at: int = 0) -> Answer:
+        """Ask for the frame from step `at` on, and return the worker's next answer."""
         try:
             return await self._next_answer(at)
         except _NotStartedError as error:
@@ -118,29 +119,34 @@ class LiveRun:
             line = await self._next_line(worker)
             if line is None:
                 return Silent(SILENCE_SECONDS)
-            if not line.endswith(b"\n"):
-                if worker is self._worker:
-                    return await self._fault(worker)
-                # it was silent and a restart left it behind, or the run is closed
+            if line.endswith(b"\n"):
+                answer = answer_decoder.decode(line)
+                if self._take(answer, worker, was_silent):
+                    return answer
+            elif worker is self._worker:
+                return await self._fault(worker)
+            else:  # it was silent and a restart left it behind, or the run is closed
                 worker = await self._running_worker()
-                continue
-            answer = answer_decoder.decode(line)
-            if isinstance(answer, Pong) and not was_silent:
-                continue
-            if isinstance(answer, Frame):
+
+    def _take(self, answer: Answer, worker: "_Worker", was_silent: bool) -> bool:
+        """Note what an answer of a worker says. Returns whether it is to be passed on."""
+        match answer:
+            case Pong():
+                return was_silent
+            case Header(run=run):
+                self._present = run  # passed on whatever run it is of, as that run may go on
+            case Frame(step=step):
+                self._step = step
                 if worker is self._worker:
                     self._enter(State.IDLE, worker)
-                self._step = answer.step
-            elif isinstance(answer, Header):
-                self._present = answer.run  # passed on whatever run it is of, as that run may go on
-                return answer
-            if isinstance(answer, Frame | Refused | Inspected | Tried) and answer.run != self._run:
-                continue
-            if isinstance(answer, Refused):
-                self._run = self._present
-            return answer
+        if isinstance(answer, Frame | Refused | Inspected | Tried) and answer.run != self._run:
+            return False
+        if isinstance(answer, Refused):
+            self._run = self._present
+        return True
 
     def ask(self, at: int = 0) -> None:
+        """Ask for the frame from step `at` on, instead of what an open question asked for."""
         self._at = at
         if self._worker:
             self._send(Pull(at, self._validate))
@@ -148,13 +154,16 @@ class LiveRun:
                 self._enter(State.ASKED, self._worker)
 
     def another(self, settings: RunSettings) -> "LiveRun":
+        """Return a second run with these settings, to train beside this one."""
         return LiveRun(settings, validate=self._validate)
 
     def share_cores(self, among: int) -> None:
+        """Share the cores among so many runs from now on."""
         self._among = among
         self._send(ShareCores(among))
 
     def restart(self, settings: RunSettings, keep: bool = False) -> None:
+        """Begin again with these settings, or keep the step and the weights. A worker that is silent is left behind."""
         self._settings = settings
         self._run = next(self._ids)
         if self._state is State.SILENT and self._worker:  # it would not hear of the restart
@@ -165,20 +174,25 @@ class LiveRun:
         self._send(Restart(settings, self._run, keep=keep))
 
     def train(self, until: int | None = None) -> None:
+        """Go on, up to a step if one is given."""
         self._train = Train(until)
         self._send(self._train)
 
     def pause(self) -> None:
+        """Wait after this step."""
         self.train(until=0)
 
     def step_once(self) -> None:
+        """Make one update, then wait."""
         self._train = Train(until=0)  # for a worker that takes over: it waits too
         self._send(StepOnce())
 
     def inspect(self, layer: int) -> None:
+        """Look inside a layer. The answer is Inspected."""
         self._send(Inspect(layer))
 
     def try_changes(self) -> None:
+        """Measure each change of the network on its own. The answers are one Tried for each."""
         self._send(TryChanges())
 
     def save(self, command: Save) -> None:
@@ -186,6 +200,7 @@ class LiveRun:
         self._send(command)
 
     async def close(self) -> None:
+        """End the worker."""
         worker = self._worker
         self._enter(State.CLOSED)
         if self._leaving:

@@ -9,7 +9,7 @@ from vgtui.dashboard.app import Dashboard, DashboardConfig
 from vgtui.model.options import settings_from
 from vgtui.sources.attached import Attached
 from vgtui.user.themes import load_palettes
-from vgtui.watching.endpoints import places
+from vgtui.watching.endpoints import list_endpoints
 
 FOLDER = Path(__file__).parent
 EXAMPLE = FOLDER.parent / "examples" / "convnet.py"
@@ -19,7 +19,7 @@ SECONDS = 8.0
 async def main() -> None:
     """The convolutional network whose ReLUs die."""
     with subprocess.Popen([sys.executable, str(EXAMPLE)]) as training:
-        while not (found := [place for place in places() if place.pid == training.pid]):
+        while not (found := [endpoint for endpoint in list_endpoints() if endpoint.pid == training.pid]):
             await asyncio.sleep(0.1)
         app = Dashboard(
             DashboardConfig(

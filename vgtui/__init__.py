@@ -19,17 +19,30 @@ def watch(
     name: str | None = None,
     every: str | int = "100ms",
     record: "str | os.PathLike[str] | None" = None,
+    scaler: "torch.amp.GradScaler | None" = None,
 ) -> "Watcher":
     """Let `vgtui attach`, in another terminal of this machine, see which layers of a PyTorch model starve.
 
-    optimizer: with it, every update is seen; without, call watcher.step() between backward() and zero_grad().
-    name: what `vgtui attach` calls it, else the model's class. every: how often a step is sampled while somebody looks,
-    a time such as "100ms" or a number of steps. record: a new file that keeps every frame, for `vgtui replay`.
-
-    Call watcher.step(loss=loss) once a training step where the loss is to be seen. Watching raises nothing into the
+    Call watcher.step(loss=loss) once a training step to show the loss as well. Watching raises nothing into the
     training and changes no number of it: what is not possible, a recording or a socket, is a warning of the logger
-    "vgtui". Raises ImportError without PyTorch, and TypeError for arguments that are plainly wrong: what is not a
-    model, and an `every` that is not a time or a number of steps.
+    "vgtui".
+
+    Args:
+        model: The model that is trained.
+        optimizer: Its optimizer, with which every update is seen. Without it, call watcher.step() between backward()
+            and zero_grad().
+        name: The name for `vgtui attach`, else the model's class.
+        every: How often a step is sampled while there is a viewer: a time such as "100ms", or a number of steps.
+        record: A new file that keeps every frame, for `vgtui replay`.
+        scaler: The GradScaler that scales the loss, so that its scale is taken out of the norms. Without it, one is
+            found where scaler.step(optimizer) makes the updates. It takes effect with an optimizer.
+
+    Returns:
+        A context manager, or a plain object with step() and close().
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        TypeError: An argument is plainly wrong, such as a model that is not a torch.nn.Module.
     """
     try:
         import torch
@@ -38,12 +51,12 @@ def watch(
     from vgtui.watching.watcher import Watcher
 
     if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"vgtui.watch takes a torch.nn.Module, and {type(model).__name__} is none")
-    return Watcher(model, optimizer, name, every, record)
+        raise TypeError(f"vgtui.watch takes a torch.nn.Module, and {type(model).__name__} is not one")
+    return Watcher(model, optimizer, name, every, record, scaler)
 
 
 def __getattr__(name: str) -> Any:
-    """`vgtui.Emitter`, imported when it is used: the command line must not pay for it."""
+    """Import `vgtui.Emitter` when it is used, so that the command line does not pay for it."""
     if name == "Emitter":
         from vgtui.watching.emitter import Emitter
 

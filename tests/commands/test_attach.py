@@ -13,9 +13,9 @@ import pytest
 import vgtui
 from engine.errors import UsageError
 from tests.commands.shell import call
-from vgtui.sources.attached import find_place
+from vgtui.sources.attached import find_endpoints
 from vgtui.user.variables import RUNTIME_VARIABLE
-from vgtui.watching.endpoints import places
+from vgtui.watching.endpoints import list_endpoints
 from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 
 LAYERS = [LayerInfo("stem", 9, 8, "Conv2d", (8, 1, 3, 3)), LayerInfo("head", 8, 3, "Linear", (3, 8))]
@@ -61,8 +61,8 @@ NAMES = ["my model: v2", "模型 α", "n" * 100, "a/b", "x\x1b[31m\nred", "-1", 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_is_attached_by_the_name_that_it_was_given(name: str) -> None:
     with trained(name) as model, trained("other"):
-        (place,) = find_place(name, places())
-        assert str(place.path) == model.path and place.name == name
+        (endpoint,) = find_endpoints(name, list_endpoints())
+        assert str(endpoint.path) == model.path and endpoint.name == name
         if "/" not in name and not name.startswith("-"):
             done = call("attach", name)
             assert (done.returncode, done.stderr) == (0, "")
@@ -72,9 +72,9 @@ def test_a_model_is_attached_by_the_name_that_it_was_given(name: str) -> None:
 def test_of_two_names_with_the_same_file_name_each_is_found() -> None:
     with trained("run 1") as one, trained("run_1") as two, trained("n" * 40) as three, trained("n" * 41) as four:
         for name, model in (("run 1", one), ("run_1", two), ("n" * 40, three), ("n" * 41, four)):
-            assert [str(place.path) for place in find_place(name, places())] == [model.path]
+            assert [str(endpoint.path) for endpoint in find_endpoints(name, list_endpoints())] == [model.path]
         with pytest.raises(UsageError, match="no model"):
-            find_place("run:1", places())
+            find_endpoints("run:1", list_endpoints())
 
 
 def test_a_list_shows_the_names_as_they_are_and_none_commands_the_terminal() -> None:
@@ -88,12 +88,12 @@ def test_a_list_shows_the_names_as_they_are_and_none_commands_the_terminal() -> 
 def test_a_model_that_has_made_no_step_yet_is_found_by_its_name_too() -> None:
     with vgtui.Emitter(name="my model: v2") as early, trained("my_model"):
         for word in ("my model: v2", "my_model_v2"):
-            assert [str(place.path) for place in find_place(word, places())] == [early.path]
+            assert [str(endpoint.path) for endpoint in find_endpoints(word, list_endpoints())] == [early.path]
         with pytest.raises(UsageError, match="no model"):
-            find_place("模型", places())
+            find_endpoints("模型", list_endpoints())
         early.begin(ModelInfo("my model: v2", ""), BackendInfo("", "", "", None), LAYERS)
-        assert [str(place.path) for place in find_place("my model: v2", places())] == [early.path]
-        assert [place.name for place in places()] == ["my model: v2", "my_model"]
+        assert [str(endpoint.path) for endpoint in find_endpoints("my model: v2", list_endpoints())] == [early.path]
+        assert [endpoint.name for endpoint in list_endpoints()] == ["my model: v2", "my_model"]
 
 
 def test_what_has_as_many_viewers_as_it_takes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_a_socket_of_something_else_is_one_sentence() -> None:
         answering.start()
         done = call("attach", path)
         answering.join()
-    assert (done.returncode, done.stderr) == (2, f"vgtui: NAME: what answers on {path} is no watched model\n")
+    assert (done.returncode, done.stderr) == (2, f"vgtui: NAME: what answers on {path} is not a watched model\n")
 
 
 def test_a_training_that_ends_before_its_next_frame_is_said() -> None:

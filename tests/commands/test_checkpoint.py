@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: Any) -> No
     frames_before = (tmp_path / "part.jsonl").read_bytes()
     done = run(tmp_path, 40, *KEEPING, "--resume")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert done.stderr.startswith("vgtui: --checkpoint: run.npz is no checkpoint of vgtui, or a damaged one: ")
+    assert done.stderr.startswith("vgtui: --checkpoint: run.npz is not a checkpoint of vgtui, or a damaged one: ")
     assert (tmp_path / "part.jsonl").read_bytes() == frames_before
 
 

@@ -14,7 +14,7 @@ from tests.outside.corpus import HOSTILE, MODEL
 from tests.outside.harmless import look_at
 from vgtui.cli.commands import COMMANDS
 from vgtui.model.options import OPTIONS
-from vgtui.watching.endpoints import LONGEST_PATH, folder, new_path
+from vgtui.watching.endpoints import MAX_PATH_BYTES, new_socket_path, socket_folder
 
 ENDLESS = ("sweep", "bench", "doctor", "completion")
 """Commands that do not begin by reading what their first word names."""
@@ -58,9 +58,9 @@ def test_any_terminal_and_any_locale_will_do(word: str) -> None:
 
 @given(name=st.one_of(words, st.just("../../etc/passwd"), st.just("a" * 5000), st.just("/")))
 def test_a_models_name_is_a_file_in_our_folder_whatever_it_is(name: str) -> None:
-    path = new_path(name)
-    assert path.parent == folder()
-    assert len(os.fsencode(path)) <= LONGEST_PATH
+    path = new_socket_path(name)
+    assert path.parent == socket_folder()
+    assert len(os.fsencode(path)) <= MAX_PATH_BYTES
     assert path.name.isascii()
 
 

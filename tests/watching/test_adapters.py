@@ -10,7 +10,7 @@ import pytest
 
 import vgtui
 from tests.watching.recorded import frames, header
-from vgtui.watching.endpoints import places
+from vgtui.watching.endpoints import list_endpoints
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -194,12 +194,12 @@ def test_a_lightning_training_that_fails_is_no_longer_watched_and_the_next_one_i
     module = lightning_module(fail)
     with pytest.raises(ArithmeticError, match="the user's own"):
         fit(module, tmp_path, callback)
-    assert places() == [] and not any(part._forward_pre_hooks for part in module.modules())
+    assert list_endpoints() == [] and not any(part._forward_pre_hooks for part in module.modules())
     (tmp_path / "r.jsonl").write_text("mine")
     fit(lightning_module(lambda module, loss: loss), tmp_path, callback)
     assert (tmp_path / "r.jsonl").read_text() == "mine"
     assert [words.startswith("vgtui: lit is not recorded") for words in said(caplog)] == [True]
-    assert places() == []
+    assert list_endpoints() == []
 
 
 def test_a_callback_can_be_copied_and_pickled_while_it_watches(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_hooks_that_come_without_their_beginning_do_nothing(caplog: pytest.LogCa
     lit.on_exception(None, None, KeyboardInterrupt())
     lit.on_train_end(None, None)
     for kind in (Watch, LightningWatch):
-        with pytest.raises(TypeError, match="is no pace"):
+        with pytest.raises(TypeError, match="is not a pace"):
             kind(every="often")
         with pytest.raises(TypeError, match="evry"):
             kind(evry=1)  # type: ignore[call-arg, unused-ignore]
@@ -273,4 +273,4 @@ def test_a_trainer_of_transformers_that_evaluates_and_is_resumed(tmp_path: Path)
     train(6, "second.jsonl", resumed=True)
     assert [frame.step for frame in frames(tmp_path / "first.jsonl")] == list(range(4))
     assert [frame.step for frame in frames(tmp_path / "second.jsonl")] == list(range(2))
-    assert places() == []
+    assert list_endpoints() == []

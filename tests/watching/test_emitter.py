@@ -38,7 +38,7 @@ def test_what_is_given_is_what_is_recorded_and_the_rest_is_unknown(tmp_path: Pat
     ("arguments", "fields", "sentence"),
     [
         (([1.0],), {}, r"grad_norm has the shape \(1,\); it takes a number for each of the 3 layers"),
-        (([1.0] * 3,), {"wieght_norm": [1.0] * 3}, "'wieght_norm' is no field of a layer; there are grad_norm"),
+        (([1.0] * 3,), {"wieght_norm": [1.0] * 3}, "'wieght_norm' is not a field of a layer; there are grad_norm"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused_in_words(
@@ -91,7 +91,7 @@ def test_a_note_and_a_second_beginning_are_lines_of_their_own(tmp_path: Path) ->
 
 @pytest.mark.parametrize("every", ["", "100", "ms", "-1s", 0, -5, True, 1.5, "1h", None])
 def test_a_wrong_pace_is_refused(every: Any) -> None:
-    with pytest.raises(UsageError, match="is no pace"):
+    with pytest.raises(UsageError, match="is not a pace"):
         Cadence(every)
 
 

@@ -223,34 +223,78 @@ def test_what_is_not_clipped_is_told_as_not_clipped(tmp_path: Path) -> None:
     assert {frame.clip_factor for frame in frames(tmp_path / "r.jsonl")[1:]} == {1.0}
 
 
+SCALE = 1024.0
+
+
+def step_by_the_scaler(scaler: Any, optimizer: Any) -> None:
+    scaler.step(optimizer)
+
+
+def step_by_hand(scaler: Any, optimizer: Any) -> None:
+    """As a loop does that checks for infinities itself: nothing on the stack tells that there is a scaler."""
+    optimizer.step()
+
+
 @pytest.mark.parametrize("clips", [False, True])
-def test_a_grad_scaler_under_autocast_leaves_no_scale_in_the_norms(clips: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("is_given", "fused", "step"),
+    [
+        (False, False, step_by_the_scaler),
+        (True, False, step_by_the_scaler),
+        (False, True, step_by_the_scaler),
+        (True, True, step_by_the_scaler),
+        (True, False, step_by_hand),
+    ],
+)
+def test_a_grad_scaler_under_autocast_leaves_no_scale_in_the_norms(
+    is_given: bool, fused: bool, step: Callable[[Any, Any], None], clips: bool, tmp_path: Path
+) -> None:
     model = mlp()
     truth = Truth(*weights(model))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=SCALE)
     signals = []
-    with watch(model, optimizer, every=1, record=tmp_path / "r.jsonl") as watcher:
+    path = tmp_path / "r.jsonl"
+    with watch(model, optimizer, every=1, record=path, scaler=scaler if is_given else None) as watcher:
         for _ in range(STEPS):
             inputs, labels = batch()
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16):
                 out = model(inputs)
                 loss = functional.cross_entropy(out, labels)
-            out.register_hook(lambda signal: signals.append(float(signal.double().norm()) / 1024))
+            out.register_hook(lambda signal: signals.append(float(signal.double().norm()) / SCALE))
             scaler.scale(loss).backward()
-            truth.note(scale=1024.0)
-            if clips:
+            truth.note(scale=SCALE)
+            if clips or step is step_by_hand:
                 scaler.unscale_(optimizer)
+            if clips:
                 clip_by_norm(optimizer)
-            scaler.step(optimizer)
+            step(scaler, optimizer)
             scaler.update()
             watcher.step(loss=loss)
-    told = frames(tmp_path / "r.jsonl")
+    told = frames(path)
     for number in range(2, STEPS):
         assert told[number].layers.grad_norm.tolist() == pytest.approx(truth.steps[number], rel=EXACT, abs=0)
         assert told[number].layers.delta_norm[-1] == pytest.approx(signals[number], rel=1e-5)
         assert (told[number].clip_factor == 1) is not clips
+
+
+def test_a_grad_scaler_that_scales_no_loss_is_left_as_it_is(tmp_path: Path) -> None:
+    model = mlp()
+    truth = Truth(*weights(model))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=SCALE)
+    with watch(model, optimizer, every=1, record=tmp_path / "r.jsonl", scaler=scaler) as watcher:
+        for _ in range(STEPS):
+            inputs, labels = batch()
+            optimizer.zero_grad()
+            functional.cross_entropy(model(inputs), labels).backward()
+            truth.note()
+            optimizer.step()
+            watcher.step()
+    truth.check(tmp_path / "r.jsonl")
+    assert {frame.clip_factor for frame in frames(tmp_path / "r.jsonl")[1:]} == {1.0}
+    assert scaler._scale is None
 
 
 def test_frozen_parameters_and_those_without_a_gradient_are_unknown(tmp_path: Path) -> None:

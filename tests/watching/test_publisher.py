@@ -16,8 +16,8 @@ import pytest
 
 from vgtui.user.variables import RUNTIME_VARIABLE
 from vgtui.watching import publisher as publishing
-from vgtui.watching.endpoints import ASK_SECONDS, answers, folder, new_path, places
-from vgtui.watching.publisher import MAX_BEHIND, MAX_NOTES, MOST_VIEWERS, Publisher
+from vgtui.watching.endpoints import ASK_SECONDS, is_listening, list_endpoints, new_socket_path, socket_folder
+from vgtui.watching.publisher import MAX_BEHIND, MAX_NOTES, MAX_VIEWERS, Publisher
 
 ASK = b'{"type":"pull"}\n'
 HEADER, FRAME = b'{"type":"header"}\n', b'{"type":"frame"}\n'
@@ -72,7 +72,7 @@ def test_folder_and_socket_are_the_users_alone(publisher: Publisher) -> None:
 
 
 def test_a_folder_that_is_open_to_others_is_refused() -> None:
-    folder().chmod(0o755)
+    socket_folder().chmod(0o755)
     with pytest.raises(PermissionError, match="not a folder of yours alone"):
         Publisher("model")
 
@@ -80,10 +80,10 @@ def test_a_folder_that_is_open_to_others_is_refused() -> None:
 def test_the_runtime_folder_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(RUNTIME_VARIABLE)
     runtime = os.environ["XDG_RUNTIME_DIR"]
-    assert folder() == Path(runtime) / "vgtui"
+    assert socket_folder() == Path(runtime) / "vgtui"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setattr("tempfile.tempdir", runtime)
-    assert folder() == Path(runtime) / f"vgtui-{os.getuid()}"
+    assert socket_folder() == Path(runtime) / f"vgtui-{os.getuid()}"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -157,7 +157,7 @@ def test_a_viewer_that_does_not_read_is_dropped_and_nobody_waits_for_it(
 
 
 def test_more_viewers_than_there_is_room_for_are_turned_away(publisher: Publisher) -> None:
-    viewers = [connect(publisher.path) for _ in range(MOST_VIEWERS)]
+    viewers = [connect(publisher.path) for _ in range(MAX_VIEWERS)]
     for viewer in viewers:
         assert viewer.recv(100) == HEADER
     with connect(publisher.path) as further:
@@ -182,11 +182,11 @@ def test_the_socket_of_a_killed_process_is_taken_away() -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         path = Path(process.stdout.readline().strip())
-        assert [(place.name, place.pid) for place in places()] == [("m", process.pid)]
+        assert [(endpoint.name, endpoint.pid) for endpoint in list_endpoints()] == [("m", process.pid)]
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert path.exists()
-    assert places() == []
+    assert list_endpoints() == []
     assert not path.exists()
 
 
@@ -199,9 +199,9 @@ def test_a_model_is_found_that_was_begun_without_the_runtime_folder_of_a_login(m
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     logged_in = Publisher("login")
     assert queued.path.parent != logged_in.path.parent
-    assert [place.name for place in places()] == ["login", "queued"]
+    assert [endpoint.name for endpoint in list_endpoints()] == ["login", "queued"]
     queued.path.parent.chmod(0o755)  # others may see it, so nothing in it is trusted
-    assert [place.name for place in places()] == ["login"]
+    assert [endpoint.name for endpoint in list_endpoints()] == ["login"]
     for publisher in (queued, logged_in):
         publisher.close()
 
@@ -221,7 +221,7 @@ def test_no_viewer_ever_takes_a_socket_that_is_being_made_for_one_that_was_left(
     def look() -> None:
         try:
             while not ended.is_set():
-                places()
+                list_endpoints()
         except BaseException as error:
             faults.append(error)
 
@@ -247,7 +247,7 @@ def test_no_viewer_ever_takes_a_socket_that_is_being_made_for_one_that_was_left(
     for thread in looking:
         thread.join()
     assert not faults
-    assert list(folder().iterdir()) == []
+    assert list(socket_folder().iterdir()) == []
 
 
 def test_a_look_between_any_two_steps_of_making_a_socket_removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,12 +258,12 @@ def test_a_look_between_any_two_steps_of_making_a_socket_removes_nothing(monkeyp
 
         def bind(self, address: object) -> None:
             super().bind(address)  # type: ignore[arg-type]
-            assert places() == []
+            assert list_endpoints() == []
             stopped.append("bound")
 
         def listen(self, backlog: int = 0, /) -> None:
             super().listen(backlog)
-            assert places() == []
+            assert list_endpoints() == []
             stopped.append("listening")
 
     monkeypatch.setattr(socket, "socket", Stopping)
@@ -278,7 +278,7 @@ def test_a_look_between_any_two_steps_of_making_a_socket_removes_nothing(monkeyp
 
 
 def test_a_socket_on_which_too_many_wait_is_not_taken_for_one_that_was_left() -> None:
-    path = new_path("busy")
+    path = new_socket_path("busy")
     with ExitStack() as opened:
         busy = opened.enter_context(socket.socket(socket.AF_UNIX))
         busy.bind(str(path))
@@ -288,25 +288,25 @@ def test_a_socket_on_which_too_many_wait_is_not_taken_for_one_that_was_left() ->
                 waiting = opened.enter_context(socket.socket(socket.AF_UNIX))
                 waiting.setblocking(False)
                 waiting.connect(str(path))
-        assert [(place.name, place.is_named) for place in places()] == [("busy", False)]
-        assert path.exists() and answers(path)
-    assert places() == [] and not path.exists()
+        assert [(endpoint.name, endpoint.is_named) for endpoint in list_endpoints()] == [("busy", False)]
+        assert path.exists() and is_listening(path)
+    assert list_endpoints() == [] and not path.exists()
 
 
 def test_models_that_say_nothing_cost_a_look_half_a_second_together() -> None:
-    silent = [new_path("silent") for _ in range(20)]
+    silent = [new_socket_path("silent") for _ in range(20)]
     with ExitStack() as opened:
         for path in silent:
             listening = opened.enter_context(socket.socket(socket.AF_UNIX))
             listening.bind(str(path))
             listening.listen()
         began = time.monotonic()
-        assert [place.path for place in places()] == sorted(silent)
+        assert [endpoint.path for endpoint in list_endpoints()] == sorted(silent)
         assert ASK_SECONDS <= time.monotonic() - began < 10 * ASK_SECONDS  # twenty by turns would take twenty times it
 
 
 def test_a_socket_that_says_one_character_after_another_is_not_waited_for() -> None:
-    path = new_path("slow")
+    path = new_socket_path("slow")
     with socket.socket(socket.AF_UNIX) as slow:
         slow.bind(str(path))
         slow.listen()
@@ -319,12 +319,12 @@ def test_a_socket_that_says_one_character_after_another_is_not_waited_for() -> N
 
         dripping = threading.Thread(target=drip)
         dripping.start()
-        assert [place.is_named for place in places()] == [False]
+        assert [endpoint.is_named for endpoint in list_endpoints()] == [False]
         dripping.join()
 
 
 def hostile(path: Path, kind: str, opened: ExitStack) -> None:
-    """A viewer that takes a place and gives it back by itself never."""
+    """A viewer that takes a place and never gives it back by itself."""
     viewer = opened.enter_context(connect(path))
     with suppress(OSError):  # it may be turned away at once
         if kind == "half a line":
@@ -353,7 +353,7 @@ def test_none_of_five_hundred_crowds_of_odd_viewers_keeps_another_out(
     before = len(os.listdir("/proc/self/fd"))
     for crowd in range(500):
         with ExitStack() as opened:
-            for number in range(MOST_VIEWERS + 2):
+            for number in range(MAX_VIEWERS + 2):
                 hostile(publisher.path, HOSTILE[(crowd + number) % len(HOSTILE)], opened)
             publisher.publish(large)
             with connect(publisher.path) as viewer:
@@ -373,7 +373,7 @@ def test_after_two_seconds_of_silence_a_place_goes_to_a_new_viewer_and_not_befor
         publisher = Publisher("model")
         opened.callback(publisher.close)
         publisher.begin(HEADER)
-        for kind in (HOSTILE * 2)[: MOST_VIEWERS - 1]:
+        for kind in (HOSTILE * 2)[: MAX_VIEWERS - 1]:
             hostile(publisher.path, "silent" if kind.startswith(("shut", "asked")) else kind, opened)
         waits = opened.enter_context(connect(publisher.path))
         waits.sendall(ASK)
@@ -444,7 +444,7 @@ def test_where_no_connection_can_be_accepted_the_thread_does_not_spin(
     assert is_alive(publisher)
     listener = publisher._listener
     monkeypatch.setattr(publishing, "REST_SECONDS", 0.2)
-    monkeypatch.setattr(publisher, "_let_in", lambda: Publisher._let_in(publisher))
+    monkeypatch.setattr(publisher, "_accept", lambda: Publisher._accept(publisher))
     real_accept = socket.socket.accept
     monkeypatch.setattr(
         socket.socket, "accept", lambda self: Full().accept() if self is listener else real_accept(self)
@@ -466,20 +466,20 @@ def test_a_variable_names_the_only_folder(monkeypatch: pytest.MonkeyPatch) -> No
     try:
         assert made.path.parent == Path(runtime) / "a"
         monkeypatch.setenv(RUNTIME_VARIABLE, f"{runtime}/b")
-        assert places() == []
+        assert list_endpoints() == []
         monkeypatch.delenv(RUNTIME_VARIABLE)
-        assert made.path not in [place.path for place in places()]
+        assert made.path not in [endpoint.path for endpoint in list_endpoints()]
         monkeypatch.setattr("tempfile.tempdir", runtime)
         login = Publisher("login")
         monkeypatch.setenv("XDG_RUNTIME_DIR", f"{runtime}/a")
-        assert login.path not in [place.path for place in places()]
+        assert login.path not in [endpoint.path for endpoint in list_endpoints()]
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-        assert login.path in [place.path for place in places()]
+        assert login.path in [endpoint.path for endpoint in list_endpoints()]
         monkeypatch.setenv(RUNTIME_VARIABLE, f"{runtime}/a")
-        assert [place.path for place in places()] == [made.path]
+        assert [endpoint.path for endpoint in list_endpoints()] == [made.path]
         login.close()
     finally:
         made.close()
     monkeypatch.setenv(RUNTIME_VARIABLE, f"{runtime}/{'a' * 200}")
     with pytest.raises(OSError, match="takes a path of at most"):
-        folder()
+        socket_folder()

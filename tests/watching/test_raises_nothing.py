@@ -18,14 +18,14 @@ import pytest
 import vgtui
 from engine.errors import UsageError
 from tests.watching.recorded import frames, header, notes
-from vgtui.watching.endpoints import folder
+from vgtui.watching.endpoints import socket_folder
 from vgtui.wire.frames import LayerInfo
 
 NAMES = ["first", "last"]
 
 
 def entries() -> set[str]:
-    return {path.name for path in folder().iterdir()}
+    return {path.name for path in socket_folder().iterdir()}
 
 
 def descriptors() -> int:
@@ -426,7 +426,7 @@ def test_a_model_with_its_watcher_in_it_can_be_copied_and_saved(tmp_path: Path) 
     assert [frame.loss for frame in frames(tmp_path / "r.jsonl")] == [1, 2]
 
 
-@pytest.mark.parametrize("wrong", [{"every": "often"}, {"every": None}, {"name": 3}, {"record": 7}])
+@pytest.mark.parametrize("wrong", [{"every": "often"}, {"every": None}, {"name": 3}, {"record": 7}, {"scaler": 1024.0}])
 def test_what_watch_is_wrongly_given_is_a_type_error_that_leaves_nothing(wrong: dict[str, Any]) -> None:
     _, model = torch_and_model()
     before = descriptors()

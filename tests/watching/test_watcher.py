@@ -209,9 +209,9 @@ def test_an_optimizer_without_hooks_is_said_and_step_reads_the_gradients(
 
 
 def test_what_is_no_model_and_a_wrong_pace_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"takes a torch\.nn\.Module, and str is none"):
+    with pytest.raises(TypeError, match=r"takes a torch\.nn\.Module, and str is not one"):
         watch("resnet")  # type: ignore[arg-type, unused-ignore]
-    with pytest.raises(UsageError, match="'often' is no pace"):
+    with pytest.raises(UsageError, match="'often' is not a pace"):
         watch(small_model(), every="often")
 
 

@@ -1,7 +1,7 @@
-"""A frame source: where frames come from, as everything that shows them sees it.
+"""The interfaces of frame sources.
 
-What a source can do beside giving frames is its type: an `Experiment` can be changed and examined, a `Player` has a
-pace of its own.
+What a source can do besides giving frames is its type: an `Experiment` can be changed and examined, a `Watched` model
+is trained elsewhere, and a `Player` has a pace of its own.
 """
 
 from typing import Protocol, runtime_checkable
@@ -11,13 +11,17 @@ from vgtui.wire.run_settings import RunSettings
 
 
 class FrameSource(Protocol):
-    """A live run, a recording, or somebody's own model. Frames are pulled: none comes that was not asked for."""
+    """A live run, a recording, or your own model. Frames are pulled: none comes that was not asked for."""
 
     async def next_answer(self, at: int = 0) -> Answer:
-        """Ask for the next frame, from step `at` on, and wait for the next thing that the source has to say.
+        """Ask for the next frame, and wait for the next answer.
 
-        That may be a Header, Refused, Inspected, Tried or an Event first; the question stays open until its Frame has
-        come. After an Event of the kind "fault" nothing more comes until restart().
+        Args:
+            at: The first step whose frame is wanted.
+
+        Returns:
+            The frame, or first a Header, Refused, Inspected, Tried or an Event: the question stays open until its
+            Frame has come. After an Event of the kind "fault", nothing more comes until restart().
         """
 
     def train(self, until: int | None = None) -> None:
@@ -27,55 +31,60 @@ class FrameSource(Protocol):
         """Wait from the next step boundary on."""
 
     def step_once(self) -> None:
-        """One update or frame, then wait."""
+        """Make one update or give one frame, then wait."""
 
     async def close(self) -> None:
-        """End it, and all that belongs to it."""
+        """End the source and all that belongs to it."""
 
 
 @runtime_checkable
 class Experiment(FrameSource, Protocol):
-    """A source that trains as it is told."""
+    """A run that can be changed and examined."""
 
     def ask(self, at: int = 0) -> None:
-        """Have the frame from step `at` on, instead of the one that an open question was about."""
+        """Ask for the frame from step `at` on, instead of what an open question asked for."""
 
     def restart(self, settings: RunSettings, keep: bool = False) -> None:
-        """Begin again with these settings, at step 0; or keep the weights, and the step. A Header says when."""
+        """Begin again at step 0. The answer is a Header, or Refused if the present run goes on.
+
+        Args:
+            settings: The settings of the next run.
+            keep: Whether to keep the step, and the weights wherever they fit.
+        """
 
     def inspect(self, layer: int) -> None:
-        """Look inside of a layer; Inspected is the answer, and none comes where there is no such layer any more."""
+        """Look inside a layer. The answer is Inspected; there is none if the layer is no longer there."""
 
     def try_changes(self) -> None:
-        """Measure every single change of the network; each is answered with Tried."""
+        """Measure each change of the network on its own. The answers are one Tried for each."""
 
     def another(self, settings: RunSettings) -> "Experiment":
-        """A second one of this kind, that trains beside it."""
+        """Return a second run of this kind, to train beside this one."""
 
     def share_cores(self, among: int) -> None:
-        """So many experiments share the cores from now on."""
+        """Share the cores among so many experiments from now on."""
 
 
 @runtime_checkable
 class Watched(FrameSource, Protocol):
-    """Somebody's own model: pausing it is a matter of the one who looks, and the training may end."""
+    """Your own model: a pause is the viewer's alone, and the training may end."""
 
     @property
     def ended(self) -> bool:
-        """Whether nobody trains it now."""
+        """Whether the training has ended, for now."""
 
 
 @runtime_checkable
 class Player(FrameSource, Protocol):
-    """A source whose frames come in a time of their own, a recording: all are taken, and not each is drawn."""
+    """A recording, whose frames come at a pace of their own: all are taken, and not each is drawn."""
 
     @property
     def pace(self) -> str:
-        """How fast it goes and how far it is, for the screen; "" where there is nothing to say."""
+        """How fast it plays and how far it is, as words for the screen; may be empty."""
 
     @property
     def ended(self) -> bool:
-        """Whether all that there is, for now, has been given."""
+        """Whether all frames that there are, for now, have been given."""
 
     @property
     def seekable(self) -> bool:
@@ -83,13 +92,13 @@ class Player(FrameSource, Protocol):
 
     @property
     def has_lanes(self) -> bool:
-        """Whether two runs were compared in what was given so far."""
+        """Whether two runs were compared so far."""
 
     def play_from(self, frame: int) -> None:
-        """Give the frames from this one on again, 0 for the first with its header; the next one comes at once."""
+        """Play again from a frame, 0 for the first with its header. The next one comes at once."""
 
     def change_speed(self, step: int) -> None:
-        """Faster for 1, slower for −1."""
+        """Play faster (1) or slower (−1)."""
 
     def skip(self, share: float) -> None:
-        """Take so large a share of the whole at once, 1 for all that is left."""
+        """Give a share of the whole recording at once, 1 for all that is left."""

@@ -1,4 +1,4 @@
-"""A recording as a frame source: a file in its own time, faster or slower, or a stream as it comes."""
+"""A recording as a frame source: a file at the pace of its run, faster or slower, or a stream as it comes."""
 
 import asyncio
 import itertools
@@ -19,22 +19,27 @@ from vgtui.wire.protocol import Answer
 
 SPEEDS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 FIRST_GAP_SECONDS = 0.1
-"""Before a run's first frame, and where it is not known how fast it trained."""
-LONGEST_GAP_SECONDS = 2.0
-"""Between two frames, however far apart they are."""
+"""The pause before a run's first frame, and where it is not known how fast it trained."""
+MAX_GAP_SECONDS = 2.0
+"""The pause between two frames, however far apart they are."""
 GROWTH_SECONDS = 0.5
-"""How often a file that has ended is looked at again, as it may be written still."""
+"""How often to look at a file again that has ended: it may still be written."""
 BREATH_SECONDS = 0.02
-"""For so long lines are taken without a pause, before keys and pictures have their turn."""
+"""How long lines are taken without a break for keys and drawing."""
 
 
 class Replay:
-    """Gives a recording's frames. Raises UsageError for what is none, before anything is shown.
-
-    path: "-" is standard input. A file is played in the time that its steps took; a stream is followed.
-    """
+    """The frames of a recording. A file is played in the time that its steps took; a stream is followed."""
 
     def __init__(self, path: str) -> None:
+        """Open a recording and read its header.
+
+        Args:
+            path: A file, or "-" for standard input.
+
+        Raises:
+            UsageError: It cannot be read, or it is not a recording.
+        """
         self._reader = Reader("standard input" if path == STREAM else path)
         try:
             self._file = os.dup(sys.stdin.fileno()) if path == STREAM else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -53,18 +58,18 @@ class Replay:
         self._skip_to = 0
         self._due: dict[str, float] = {}
         self._shown: dict[str, Frame] = {}
-        """When the next frame of each lane is due, and its last one; two lanes go on side by side."""
+        """When the next frame of each lane is due, and its last one: two lanes play side by side."""
         self._breathed_at = 0.0
         self._has_lanes = False
         self._passing = 0
         self._plays = 0
-        """How often it was played from another frame: what was under way for the one before is not wanted any more."""
+        """How often play_from() was called: what was under way before is not wanted any more."""
         self._poked = asyncio.Event()
         self.header = self._begin()
 
     @property
     def ended(self) -> bool:
-        """Whether all that there is, for now, has been given."""
+        """Whether all frames that there are, for now, have been given."""
         return self._ended
 
     @property
@@ -74,11 +79,12 @@ class Replay:
 
     @property
     def has_lanes(self) -> bool:
-        """Whether two runs were compared in what was given so far."""
+        """Whether two runs were compared so far."""
         return self._has_lanes
 
     @property
     def pace(self) -> str:
+        """How fast it plays and how far it is, as words for the screen."""
         if self._ended:
             return "end"
         if self._follows:
@@ -87,6 +93,7 @@ class Replay:
         return f"{speed:g}×  {100 * self._place / max(self._size(), 1):.0f} %"
 
     async def next_answer(self, at: int = 0) -> Answer:
+        """Return the next line when it is due; frames before step `at` are left out."""
         while True:
             message = await self._next_message()
             if self._passing and not self._ended:  # it was given before
@@ -99,34 +106,40 @@ class Replay:
                 if message.step < at:
                     continue
             elif isinstance(message, Header):
-                self._begin_lane(message)
+                self._take_header(message)
             return message
 
     def train(self, until: int | None = None) -> None:
+        """Play."""
         self._paused = False
         self._due.clear()
         self._poked.set()
 
     def pause(self) -> None:
+        """Stop at this frame."""
         self._paused = True
         self._single = self._skip_to = 0
         self._poked.set()
 
     def step_once(self) -> None:
+        """Give the next frame of each lane, then stop."""
         self._paused = True
         self._single += max(1, len(self._shown))
         self._poked.set()
 
     def change_speed(self, step: int) -> None:
+        """Play faster (1) or slower (−1)."""
         self._speed = min(max(self._speed + step, 0), len(SPEEDS) - 1)
         self._due.clear()
         self._poked.set()
 
     def skip(self, share: float) -> None:
+        """Give a share of the whole recording at once, 1 for all that is left."""
         self._skip_to = self._place + max(1, round(share * self._size()))
         self._poked.set()
 
     def play_from(self, frame: int) -> None:
+        """Play again from a frame, 0 for the first with its header. The next one comes at once."""
         self._reader = Reader(self._reader.name)
         self._messages = iter(())
         self._waiting.clear()
@@ -139,10 +152,11 @@ class Replay:
         self._poked.set()
 
     async def close(self) -> None:
+        """Close the file."""
         file, self._file = self._file, -1
         if file < 0:
             return
-        if self._reading and not self._reading.done():  # a slow disk: nobody waits for it
+        if self._reading and not self._reading.done():  # do not wait for a slow disk
             self._reading.add_done_callback(lambda _: os.close(file))
         else:
             os.close(file)
@@ -164,7 +178,7 @@ class Replay:
 
     @property
     def _place(self) -> int:
-        """How far the file has been taken, in bytes; of a compressed one, how far it has been read."""
+        """How far the file has been played, in bytes; of a compressed one, how far it has been read."""
         return self._position if self._reader.packed else self._reader.taken
 
     def _size(self) -> int:
@@ -199,7 +213,7 @@ class Replay:
                     await asyncio.wait_for(self._poked.wait(), GROWTH_SECONDS)
 
     async def _read(self) -> bytes:
-        """What there is; nothing at the end, for now."""
+        """Read what there is; nothing at the end, for now."""
         try:
             if self._is_file:  # a slow disk must not hold up the keys
                 loop = asyncio.get_running_loop()
@@ -230,7 +244,8 @@ class Replay:
     async def _until_due(self, frame: Frame) -> bool:
         """Wait as long as the run took, at the present speed; while paused, until a single frame is wanted.
 
-        Returns whether the frame is still wanted: it is not where another is played from meanwhile.
+        Returns:
+            Whether the frame is still wanted: it is not if play_from() was called meanwhile.
         """
         plays, lane = self._plays, frame.lane or ""
         due = self._due.get(lane, time.monotonic()) + self._gap(frame) / SPEEDS[self._speed]
@@ -250,13 +265,13 @@ class Replay:
         return True
 
     async def _breathe(self) -> None:
-        """Let keys and pictures have their turn, where it is time for them."""
+        """Let other tasks run if it is time for that."""
         if time.monotonic() - self._breathed_at > BREATH_SECONDS:
             await asyncio.sleep(0)
             self._breathed_at = time.monotonic()
 
-    def _begin_lane(self, header: Header) -> None:
-        """Frames of another run begin, or go on in another lane."""
+    def _take_header(self, header: Header) -> None:
+        """Begin with the frames of another run, or go on in another lane."""
         self._has_lanes |= bool(header.lane)
         self._shown, self._due = carried(self._shown, header), carried(self._due, header)
         if header.continues is UNSET:
@@ -268,4 +283,4 @@ class Replay:
         before = self._shown.get(frame.lane or "")
         if before is None or not frame.steps_per_second:
             return FIRST_GAP_SECONDS
-        return min(max(frame.step - before.step, 0) / frame.steps_per_second, LONGEST_GAP_SECONDS)
+        return min(max(frame.step - before.step, 0) / frame.steps_per_second, MAX_GAP_SECONDS)

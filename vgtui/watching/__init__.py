@@ -1,1 +1,1 @@
-"""Somebody's own model: measured in their process, given to viewers over a socket, or into a recording."""
+"""Watching your own model: measured in its process, sent to viewers over a socket or written to a recording."""

@@ -1,4 +1,4 @@
-"""What a training script of any framework gives to viewers and recordings: names and norms in, frames out."""
+"""Frames for viewers and recordings from a training script of any framework: names and norms in, frames out."""
 
 import atexit
 import logging
@@ -28,18 +28,16 @@ from vgtui.wire.frames import BackendInfo, Event, Frame, Header, LayerInfo, Mode
 
 log = logging.getLogger("vgtui")
 
-LONGEST_NOTE = 10_000
+MAX_NOTE_LENGTH = 10_000
 """Characters of a note; the rest is left out."""
 GRADIENTS = ("grad_norm", "grad_norm_min", "grad_norm_max")
 
 
 class Emitter:
-    """Gives frames to `vgtui attach`, and into a recording where `record` names one.
+    """Gives frames to `vgtui attach`, and to a recording.
 
-    layers: the names of the layers with weights, from the input to the output, or what there is to say of each; without
-    them, begin() says it later. every: how often there is to be a frame, "100ms", or a number of steps.
-    Whatever goes wrong is logged, and the training goes on: also where there can be no recording, or no socket. Only
-    arguments that are plainly wrong raise, here and in every method, at the call: ArgumentError, a TypeError.
+    Whatever goes wrong is logged, and the training goes on, even if no recording or no socket can be made. Only
+    arguments that are plainly wrong raise, here and in every method: ArgumentError, a TypeError.
     """
 
     def __init__(
@@ -55,6 +53,23 @@ class Emitter:
         every: str | int = "100ms",
         record: str | os.PathLike[str] | None = None,
     ) -> None:
+        """Open a socket for viewers, and a recording if one is wanted.
+
+        Args:
+            layers: The names of the layers with weights, from the input to the output, or a LayerInfo of each. Without
+                them, call begin() before the first frame.
+            name: The name for `vgtui attach`.
+            framework: What the model is written in.
+            device: Where it is trained.
+            dtype: The type of its numbers.
+            optimizer: The name of its optimizer.
+            parameters: The number of its parameters.
+            every: How often a frame is due: a time such as "100ms", or a number of steps.
+            record: A new file that keeps every frame, for `vgtui replay`.
+
+        Raises:
+            ArgumentError: An argument is plainly wrong.
+        """
         self._cadence = Cadence(every)
         infos = _layers(layers)
         if not isinstance(name, str):
@@ -86,27 +101,36 @@ class Emitter:
 
     @property
     def path(self) -> str | None:
-        """The socket; None where there is none."""
+        """The socket that viewers attach to; None if there is none."""
         return str(self._publisher.path) if self._publisher else None
 
     @property
     def wanted(self) -> bool:
-        """Whether a frame is wanted: by a viewer that waits for one, or by a recording."""
+        """Whether a viewer waits for a frame, or a recording keeps them."""
         if self._recorder is None and not (self._publisher is not None and self._publisher.wanted):
             return False
         return self._is_ours()
 
     def is_due(self, step: int) -> bool:
-        """Whether a frame is wanted, and it is time for one. Ask it before you compute what a frame takes."""
+        """Return whether a frame is wanted and due after `step` updates. Ask before you compute what a frame takes."""
         return self.wanted and self._cadence.is_due(_step(step))
 
     def took(self, seconds: float) -> None:
-        """So long the last frame has held the training up: the next comes late enough that this is hardly felt."""
+        """Note how many seconds the last frame held the training up; the next one is due accordingly later."""
         if (held_up := _number("seconds", seconds)) is not None and np.isfinite(held_up):
             self._cadence.took(float(held_up))
 
     def begin(self, model: ModelInfo, backend: BackendInfo, layers: Iterable[LayerInfo]) -> None:
-        """A run begins: what is trained, and where."""
+        """Begin a run.
+
+        Args:
+            model: What is trained.
+            backend: Where it is trained.
+            layers: The layers with weights, from the input to the output.
+
+        Raises:
+            ArgumentError: There are no layers, or they cannot be written.
+        """
         header = self._make_header(model, backend, _layers(layers))
         if header is None:
             raise ArgumentError("layers", "there are none; it takes one for each layer with weights")
@@ -125,10 +149,19 @@ class Emitter:
         clip_factor: SupportsFloat | None = None,
         **fields: ArrayLike,
     ) -> None:
-        """Give a frame: after `step` updates, a gradient norm for every layer.
+        """Give a frame. In all arrays, NaN is a measured NaN, and a masked entry is unknown.
 
-        fields: further ones of LayerMeasurements, such as weight_norm. Everywhere, NaN is a NaN that was measured, and
-        a masked entry is unknown. Raises ArgumentError for what is not a number or does not fit the layers.
+        Args:
+            step: The number of updates so far.
+            grad_norm: The norm of each layer's weight gradient, (layers,).
+            loss: The loss.
+            accuracy: The accuracy on the batch.
+            validation_accuracy: The accuracy on the validation data.
+            clip_factor: The norm of all gradients after clipping, over that before.
+            **fields: Other fields of LayerMeasurements, such as weight_norm, (layers,) each.
+
+        Raises:
+            ArgumentError: Something is not a number, or does not fit the layers.
         """
         if not self._is_ours():
             return
@@ -142,7 +175,7 @@ class Emitter:
             measured = self._measurements({"grad_norm": grad_norm, **fields})
         with self._guarded(), np.errstate(all="ignore"):
             self._cadence.begin(step)
-            # what an update takes is what explodes or not, so a verdict is on what clipping leaves
+            # the update uses what clipping leaves, so the verdict is on that
             left = 1.0 if clipped is None else clipped
             self._recent.append(replace(measured, **{name: getattr(measured, name) * left for name in GRADIENTS}))
             self._step = step
@@ -161,18 +194,18 @@ class Emitter:
                 self._publisher.publish(line)
 
     def note(self, message: str) -> None:
-        """Something that a viewer should know."""
+        """Send a note to viewers, and to the recording."""
         if not self._is_ours():
             return
         with self._guarded():
-            event = Event(step=self._step, kind="note", message=_encodable(str(message)[:LONGEST_NOTE]))
+            event = Event(step=self._step, kind="note", message=_encodable(str(message)[:MAX_NOTE_LENGTH]))
             if self._header:  # a recording begins with a header
                 self._record(event)
             if self._publisher and (line := self._encoded(event)):
                 self._publisher.tell(line)
 
     def close(self) -> None:
-        """The training has ended: viewers are told so, the recording is complete."""
+        """Tell viewers that the training has ended, and complete the recording."""
         if self._is_ours():
             with self._guarded():
                 self._close()
@@ -184,16 +217,16 @@ class Emitter:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, deep or pickled, gives frames to nobody."""
+        """Make a copy, deep or pickled, give no frames."""
         return {**self.__dict__, "_publisher": None, "_recorder": None, "_owner": None}
 
     def _is_ours(self) -> bool:
-        """Whether frames are given here: a forked child has no thread to send them, and no recording."""
+        """Return whether this process gives frames: a forked child has no thread to send them, and no recording."""
         return os.getpid() == self._owner
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """A fault of ours is not the training's: it is said once, and there is nothing more to see."""
+        """Give no more frames after a fault of ours, which is not the training's, and log it once."""
         try:
             yield
         except Exception:
@@ -206,20 +239,20 @@ class Emitter:
                 log.debug("while giving up", exc_info=True)
 
     def _make_header(self, model: ModelInfo, backend: BackendInfo, layers: tuple[LayerInfo, ...]) -> Header | None:
-        """None without layers. Raises ArgumentError for what no recording can hold."""
+        """Make a header; None without layers. Raises ArgumentError if no recording can hold it."""
         if not layers:
             return None
         header = Header(backend=backend, model=model, layers=layers)
         try:
             list(Reader(self.name).feed(encode_line(header)))
         except OSError:
-            pass  # it is too large for any reader, which is said where it is written
+            pass  # too large for any reader, which is logged when it is written
         except Exception as error:
-            raise ArgumentError("layers", f"they cannot be told to a viewer: {error}") from error
+            raise ArgumentError("layers", f"they cannot be sent to a viewer: {error}") from error
         return header
 
     def _make_recorder(self, record: str | os.PathLike[str] | None) -> Recorder | None:
-        """None where none is wanted, or it is not possible, which is said."""
+        """Open a recording; None if none is wanted, or if it is not possible, which is logged."""
         if record is None:
             return None
         if not isinstance(record, str | os.PathLike):
@@ -228,7 +261,7 @@ class Emitter:
             return Recorder(os.fspath(record))
         except UsageError as error:
             problem = error.problem
-        except Exception as error:  # a path that no system takes
+        except Exception as error:  # a path that no system accepts
             problem = f"{record!r}: {error}"
         log.warning("vgtui: %s is not recorded: %s", self.name, problem)
         return None
@@ -258,7 +291,7 @@ class Emitter:
                 publisher.close()
 
     def _encoded(self, line: Header | Frame | Event) -> bytes | None:
-        """For viewers. After a line that none of them could read, nobody can attach any more."""
+        """Encode a line for viewers. If none of them could read it, nobody can attach any more."""
         try:
             return encode_line(line)
         except OSError as error:
@@ -284,11 +317,11 @@ class Emitter:
     def _measurements(self, given: dict[str, ArrayLike]) -> LayerMeasurements:
         if unknown := given.keys() - set(LAYER_FIELDS):
             raise ArgumentError(
-                "fields", f"{min(unknown)!r} is no field of a layer; there are {', '.join(LAYER_FIELDS)}"
+                "fields", f"{min(unknown)!r} is not a field of a layer; there are {', '.join(LAYER_FIELDS)}"
             )
         count = len(self._layers)
         values = {name: _vector(name, numbers, count) for name, numbers in given.items()}
-        for extreme in GRADIENTS[1:]:  # nothing was measured in between
+        for extreme in GRADIENTS[1:]:  # only one value was measured
             values.setdefault(extreme, values["grad_norm"])
         for name in LAYER_FIELDS:
             if name not in values:
@@ -309,7 +342,7 @@ def _vector(name: str, numbers: ArrayLike, count: int) -> NDArray[np.float64]:
             raise TypeError("they are complex")
         as_array = np.ma.asarray if isinstance(numbers, np.ma.MaskedArray) else np.asarray
         values: NDArray[np.float64] = as_array(numbers, dtype=np.float64)
-    except Exception as error:  # of whatever framework it is from
+    except Exception as error:  # of whatever framework
         raise ArgumentError(name, f"takes numbers: {error}") from error
     if values.shape != (count,):
         problem = f"{name} has the shape {values.shape}; it takes a number for each of the {count} layers"
@@ -320,7 +353,7 @@ def _vector(name: str, numbers: ArrayLike, count: int) -> NDArray[np.float64]:
 
 
 def _number(name: str, value: SupportsFloat | None) -> Number | None:
-    """One number, of whatever framework it is; None stays None."""
+    """Read a number of any framework; None stays None."""
     if value is None or value is np.ma.masked:
         return None
     try:
@@ -354,10 +387,10 @@ def _layers(layers: Iterable[str | LayerInfo]) -> tuple[LayerInfo, ...]:
 
 
 def _encodable(text: str) -> str:
-    """Without half characters, as a name of a file can hold."""
+    """Replace lone surrogates, which a file's name can hold and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _units(info: LayerInfo) -> int:
-    """How many outputs or channels a layer has, where that is known."""
+    """Return how many outputs or channels a layer has, as far as that is known."""
     return info.shape[0] if info.kind != "Embedding" and info.shape else info.fan_out

@@ -1,4 +1,4 @@
-"""Where the sockets of watched models are: one folder, of which nobody else may see the inside."""
+"""The sockets of watched models: all in one folder that only their user can open."""
 
 import os
 import re
@@ -20,23 +20,29 @@ import msgspec
 
 from vgtui.user.variables import RUNTIME_VARIABLE
 
-ENDING = ".sock"
-LONGEST_PATH = 100
-"""Of a socket, in bytes: the system takes 103 or 107."""
-LONGEST_NAME = 32
-LONGEST_NUMBERS = len("-4194304-0123abcd.sock")
-_PLACE = re.compile(r"(?P<name>.+)-(?P<pid>[0-9]+)-[0-9a-f]{8}\.sock")
+SUFFIX = ".sock"
+MAX_PATH_BYTES = 100
+"""The length of a socket's path: the system takes 103 or 107 bytes."""
+MAX_NAME_LENGTH = 32
+"""Characters of a model's name that are in the name of its socket."""
+MAX_NUMBERS_LENGTH = len("-4194304-0123abcd.sock")
+_SOCKET_NAME = re.compile(r"(?P<name>.+)-(?P<pid>[0-9]+)-[0-9a-f]{8}\.sock")
 ASK_SECONDS = 0.5
-"""How long all models together may take to say their names."""
+"""How long all models together may take to give their names."""
 MAX_HEADER_BYTES = 2**23
-"""How much of a header is read for the name in it; one of 10 000 layers has 1 MB."""
+"""How much of a header is read for the name in it; a header of 10 000 layers has 1 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A socket, the name of what is watched, and the process that it is trained in.
+class Endpoint:
+    """A watched model that a viewer can attach to.
 
-    is_named: whether the model has said its name; before its first step, or when it is busy, its file gives the name.
+    Attributes:
+        path: Its socket.
+        name: Its name.
+        pid: The process that trains it; 0 if it is not known.
+        is_named: Whether the model itself gave the name. Before its first step, or while it is busy, the name is that
+            of its socket.
     """
 
     path: Path
@@ -50,7 +56,7 @@ class _Model(msgspec.Struct):
 
 
 class _Named(msgspec.Struct):
-    """The part of a header that a list of models needs."""
+    """The part of a header that has the name of a model."""
 
     model: _Model
 
@@ -58,12 +64,13 @@ class _Named(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Named)
 
 
-def folder() -> Path:
-    """The private folder for new sockets, made where it is not there.
+def socket_folder() -> Path:
+    """Return the private folder for new sockets, which is made if necessary.
 
-    Raises OSError where it is not available, also where it is another user's or open to others.
+    Raises:
+        OSError: It cannot be made, or it belongs to another user or is open to others.
     """
-    longest = LONGEST_PATH - LONGEST_NAME - LONGEST_NUMBERS
+    longest = MAX_PATH_BYTES - MAX_NAME_LENGTH - MAX_NUMBERS_LENGTH
     fitting = [path for path in _folders() if len(os.fsencode(path)) <= longest]
     if not fitting:
         raise OSError(ENAMETOOLONG, f"{RUNTIME_VARIABLE} takes a path of at most {longest} bytes")
@@ -76,9 +83,9 @@ def folder() -> Path:
 
 
 def _folders() -> list[Path]:
-    """Where the folder may be, the best first; the last is short enough for any socket.
+    """Return the folders that are possible, the best one first; the last is short enough for any socket.
 
-    A batch queue, or a terminal of another kind, may not have the runtime folder that a login has.
+    A batch queue, or another kind of terminal, may not have the runtime folder that a login has.
     """
     if only := os.environ.get(RUNTIME_VARIABLE):
         return [Path(only)]
@@ -93,49 +100,60 @@ def _is_private(path: Path) -> bool:
 
 
 def short_name(name: str) -> str:
-    """A model's name as far as its file has it."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:LONGEST_NAME].strip("-._") or "model"
+    """Return as much of a model's name as the name of its socket has."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:MAX_NAME_LENGTH].strip("-._") or "model"
 
 
-def new_path(name: str) -> Path:
-    """Where this process can make a socket for this name. No path is given twice, by any process. Raises OSError."""
-    return folder() / f"{short_name(name)}-{os.getpid()}-{secrets.token_hex(4)}{ENDING}"
+def new_socket_path(name: str) -> Path:
+    """Return a path for a new socket of this process. No two calls, in any process, return the same path.
+
+    Args:
+        name: The name of the model.
+
+    Raises:
+        OSError: There is no folder for sockets.
+    """
+    return socket_folder() / f"{short_name(name)}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
 
 
-def unseen(path: Path) -> Path:
-    """Where the socket of this path is prepared: under a name that nobody who searches the folder looks at."""
+def hidden_path(path: Path) -> Path:
+    """Return a path beside this one that list_endpoints() skips, to prepare a socket under."""
     return path.with_name(f".{secrets.token_hex(8)}")
 
 
-def places() -> list[Place]:
-    """What is watched on this machine now; sockets that nobody answers on are removed. Raises OSError."""
-    inside = {folder(), *(path for path in (*_folders(), *_elsewhere()) if path.is_dir() and _is_private(path))}
-    files = {path: file for each in inside for path in each.iterdir() if (file := _PLACE.fullmatch(path.name))}
+def list_endpoints() -> list[Endpoint]:
+    """List the models that are watched on this machine, by name. Sockets that no process listens on are removed.
+
+    Raises:
+        OSError: There is no folder for sockets, or it cannot be read.
+    """
+    inside = {socket_folder(), *(path for path in (*_folders(), *_elsewhere()) if path.is_dir() and _is_private(path))}
+    files = {path: file for each in inside for path in each.iterdir() if (file := _SOCKET_NAME.fullmatch(path.name))}
     found = [
-        Place(path, name or files[path]["name"], int(files[path]["pid"]), is_named=name is not None)
+        Endpoint(path, name or files[path]["name"], int(files[path]["pid"]), is_named=name is not None)
         for path, name in _living(list(files))
     ]
-    return sorted(found, key=lambda place: (place.name, place.pid, place.path))
+    return sorted(found, key=lambda endpoint: (endpoint.name, endpoint.pid, endpoint.path))
 
 
-def called(name: str, found: list[Place]) -> list[Place]:
-    """The models of this name; where there is none, those whose file has it, or whose own name is not known yet."""
-    exact = [place for place in found if place.is_named and place.name == name]
-    return exact or [place for place in found if _is_filed_as(name, place)]
+def endpoints_named(name: str, found: list[Endpoint]) -> list[Endpoint]:
+    """Return the endpoints of a name; if there is none, those whose socket has it."""
+    exact = [endpoint for endpoint in found if endpoint.is_named and endpoint.name == name]
+    return exact or [endpoint for endpoint in found if _is_filed_as(name, endpoint)]
 
 
-def _is_filed_as(name: str, place: Place) -> bool:
-    file = _PLACE.fullmatch(place.path.name)
-    return file is not None and file["name"] == (name if place.is_named else short_name(name))
+def _is_filed_as(name: str, endpoint: Endpoint) -> bool:
+    file = _SOCKET_NAME.fullmatch(endpoint.path.name)
+    return file is not None and file["name"] == (name if endpoint.is_named else short_name(name))
 
 
 def _elsewhere() -> list[Path]:
-    """Where a login's runtime folder is, for a viewer that was not started from a login."""
+    """Return the runtime folder of a login, for a viewer that was not started from a login."""
     return [] if os.environ.get(RUNTIME_VARIABLE) else [Path(f"/run/user/{os.getuid()}/vgtui")]
 
 
 def _living(paths: list[Path]) -> Iterator[tuple[Path, str | None]]:
-    """The sockets that somebody listens on, each with its model's name, None where it does not say it in time."""
+    """Yield the sockets that a process listens on, each with its model's name, or None if it does not come in time."""
     deadline = time.monotonic() + ASK_SECONDS
     with ExitStack() as opened, selectors.DefaultSelector() as selector:
         for path in paths:
@@ -143,7 +161,7 @@ def _living(paths: list[Path]) -> Iterator[tuple[Path, str | None]]:
             asking.setblocking(False)
             try:
                 asking.connect(str(path))
-            except BlockingIOError:  # as many wait there as can
+            except BlockingIOError:  # its queue of connections is full
                 yield path, None
             except OSError as error:
                 if error.errno == ECONNREFUSED:  # for good: no later socket has the same path
@@ -163,7 +181,7 @@ def _living(paths: list[Path]) -> Iterator[tuple[Path, str | None]]:
 
 
 def _has_ended(connection: socket.socket, header: bytearray) -> bool:
-    """Read on; whether the first line is there, or will not come."""
+    """Read more of a header. Returns whether its line is complete, or will never be."""
     try:
         data = connection.recv(2**16)
     except BlockingIOError:
@@ -181,27 +199,27 @@ def _name_in(header: bytearray) -> str | None:
         return None
 
 
-def answers(path: Path) -> bool:
-    """Whether somebody listens on a socket."""
+def is_listening(path: Path) -> bool:
+    """Return whether a process listens on a socket."""
     with socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(1)
         try:
             asking.connect(str(path))
         except (TimeoutError, BlockingIOError):
-            return True  # busy, and there
+            return True  # it is busy
         except OSError:
             return False
     return True
 
 
-def is_our_own(connection: socket.socket) -> bool:
-    """Whether the other end of a connection belongs to the same user."""
+def is_same_user(connection: socket.socket) -> bool:
+    """Return whether the process at the other end of a connection belongs to the same user."""
     try:
         if sys.platform == "linux":
             _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        else:  # the BSDs and macOS: struct xucred, whose second field it is
+        else:  # the BSDs and macOS: the second field of struct xucred
             local_peercred = 1
             _, uid = struct.unpack_from("2I", connection.getsockopt(0, local_peercred, 76))
-    except OSError:  # it has gone already
+    except OSError:  # the other end is closed already
         return False
     return bool(uid == os.getuid())

@@ -4,4 +4,4 @@ from engine.errors import UsageError
 
 
 class ArgumentError(UsageError, TypeError):
-    """An argument that is plainly wrong, said at the call that was given it."""
+    """An argument is plainly wrong; raised by the call that was given it."""

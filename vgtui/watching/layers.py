@@ -1,4 +1,4 @@
-"""The layers with weights of a PyTorch model: by their names, in the order of their first use."""
+"""The layers of a PyTorch model that have weights, by their names, in the order of their first use."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,13 +9,20 @@ from torch import Tensor, nn
 from vgtui.wire.frames import LayerInfo
 
 WRAPPER = "_orig_mod"
-"""Where torch.compile keeps what it compiles; names go without it."""
+"""The attribute in which torch.compile keeps what it compiles; names leave it out."""
 _NO_ACTIVATION = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """A module with a weight of its own. traced: whether its output can be looked at, as in compiled code it cannot."""
+    """A module with a weight of its own.
+
+    Attributes:
+        name: The module's name in the model.
+        module: The module.
+        weight: Its weight, the main one of several.
+        traced: Whether its output can be seen; in compiled code it cannot.
+    """
 
     name: str
     module: nn.Module
@@ -24,14 +31,16 @@ class Layer:
 
     @property
     def kind(self) -> str:
+        """The framework's word for it."""
         return "Linear" if isinstance(self.module, nn.Linear) else type(self.module).__name__
 
     @property
     def units_axis(self) -> int:
-        """The axis of its output that has a place for every unit or channel."""
+        """The axis of its output along which its units or channels are."""
         return 1 if self.kind.startswith(("Conv", "BatchNorm", "InstanceNorm", "GroupNorm")) else -1
 
     def info(self, activation: str) -> LayerInfo:
+        """Describe the layer for a header. activation: the kind that follows it, "" if none is known."""
         shape = tuple(self.weight.shape)
         fan_in, fan_out = _fans(shape)
         if self.kind == "Embedding":
@@ -40,7 +49,15 @@ class Layer:
 
 
 def find_layers(model: nn.Module) -> list[Layer] | None:
-    """In the order of named_modules; a shared weight counts once. None while a lazy module waits for its input."""
+    """Find the layers of a model.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The layers in the order of named_modules(), where a shared weight counts once. None while a lazy module waits
+        for its first input.
+    """
     found: list[Layer] = []
     seen: set[int] = set()
     for name, module, is_compiled in _modules(model):
@@ -48,14 +65,14 @@ def find_layers(model: nn.Module) -> list[Layer] | None:
         if any(isinstance(weight, nn.parameter.UninitializedParameter) for weight in weights):
             return None
         seen.update(map(id, weights))
-        weights = [weight for weight in weights if weight.is_floating_point()]  # what is quantized learns nothing
+        weights = [weight for weight in weights if weight.is_floating_point()]  # quantized weights learn nothing
         if weights:
             found.append(Layer(name or type(module).__name__, module, _main(module, weights), not is_compiled))
     return found
 
 
 def traceable(model: nn.Module) -> list[nn.Module]:
-    """The modules that can be seen in use: those with parameters of their own, and activations."""
+    """Return the modules whose use can be seen: those with parameters of their own, and activations."""
     return [
         module
         for _, module, is_compiled in _modules(model)
@@ -64,27 +81,49 @@ def traceable(model: nn.Module) -> list[nn.Module]:
 
 
 def activations(model: nn.Module) -> list[nn.Module]:
-    """The modules that are an activation function, and can be looked at."""
+    """Return the activation modules whose outputs can be seen."""
     return [module for _, module, is_compiled in _modules(model) if not is_compiled and is_activation(module)]
 
 
 def is_activation(module: nn.Module) -> bool:
+    """Return whether a module is an activation function."""
     return type(module).__module__ == nn.ReLU.__module__ and not isinstance(module, _NO_ACTIVATION)
 
 
 def in_order_of_use(layers: list[Layer], used: list[nn.Module]) -> list[Layer]:
-    """The layers by their first use; one that was not seen in use stays behind the layer that it follows by name."""
-    first = {id(module): place for place, module in reversed(list(enumerate(used)))}
+    """Sort layers by their first use.
+
+    Args:
+        layers: The layers, in the order of their names.
+        used: The modules in the order of their uses.
+
+    Returns:
+        The sorted layers. One whose use was not seen stays behind the layer before it.
+    """
+    first = {id(module): use for use, module in reversed(list(enumerate(used)))}
     keys: list[tuple[int, int]] = []
-    place = -1
-    for number, layer in enumerate(layers):
-        place = first.get(id(layer.module), place)
-        keys.append((place, number))
-    return [layers[number] for _, number in sorted(keys)]
+    use = -1
+    for index, layer in enumerate(layers):
+        use = first.get(id(layer.module), use)
+        keys.append((use, index))
+    return [layers[index] for _, index in sorted(keys)]
+
+
+def activations_after(layers: list[Layer], used: list[nn.Module]) -> dict[int, str]:
+    """Return the kind of the activation that was used next after each layer, by the id of the layer's module."""
+    modules = {id(layer.module) for layer in layers}
+    found: dict[int, str] = {}
+    current: int | None = None
+    for module in used:
+        if id(module) in modules:
+            current = id(module)
+        elif current is not None and is_activation(module):
+            found.setdefault(current, type(module).__name__)
+    return found
 
 
 def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
-    """Every module with its name, and whether it is, or is part of, what torch.compile or TorchScript runs."""
+    """Yield each module with its name, and whether it is, or is part of, what torch.compile or TorchScript runs."""
     compiled: set[str] = set()
     for path, module in model.named_modules():
         parts = path.split(".") if path else []
@@ -100,7 +139,7 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
 
 
 def _main(module: nn.Module, weights: list[nn.Parameter]) -> nn.Parameter:
-    """The weight among a module's own parameters: what is called so, or else the largest of the highest rank."""
+    """Choose a module's main weight: its attribute `weight`, or else the largest parameter of the highest rank."""
     called = getattr(module, "weight", None)
     if any(called is weight for weight in weights):
         assert isinstance(called, nn.Parameter)
@@ -109,7 +148,7 @@ def _main(module: nn.Module, weights: list[nn.Parameter]) -> nn.Parameter:
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Fan-in and fan-out as torch.nn.init has them; of a norm's vector, its length."""
+    """Return fan-in and fan-out as torch.nn.init has them; of a norm's vector, its length twice."""
     if len(shape) < 2:
         length = shape[0] if shape else 1
         return length, length
@@ -120,5 +159,5 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def dense(gradient: Tensor) -> Tensor:
-    """A gradient's entries; of a sparse one those that are there."""
+    """Return the entries of a gradient; of a sparse one, those that it stores."""
     return gradient.coalesce().values() if gradient.is_sparse else gradient

@@ -1,3 +1,3 @@
-"""For PyTorch Lightning: the name of `vgtui.watching.integrations.lightning` that users know."""
+"""For PyTorch Lightning: the name under which users import `vgtui.watching.integrations.lightning`."""
 
 from vgtui.watching.integrations.lightning import Watch as Watch

@@ -1,7 +1,7 @@
-"""The socket of a watched model: one thread that lets viewers in, hears which want a frame, and sends it.
+"""The socket of a watched model: one thread that accepts viewers, reads which of them want a frame, and sends it.
 
-Frames are pulled, as from a training process: a viewer that does not read gets none and costs nothing, and who trains
-never waits for one.
+Frames are pulled, as from a training process: a viewer that does not read gets none and costs nothing, and the training
+never waits for a viewer.
 """
 
 import logging
@@ -16,35 +16,42 @@ from pathlib import Path
 
 import msgspec
 
-from vgtui.watching.endpoints import is_our_own, new_path, unseen
+from vgtui.watching.endpoints import hidden_path, is_same_user, new_socket_path
 from vgtui.wire.frames import LINE_LIMIT
 from vgtui.wire.protocol import Pull
 
 log = logging.getLogger("vgtui")
 
-MOST_VIEWERS = 8
+MAX_VIEWERS = 8
+"""Viewers at the same time."""
 MAX_WAITING = 64
-"""Connections that wait to be accepted; the system refuses further ones."""
-LONGEST_QUESTION = 2**12
-"""Bytes of a viewer's line; longer ones are no question."""
+"""Connections that wait to be accepted; the system refuses more."""
+MAX_QUESTION_BYTES = 2**12
+"""The length of a viewer's line; a longer one is not a question."""
 PATIENCE_SECONDS = 10.0
-"""So long a viewer may leave what it asked for unread, before it is taken for dead."""
+"""How long a viewer may leave what it asked for unread before it is dropped."""
 SILENCE_SECONDS = 2.0
-"""So long a viewer that waits for nothing may say nothing valid, before its place goes to a new one that needs it."""
+"""How long a viewer that waits for nothing may send nothing valid before a new one may take its place."""
 MAX_NOTES = 100
-"""That wait for the thread; of more, the newest are told."""
+"""Notes that wait for the thread; of more, the newest are kept."""
 MAX_BEHIND = 2**20
-"""Bytes that a viewer may have left unread and still be told notes."""
+"""Bytes that a viewer may have left unread and still be sent notes."""
 REST_SECONDS = 0.05
-"""So long no connection is accepted after one that could not be: trying without end costs the training little."""
+"""The pause after a connection that was not accepted, so that endless attempts cost the training little."""
 NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
-"""A viewer that has gone is an error of its own connection, also where the script lets SIGPIPE end it."""
+"""Makes a viewer that has left an error of its connection, even in a script that SIGPIPE would end."""
 
 
 class _Viewer:
-    """A connection. asks: whether it waits for a frame. spoke: when it last said, or was given, something valid.
+    """A connection to a viewer.
 
-    sending: what it has not taken yet, since when.
+    Attributes:
+        has_asked: Whether it has ever asked for a frame.
+        asks: Whether it waits for a frame.
+        spoke: When it last sent, or was sent, something valid.
+        heard: The line that it has not finished yet.
+        sending: What it has not read yet.
+        since: When it last read, or was first sent, what it has not read yet.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -58,7 +65,7 @@ class _Viewer:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether it does not read what it was given."""
+        """Whether it does not read what it is sent."""
         return bool(self.sending) and time.monotonic() - self.since > PATIENCE_SECONDS
 
     @property
@@ -68,10 +75,19 @@ class _Viewer:
 
 
 class Publisher:
-    """Listens as long as the process does. Raises OSError or RuntimeError where no socket or thread is available."""
+    """Serves viewers until it is closed or the process ends."""
 
     def __init__(self, name: str) -> None:
-        self.path: Path = new_path(name)
+        """Make a socket and start the thread.
+
+        Args:
+            name: The name of the model.
+
+        Raises:
+            OSError: No socket is available.
+            RuntimeError: No thread is available.
+        """
+        self.path: Path = new_socket_path(name)
         self.wanted = False
         """Whether a viewer waits for a frame."""
         self._owner = os.getpid()
@@ -82,7 +98,7 @@ class Publisher:
         self._notes: deque[bytes] = deque(maxlen=MAX_NOTES)
         self._ends = False
         self._accepts_at = 0.0
-        """When the next connection is accepted; 0 while that is at any time."""
+        """When connections are accepted again; 0 if they are now."""
         self._viewers: dict[socket.socket, _Viewer] = {}
         with ExitStack() as undo:
             self._listener = undo.enter_context(socket.socket(socket.AF_UNIX))
@@ -98,8 +114,8 @@ class Publisher:
             undo.pop_all()
 
     def _listen(self, undo: ExitStack) -> None:
-        """The socket gets its name when somebody listens on it: until then it would be taken for one that was left."""
-        prepared = unseen(self.path)
+        """Listen, and only then give the socket its name: until then it would be taken for one that was left behind."""
+        prepared = hidden_path(self.path)
         undo.callback(prepared.unlink, missing_ok=True)
         self._listener.bind(str(prepared))
         prepared.chmod(0o600)
@@ -108,27 +124,27 @@ class Publisher:
         prepared.rename(self.path)
 
     def begin(self, header: bytes) -> None:
-        """What every viewer is told first, from now on."""
+        """Send a header to all viewers, and to every later one first."""
         with self._lock:
             self._opening = header
             self._news.append(header)
         self._ring()
 
     def tell(self, event: bytes) -> None:
-        """A line for all that are there now, and read what they are given."""
+        """Send a line to the present viewers that read what they are sent."""
         with self._lock:
             self._notes.append(event)
         self._ring()
 
     def publish(self, frame: bytes) -> None:
-        """A frame for those that wait for one."""
+        """Send a frame to the viewers that wait for one."""
         with self._lock:
             self._frame = frame
             self.wanted = False
         self._ring()
 
     def close(self) -> None:
-        """Send what is still to be said, and take the socket away. A forked child leaves it to the one that made it."""
+        """Send what is left, and remove the socket. A forked child leaves both to its parent."""
         if os.getpid() != self._owner or self._ends:
             return
         self._ends = True
@@ -138,7 +154,7 @@ class Publisher:
             self.path.unlink(missing_ok=True)
 
     def _ring(self) -> None:
-        with suppress(OSError):  # a full pipe rings too
+        with suppress(OSError):  # a full pipe wakes the thread too
             self._bell.send(b"!", NO_SIGNAL)
 
     def _serve(self) -> None:
@@ -168,7 +184,7 @@ class Publisher:
 
     def _attend(self, end: socket.socket, events: int) -> None:
         if end is self._listener:
-            self._let_in()
+            self._accept()
         elif end is self._rung:
             with suppress(OSError):
                 self._rung.recv(4096)
@@ -176,25 +192,25 @@ class Publisher:
         elif viewer := self._viewers.get(end):
             if events & selectors.EVENT_WRITE:
                 self._send(viewer)
-                if viewer.asks and not viewer.sending:  # it has taken the last one at last
+                if viewer.asks and not viewer.sending:  # it has read the last frame
                     self.wanted = True
             if events & selectors.EVENT_READ and end in self._viewers:
                 self._hear(viewer)
 
-    def _let_in(self) -> None:
+    def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
         except BlockingIOError:
             return
-        except OSError:  # there are too many open files, say
+        except OSError:  # such as too many open files
             self._rest()
             return
-        if not is_our_own(connection) or not self._has_room():
+        if not is_same_user(connection) or not self._has_room():
             connection.close()
             self._rest()
             return
         connection.setblocking(False)
-        self._hand_out()  # to those before it: what is in its opening is no news to it
+        self._hand_out()  # to those before it, as the new one is sent the present header anyway
         viewer = self._viewers[connection] = _Viewer(connection)
         self._selector.register(connection, selectors.EVENT_READ)
         self._give(viewer, self._told)
@@ -204,16 +220,16 @@ class Publisher:
         self._accepts_at = time.monotonic() + REST_SECONDS
 
     def _has_room(self) -> bool:
-        """Whether there is a place, if need be that of an idle viewer: one that never asked, or the longest idle."""
+        """Return whether one more viewer fits, if need be in place of an idle one: first those that never asked."""
         idle = [viewer for viewer in self._viewers.values() if viewer.is_idle]
-        if len(self._viewers) >= MOST_VIEWERS and idle:
+        if len(self._viewers) >= MAX_VIEWERS and idle:
             self._drop(min(idle, key=lambda viewer: (viewer.has_asked, viewer.spoke)))
-        return len(self._viewers) < MOST_VIEWERS
+        return len(self._viewers) < MAX_VIEWERS
 
     def _hear(self, viewer: _Viewer) -> None:
-        """A question, or what is none; then the viewer is let go, as nobody can tell what else it takes us for."""
+        """Read questions from a viewer; drop it if it sends anything else, as there is no telling what it expects."""
         try:
-            data = viewer.connection.recv(LONGEST_QUESTION)
+            data = viewer.connection.recv(MAX_QUESTION_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -228,7 +244,7 @@ class Publisher:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._drop(viewer)
             return
-        if len(viewer.heard) > LONGEST_QUESTION:
+        if len(viewer.heard) > MAX_QUESTION_BYTES:
             self._drop(viewer)
         elif lines:
             viewer.asks = viewer.has_asked = True
@@ -244,7 +260,7 @@ class Publisher:
             self._told = self._opening
         for viewer in list(self._viewers.values()):
             answer = news + (notes if len(viewer.sending) <= MAX_BEHIND else b"")
-            if frame and viewer.asks and not viewer.sending:  # one at a time, however often a viewer asks
+            if frame and viewer.asks and not viewer.sending:  # one frame at a time, however often a viewer asks
                 viewer.asks = False
                 viewer.spoke = time.monotonic()
                 answer += frame
@@ -283,7 +299,7 @@ class Publisher:
 
 
 def _hang_up(end: socket.socket) -> None:
-    """Close it for the other end too, which a forked child's copy would keep open."""
+    """Close a socket for the other end too; a forked child's copy would keep it open."""
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
     end.close()

@@ -1,4 +1,4 @@
-"""One sampled step of a PyTorch model: what its hooks gather on the device, and its way to the host in one copy."""
+"""One sampled step of a PyTorch model: its hooks gather numbers on the device, and one copy brings them to the host."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence, Set
@@ -10,51 +10,64 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.telemetry import SATURATION_SHARE
+from vgtui.watching.clipping import BEFORE
 from vgtui.watching.layers import Layer, dense
 
-MOST_UPDATED = 2**24
-"""Parameters up to which the last update is measured: it takes a copy of all weights."""
-SINGLE = ("loss", "accuracy", "scale")
+MAX_UPDATED = 2**24
+"""The number of parameters up to which the last update is measured: it takes a copy of all weights."""
+SINGLE = ("loss", "accuracy", "scale", "scale_left")
 """What is gathered as one number a step."""
-LEAST_BYTES = 4
-"""Of a number that a mean can be taken of: half precision has too few digits."""
-BEFORE = "before clipping"
-"""What is gathered beside the fields of LayerMeasurements: the gradients' norms as they were made."""
+MIN_BYTES = 4
+"""The size of a number whose mean can be taken: half precision has too few digits."""
 
-Hooked = Callable[[Callable[..., None]], Callable[..., None]]
+MakeHook = Callable[[Callable[..., None]], Callable[..., None]]
 """Makes a hook of a function, one that raises nothing into the training."""
 
 
 class Handle(Protocol):
-    def remove(self) -> None: ...
+    """What registering a hook returns."""
+
+    def remove(self) -> None:
+        """Take the hook away."""
 
 
 class Sample:
-    """The step after `step` updates. Everything stays on its device until `send`."""
+    """One sampled step. Everything stays on its device until `send`."""
 
     def __init__(self, step: int, layers: Sequence[Layer], activated: Set[int] = frozenset()) -> None:
-        """activated: the layers with an activation after them, whose own outputs need not be described."""
-        self.step = step
-        self._activated = activated
-        self.was_read = False
+        """Prepare to sample a step; `arm` begins.
+
+        Args:
+            step: The number of updates before the step.
+            layers: The layers of the model.
+            activated: The indices of layers that an activation follows: their own outputs need no description.
+        """
+        self._step = step
         self._layers = layers
-        self._places = {id(layer.module): place for place, layer in enumerate(layers)}
+        self._activated = activated
+        self._indices = {id(layer.module): index for index, layer in enumerate(layers)}
         self._values: dict[tuple[str, int], Tensor] = {}
         self._current: int | None = None
         self._handles: list[Handle] = []
         self._weights: list[Tensor] | None = None
 
-    def arm(self, activations: Sequence[nn.Module], hooked: Hooked, as_made: Iterable[int]) -> None:
-        """Look at the outputs and error signals of the coming step; as_made: at these gradients ahead of clipping."""
-        on_layer, on_activation = hooked(self._on_layer), hooked(self._on_activation)
+    def arm(self, activations: Sequence[nn.Module], make_hook: MakeHook, before_clipping: Iterable[int]) -> None:
+        """Hook what is to be seen of the coming step: outputs and error signals, and gradients as they are made.
+
+        Args:
+            activations: The activation modules.
+            make_hook: Applied to each function that is hooked.
+            before_clipping: The indices of the layers whose gradients are measured as they are made.
+        """
+        on_layer, on_activation = make_hook(self._on_layer), make_hook(self._on_activation)
         for layer in self._layers:
             if layer.traced:
                 self._handles.append(layer.module.register_forward_hook(on_layer))
         self._handles += [module.register_forward_hook(on_activation) for module in activations]
-        for place in as_made:
-            weight = self._layers[place].weight
+        for index in before_clipping:
+            weight = self._layers[index].weight
             if weight.requires_grad and weight.is_leaf:
-                hook = hooked(lambda weight, place=place: self._keep(BEFORE, place, _norm(dense(weight.grad))))
+                hook = make_hook(lambda weight, index=index: self._keep(BEFORE, index, _norm(dense(weight.grad))))
                 self._handles.append(weight.register_post_accumulate_grad_hook(hook))
 
     def disarm(self) -> None:
@@ -63,96 +76,117 @@ class Sample:
             handle.remove()
         self._handles.clear()
 
-    def read_gradients(self, scale: Tensor | None, with_update: bool) -> bool:
-        """Take the norms of the gradients and weights as they are now. Returns whether there was any gradient.
+    def forget(self) -> None:
+        """Drop all that was gathered, as the gradients were made again since."""
+        self._values.clear()
 
-        scale: of the loss, where a GradScaler has one. with_update: read_update() follows.
+    def read_gradients(self, scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool) -> bool:
+        """Take the norms of the gradients and weights as they are now.
+
+        Args:
+            scale: The factor by which a GradScaler has multiplied the loss, if there is one.
+            scale_left: The factor that the gradients still have, if any.
+            with_update: Whether read_update() follows.
+
+        Returns:
+            Whether any layer has a gradient.
         """
         self.disarm()
-        if self.was_read:  # a closure was called again, so what was looked at is of a pass before
-            self._values.clear()
-        self.was_read = True
-        gradients = {place: layer.weight.grad for place, layer in enumerate(self._layers)}
-        known = {place: dense(gradient) for place, gradient in gradients.items() if gradient is not None}
+        gradients = {index: layer.weight.grad for index, layer in enumerate(self._layers)}
+        known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
         weights = [layer.weight.detach() for layer in self._layers]
         self._keep_norms("weight_norm", dict(enumerate(weights)))
         if scale is not None:
             self._keep("scale", 0, scale)
-        if with_update and sum(weight.numel() for weight in weights) <= MOST_UPDATED:
+        if scale_left is not None:
+            self._keep("scale_left", 0, torch.as_tensor(scale_left))
+        if with_update and sum(weight.numel() for weight in weights) <= MAX_UPDATED:
             self._weights = [weight.clone() for weight in weights]
         return bool(known)
 
     def read_update(self) -> None:
-        """Take by how much the update has moved the weights."""
+        """Measure by how much the update has moved the weights."""
         if self._weights is not None:
             pairs = zip(self._layers, self._weights, strict=True)
-            moved = {place: layer.weight.detach() - old for place, (layer, old) in enumerate(pairs)}
+            moved = {index: layer.weight.detach() - old for index, (layer, old) in enumerate(pairs)}
             self._keep_norms("update", moved)
             self._weights = None
 
     def send(self, loss: Any, accuracy: Any) -> "Arrival":
-        """On the way to the host, with two numbers of the whole step, plain ones or tensors."""
+        """Send everything to the host.
+
+        Args:
+            loss: The step's loss, a number or a tensor.
+            accuracy: The step's accuracy, the same.
+        """
         for name, value in (("loss", loss), ("accuracy", accuracy)):
             if value is not None:
                 number = torch.as_tensor(value).detach()
-                if not (number.is_meta or number.is_complex()):  # which are no loss, and no reason to stop
+                if not (number.is_meta or number.is_complex()):  # neither is a loss, nor a reason to stop
                     self._keep(name, 0, (number if number.is_floating_point() else number.float()).mean())
-        return Arrival(self.step, len(self._layers), self._values)
+        return Arrival(self._step, len(self._layers), self._values)
 
-    def _keep(self, name: str, place: int, value: Tensor) -> None:
-        self._values[name, place] = value
+    def _keep(self, name: str, index: int, value: Tensor) -> None:
+        self._values[name, index] = value
 
     def _keep_norms(self, name: str, tensors: dict[int, Tensor]) -> None:
-        """By one fused norm for all that are on a device."""
-        for (device, _), places in _grouped(tensors).items():
-            norms = torch._foreach_norm([tensors[place].detach() for place in places], 2, dtype=_wide(device))
-            for place, norm in zip(places, norms, strict=True):
-                self._keep(name, place, norm)
+        """Keep the norm of each tensor, by one fused operation for all on a device."""
+        for (device, _), indices in _grouped(tensors).items():
+            norms = torch._foreach_norm([tensors[index].detach() for index in indices], 2, dtype=_wide(device))
+            for index, norm in zip(indices, norms, strict=True):
+                self._keep(name, index, norm)
 
     def _on_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if not (module.training and torch.is_grad_enabled()):
             return
-        self._current = place = self._places.get(id(module))
-        if place is None:  # a replica, as DataParallel makes them
+        self._current = index = self._indices.get(id(module))
+        if index is None:  # a replica, as DataParallel makes them
             return
         if (out := _tensor(output)) is not None:
-            if place not in self._activated:
-                self._keep_spread(place, out.detach())
+            if index not in self._activated:
+                self._keep_spread(index, out.detach())
             if out.requires_grad:
-                out.register_hook(lambda signal: self._keep("delta_norm", place, _norm(signal)))
+                out.register_hook(lambda signal: self._keep("delta_norm", index, _norm(signal)))
 
     def _on_activation(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        out, place = _tensor(output), self._current
-        if out is None or place is None or not (module.training and torch.is_grad_enabled()):
+        out, index = _tensor(output), self._current
+        if out is None or index is None or not (module.training and torch.is_grad_enabled()):
             return
         values = out.detach()
-        self._keep_spread(place, values)
+        self._keep_spread(index, values)
         if isinstance(module, nn.ReLU | nn.ReLU6) and values.ndim > 1:
-            axis = self._layers[place].units_axis % values.ndim
+            axis = self._layers[index].units_axis % values.ndim
             greatest = values.amax([number for number in range(values.ndim) if number != axis])
-            self._keep("dead", place, torch.count_nonzero(greatest == 0) / greatest.numel())
+            self._keep("dead", index, torch.count_nonzero(greatest == 0) / greatest.numel())
         elif isinstance(module, nn.Sigmoid | nn.Tanh):
             slopes = values * (1 - values) if isinstance(module, nn.Sigmoid) else 1 - values * values
             steepest = 0.25 if isinstance(module, nn.Sigmoid) else 1.0
-            self._keep("derivative_rms", place, _norm(slopes) / slopes.numel() ** 0.5)
+            self._keep("derivative_rms", index, _norm(slopes) / slopes.numel() ** 0.5)
             flat = torch.count_nonzero(slopes < SATURATION_SHARE * steepest)
-            self._keep("saturated", place, flat / slopes.numel())
+            self._keep("saturated", index, flat / slopes.numel())
 
-    def _keep_spread(self, place: int, values: Tensor) -> None:
-        """Mean and standard deviation."""
+    def _keep_spread(self, index: int, values: Tensor) -> None:
+        """Keep the mean and the standard deviation of a layer's outputs."""
         if values.is_floating_point() and values.numel():
-            values = values.float() if values.element_size() < LEAST_BYTES else values
+            values = values.float() if values.element_size() < MIN_BYTES else values
             mean = values.mean()
-            self._keep("activation_mean", place, mean)
+            self._keep("activation_mean", index, mean)
             # several times faster than var_mean on the CPU, and as exact
-            self._keep("activation_std", place, _norm(values - mean) / values.numel() ** 0.5)
+            self._keep("activation_std", index, _norm(values - mean) / values.numel() ** 0.5)
 
 
 class Arrival:
-    """Numbers on their way from the devices: where a device computes behind the program's back, nobody waits for it."""
+    """Numbers on their way from the devices; the training does not wait for a device that computes on its own."""
 
     def __init__(self, step: int, layers: int, values: dict[tuple[str, int], Tensor]) -> None:
+        """Begin the copy to the host, one for each device and dtype.
+
+        Args:
+            step: The number of updates before the step.
+            layers: The number of layers.
+            values: A number by field and index of its layer, 0 for the fields in SINGLE.
+        """
         self.step = step
         self._layers = layers
         self._parts: list[tuple[list[tuple[str, int]], Tensor]] = []
@@ -168,30 +202,32 @@ class Arrival:
             self._parts.append((keys, packed))
 
     def is_here(self) -> bool:
+        """Return whether the copy is done."""
         return all(event.query() for event in self._events)
 
     def wait(self) -> None:
+        """Wait until the copy is done."""
         for event in self._events:
             event.synchronize()
 
     def numbers(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
-        """By field an entry a layer, masked where unknown; and what is one number a step."""
+        """Return an array of a number for each layer by field, masked where unknown, and the fields in SINGLE."""
         known: dict[str, dict[int, float]] = defaultdict(dict)
         for keys, values in self._parts:
-            for (name, place), value in zip(keys, values.tolist(), strict=True):
-                known[name][place] = value
+            for (name, index), value in zip(keys, values.tolist(), strict=True):
+                known[name][index] = value
         single = {name: known.pop(name)[0] for name in SINGLE if name in known}
         return {name: self._row(entries) for name, entries in known.items()}, single
 
     def _row(self, entries: dict[int, float]) -> NDArray[np.float64]:
         if len(entries) == self._layers:
-            return np.array([entries[place] for place in range(self._layers)])
-        values = [entries.get(place, 0.0) for place in range(self._layers)]
-        return np.ma.MaskedArray(values, mask=[place not in entries for place in range(self._layers)])
+            return np.array([entries[index] for index in range(self._layers)])
+        values = [entries.get(index, 0.0) for index in range(self._layers)]
+        return np.ma.MaskedArray(values, mask=[index not in entries for index in range(self._layers)])
 
 
 def _grouped(tensors: dict[Any, Tensor]) -> dict[tuple[torch.device, torch.dtype], list[Any]]:
-    """The keys of tensors that can be worked on as one."""
+    """Group the keys of tensors that one operation can take together."""
     found: dict[tuple[torch.device, torch.dtype], list[Any]] = defaultdict(list)
     for key, tensor in tensors.items():
         found[tensor.device, tensor.dtype].append(key)
@@ -199,17 +235,17 @@ def _grouped(tensors: dict[Any, Tensor]) -> dict[tuple[torch.device, torch.dtype
 
 
 def _norm(values: Tensor) -> Tensor:
-    """The Euclidean norm; squares are summed in float64, as in float32 those of starving layers are 0."""
+    """Return the Euclidean norm, summed in float64: in float32 the squares of starving layers are 0."""
     values = torch.view_as_real(values.detach().resolve_conj()) if values.is_complex() else values.detach()
     return torch.linalg.vector_norm(values, dtype=_wide(values.device))
 
 
 def _wide(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64  # which has no float64
+    return torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
 
 
 def _tensor(output: Any) -> Tensor | None:
-    """The tensor that a module gives, the first of several."""
+    """Return the tensor that a module gives, the first of several."""
     if isinstance(output, tuple | list) and output:
         output = output[0]
     return output if isinstance(output, Tensor) else None

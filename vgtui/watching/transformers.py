@@ -1,3 +1,3 @@
-"""For Hugging Face Transformers: the name of `vgtui.watching.integrations.transformers` that users know."""
+"""For Hugging Face Transformers: the name under which users import `vgtui.watching.integrations.transformers`."""
 
 from vgtui.watching.integrations.transformers import Watch as Watch

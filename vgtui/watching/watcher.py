@@ -1,28 +1,30 @@
 """Watching a PyTorch model while its own script trains it: hooks that read, and never disturb.
 
-Without a viewer and a recording, a step costs two comparisons. With one, a step is sampled as often as `every` says:
+Without a viewer and a recording, a step costs a few comparisons. With one, a step is sampled as often as `every` says:
 its hooks are there for that step alone.
 """
 
 import logging
 import os
-import sys
-import time
 from collections import deque
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from engine.model_diagnosis import PYTORCH
 from vgtui.watching.cadence import Cadence
+from vgtui.watching.clipping import Clipping
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
-from vgtui.watching.layers import Layer, activations, find_layers, in_order_of_use, is_activation, traceable
-from vgtui.watching.sample import BEFORE, Arrival, Handle, Sample
+from vgtui.watching.guarded import Guarded
+from vgtui.watching.layers import Layer, activations, activations_after, find_layers, in_order_of_use, traceable
+from vgtui.watching.sample import Arrival, Handle, Sample
+from vgtui.watching.scaler import loss_scale
 from vgtui.wire.frames import BackendInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
@@ -30,18 +32,42 @@ log = logging.getLogger("vgtui")
 COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
 NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
 NO_HOOKS = "has no hooks; call watcher.step() between backward() and zero_grad()"
-MOST_USES = 2**16
-"""Of modules, that are remembered until the first update: a model may be used for long before it is trained."""
-CLIPPED = 1e-3
-"""Norms before and after that differ by less of themselves were not clipped."""
-SCALER_FRAMES = 8
-"""How far up the stack a GradScaler is looked for that calls the optimizer."""
+MAX_USES = 2**16
+"""Uses of modules that are remembered until the first update: a model may be used for long before it is trained."""
 MAX_WRAPPERS = 8
 """Optimizers around an optimizer, as Accelerate and Lightning have one each."""
 
 
+class Phase(Enum):
+    """What a watcher does now."""
+
+    CLOSED = auto()
+    """Nothing is watched."""
+    TRACING = auto()
+    """The uses of modules are noted, until the first gradients show which layers there are."""
+    WAITING = auto()
+    """No step is sampled."""
+    SAMPLING = auto()
+    """The coming step is sampled: its gradients are not there yet."""
+    READ = auto()
+    """The gradients of the sampled step were read, and its update is not done."""
+    UPDATED = auto()
+    """The update of the sampled step was read; only its loss is missing."""
+
+
+class Moment(Enum):
+    """A point of a training step, at which a watcher acts."""
+
+    GRADIENTS = auto()
+    """The gradients are whole, unscaled and clipped. A closure may make them several times a step."""
+    UPDATE = auto()
+    """The optimizer has changed the weights."""
+    STEP = auto()
+    """step() is called."""
+
+
 class Watcher:
-    """What `vgtui.watch` gives: a context manager, or a plain object with step() and close()."""
+    """What `vgtui.watch` returns: a context manager, or a plain object with step() and close()."""
 
     def __init__(
         self,
@@ -50,11 +76,19 @@ class Watcher:
         name: str | None,
         every: str | int,
         record: str | os.PathLike[str] | None,
+        scaler: torch.amp.GradScaler | None = None,
     ) -> None:
-        Cadence(every)  # a wrong one is told in every rank
+        """Begin to watch; the arguments are those of `vgtui.watch`.
+
+        Raises:
+            ArgumentError: An argument is plainly wrong.
+        """
+        Cadence(every)  # a wrong one is an error in every rank
+        if scaler is not None and not callable(getattr(scaler, "scale", None)):
+            raise ArgumentError("scaler", f"{type(scaler).__name__} is not a GradScaler")
         self._reset()
         try:
-            self._begin_watching(model, optimizer, name, every, record)
+            self._begin_watching(model, optimizer, name, every, record, scaler)
         except ArgumentError:
             raise
         except Exception:
@@ -62,25 +96,27 @@ class Watcher:
             self.close()
 
     def _reset(self) -> None:
-        """As it is where nothing is watched."""
+        """Watch nothing."""
+        self._phase = Phase.CLOSED
         self._inner: nn.Module = nn.Identity()
         self._distributed = False
         self._optimizer: torch.optim.Optimizer | None = None
+        self._scaler: torch.amp.GradScaler | None = None
         self._emitter: Emitter | None = None
         self._layers: list[Layer] = []
         self._activations: list[nn.Module] = []
         self._activated: frozenset[int] = frozenset()
-        self._as_made = range(0)
-        """The layers whose gradient is looked at ahead of clipping: the last one, and all once it was clipped."""
+        self._clipping = Clipping(0, False)
         self._used: list[nn.Module] = []
         self._handles: list[Handle] = []
         self._tracing: list[Handle] = []
         self._sample: Sample | None = None
+        """The sampled step, in the phases SAMPLING, READ and UPDATED."""
         self._arriving: deque[Arrival] = deque()
         self._steps = 0
-        self._told = self._guarded(self._step)
-        self._tells = False
-        """Whether step() is called, so that a frame waits for it."""
+        self._is_told = False
+        """Whether step() was called."""
+        self._on_step = self._guarded(self._step)
         self._warned_of_gradients = False
         self._spent = 0.0
         """Seconds that our hooks have taken since the last frame."""
@@ -92,6 +128,7 @@ class Watcher:
         name: str | None,
         every: str | int,
         record: str | os.PathLike[str] | None,
+        scaler: torch.amp.GradScaler | None,
     ) -> None:
         self._inner = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
         ranks = torch.distributed.get_world_size() if _is_distributed() else 1
@@ -101,22 +138,28 @@ class Watcher:
             return
         called = type(getattr(self._inner, "_orig_mod", self._inner)).__name__ if name in (None, "") else name
         self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
+        self._scaler = scaler
+        self._phase = Phase.TRACING
         self._install(optimizer)
 
     @property
     def path(self) -> str | None:
-        """The socket that viewers attach to; None where there is none."""
+        """The socket that viewers attach to; None if there is none."""
         return self._emitter.path if self._emitter else None
 
     def step(self, loss: Any = None, accuracy: Any = None) -> None:
-        """Say that a training step is done, with its loss (a tensor is not waited for) and what else there is to say.
+        """Say that a training step is done.
 
-        Where no optimizer was given, call it between backward() and zero_grad().
+        Without an optimizer, call it between backward() and zero_grad().
+
+        Args:
+            loss: The loss of the step: a number, or a tensor, which is not waited for.
+            accuracy: The accuracy, in the same form.
         """
-        self._told(loss, accuracy)
+        self._on_step(loss, accuracy)
 
     def close(self) -> None:
-        """Leave the model as it was. Viewers are told that the training has ended."""
+        """Leave the model as it was, and tell viewers that the training has ended."""
         self._guarded(self._close)()
 
     def __enter__(self) -> Self:
@@ -126,21 +169,21 @@ class Watcher:
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[], "Watcher"], tuple[()]]:
-        """A copy, deep or pickled, as of a model that has its watcher in it, watches nothing."""
+        """Make a copy, deep or pickled, watch nothing: a model may have its watcher in it."""
         return _watch_nothing, ()
 
     def _close(self) -> None:
         try:
             self._deliver(True)
         finally:
-            self._remove_hooks()
+            self._stop()
         emitter, self._emitter = self._emitter, None
         if emitter:
             emitter.close()
 
     def _install(self, optimizer: torch.optim.Optimizer | None) -> None:
         note_use = self._guarded(self._note_use)
-        # ahead of its call: a module with parts in it is used before they are
+        # before its call: a module with parts in it is used before they are
         for module in traceable(self._inner):
             self._tracing.append(module.register_forward_pre_hook(note_use))
         before, after = self._guarded(self._before_update), self._guarded(self._after_update)
@@ -159,81 +202,91 @@ class Watcher:
         if optimizer is not None:
             log.warning("vgtui: %s %s", type(optimizer).__name__, NO_HOOKS)
 
+    # what happens in a training step
+
     def _note_use(self, module: nn.Module, inputs: Any) -> None:
-        if len(self._used) < MOST_USES:
+        if len(self._used) < MAX_USES:
             self._used.append(module)
 
     def _before_update(self, optimizer: torch.optim.Optimizer, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """The gradients are what the update takes, unless they are made only then: by a closure that is given to it."""
+        """Take the gradients that the update uses, or have a closure that makes them do it each time it is called."""
         closure = named.get("closure", given[1] if len(given) > 1 else None)
         if closure is None:
-            self._take_gradients()
+            self._advance(Moment.GRADIENTS)
             return None
-        take = self._guarded(self._take_gradients)
+        advance = self._guarded(self._advance)
 
-        def then_look() -> Any:
+        def closure_and_gradients() -> Any:
             result = closure()
-            take()
+            advance(Moment.GRADIENTS)
             return result
 
-        return given[:1], {**named, "closure": then_look}
-
-    def _take_gradients(self) -> None:
-        """They are whole, unscaled and clipped."""
-        if self._emitter is None:
-            return
-        if not self._layers:
-            self._begin(self._emitter)
-        sample = self._sample
-        if sample is None:
-            return
-        if sample.was_read and sample.step < self._steps:  # nobody has told a loss since
-            self._send(None, None)
-        else:
-            self._read(sample, self._scale(), with_update=True)
+        return given[:1], {**named, "closure": closure_and_gradients}
 
     def _after_update(self, *_: Any) -> None:
         self._steps += 1
-        if self._sample and self._sample.was_read:
-            self._sample.read_update()
-            if not self._tells and self._steps > 1:
-                self._send(None, None)
-        self._look_ahead()
+        self._advance(Moment.UPDATE)
 
     def _step(self, loss: Any, accuracy: Any) -> None:
-        self._tells = True
-        if self._emitter is None:
-            return
+        self._is_told = True
         if self._optimizer is None:
-            if not self._layers:
-                self._begin(self._emitter)
-            if self._sample and not self._sample.was_read:
-                self._read(self._sample, None, with_update=False)
-            self._steps += 1
-        if self._sample and self._sample.was_read:
-            self._send(loss, accuracy)
-        self._look_ahead()
+            self._advance(Moment.GRADIENTS)
+            self._after_update()
+        self._advance(Moment.STEP, loss, accuracy)
 
-    def _look_ahead(self) -> None:
-        """Between two steps: give what has arrived, and get ready for the next one if it is to be sampled."""
-        if self._arriving:
-            self._deliver(False)
-        if self._sample is None and self._emitter and self._layers and self._emitter.is_due(self._steps):
-            self._sample = Sample(self._steps, self._layers, self._activated)
-            self._sample.arm(self._activations, self._guarded, self._as_made)
+    def _advance(self, moment: Moment, loss: Any = None, accuracy: Any = None) -> None:
+        """Do what is due at a moment. Only here does one phase follow another, until the watcher stops."""
+        if self._phase is not Phase.WAITING:
+            self._phase = self._act(moment, loss, accuracy)
+        if moment is not Moment.GRADIENTS:  # between two steps
+            if self._arriving:
+                self._deliver(False)
+            if self._phase is Phase.WAITING:
+                self._phase = self._arm()
 
-    def _begin(self, emitter: Emitter) -> None:
-        """The first step has shown which layers there are, in which order."""
+    def _stop(self) -> None:
+        """Take every hook away, for good."""
+        self._phase = Phase.CLOSED
+        self._stop_tracing()
+        if self._sample:
+            self._sample.disarm()
+        self._sample = None
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._arriving.clear()
+
+    # what happens in a phase; each returns the next one
+
+    def _act(self, moment: Moment, loss: Any, accuracy: Any) -> Phase:
+        phase = self._phase
+        if phase is Phase.TRACING and moment is Moment.GRADIENTS:
+            phase = self._begin()
+        match phase, moment:
+            case Phase.SAMPLING, Moment.GRADIENTS:
+                return self._read_gradients()
+            case Phase.READ, Moment.GRADIENTS:  # a closure was called again
+                return self._read_gradients(again=True)
+            case Phase.READ, Moment.UPDATE:
+                return self._read_update()
+            case Phase.UPDATED, Moment.GRADIENTS:  # step() was not called after the last update
+                return self._send(None, None)
+            case ((Phase.READ | Phase.UPDATED), Moment.STEP):
+                return self._send(loss, accuracy)
+        return phase
+
+    def _begin(self) -> Phase:
+        """Tell viewers which layers there are, in which order, as the first step has shown."""
+        emitter = self._emitter
         found = find_layers(self._inner)
-        if not found:
-            return
+        if not found or emitter is None:
+            return Phase.TRACING
         self._stop_tracing()
         self._layers = in_order_of_use(found, self._used)
         self._activations = activations(self._inner)
-        after = _activations_after(self._layers, self._used)
-        self._activated = frozenset(place for place, layer in enumerate(self._layers) if id(layer.module) in after)
-        if not self._distributed:  # where a gradient is not whole before the others' have come
-            self._as_made = range(len(self._layers) - 1, len(self._layers))
+        after = activations_after(self._layers, self._used)
+        self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
+        self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
         self._used.clear()
         weight = self._layers[-1].weight
         emitter.begin(
@@ -249,25 +302,58 @@ class Watcher:
         if not all(layer.traced for layer in self._layers):
             emitter.note(f"{emitter.name} is {COMPILED}")
             log.warning("vgtui: %s is %s", emitter.name, COMPILED)
-        if emitter.is_due(self._steps):
-            self._sample = Sample(self._steps, self._layers)
+        if not emitter.is_due(self._steps):
+            return Phase.WAITING
+        self._sample = Sample(self._steps, self._layers)
+        return Phase.SAMPLING
 
-    def _read(self, sample: Sample, scale: Tensor | None, with_update: bool) -> None:
-        if not sample.read_gradients(scale, with_update):
-            self._sample = None
-            if not self._warned_of_gradients and self._emitter:
-                self._warned_of_gradients = True
-                self._emitter.note(NO_GRADIENT)
-                log.warning("vgtui: %s", NO_GRADIENT)
+    def _arm(self) -> Phase:
+        """Sample the coming step if it is due."""
+        if self._emitter is None or not self._emitter.is_due(self._steps):
+            return Phase.WAITING
+        self._sample = Sample(self._steps, self._layers, self._activated)
+        self._sample.arm(self._activations, self._guarded, self._clipping.measured)
+        return Phase.SAMPLING
 
-    def _send(self, loss: Any, accuracy: Any) -> None:
+    def _read_gradients(self, again: bool = False) -> Phase:
+        """Read the gradients of the sampled step, instead of those that were read before if they are made again."""
+        assert self._sample
+        if again:
+            self._sample.forget()
+        scale = left = None
+        if self._optimizer is not None:
+            scale = loss_scale(self._scaler, self._layers[-1].weight.device)
+            # a fused optimizer is given the scale, and unscales the gradients itself
+            left = getattr(self._optimizer, "grad_scale", None)
+        if self._sample.read_gradients(scale, left, with_update=self._optimizer is not None):
+            return Phase.READ
+        self._sample = None
+        if not self._warned_of_gradients and self._emitter:
+            self._warned_of_gradients = True
+            self._emitter.note(NO_GRADIENT)
+            log.warning("vgtui: %s", NO_GRADIENT)
+        return Phase.WAITING
+
+    def _read_update(self) -> Phase:
+        """Read by how much the weights have moved. The first sample waits for a loss, later ones if step() is used."""
+        assert self._sample
+        self._sample.read_update()
+        return Phase.UPDATED if self._is_told or self._steps <= 1 else self._send(None, None)
+
+    def _send(self, loss: Any, accuracy: Any) -> Phase:
+        """Send the sample to the host, and deliver what has arrived there."""
         sample, self._sample = self._sample, None
-        if sample:
-            self._arriving.append(sample.send(loss, accuracy))
-            self._deliver(False)
+        assert sample
+        self._arriving.append(sample.send(loss, accuracy))
+        self._deliver(False)
+        return Phase.WAITING
 
     def _deliver(self, wait: bool) -> None:
-        """Give frames of what has reached the host."""
+        """Make frames of the samples that have reached the host.
+
+        Args:
+            wait: Whether to wait for all of them.
+        """
         while self._arriving and self._emitter:
             if wait:
                 self._arriving[0].wait()
@@ -275,9 +361,10 @@ class Watcher:
                 return
             arrival = self._arriving.popleft()
             fields, single = arrival.numbers()
-            clip_factor = _as_made(fields, single.pop("scale", 1.0), knows_scale=self._optimizer is not None)
-            if clip_factor is not None and clip_factor != 1:
-                self._as_made = range(len(self._layers))
+            if (left := single.pop("scale_left", None)) is not None:
+                fields["grad_norm"] = fields["grad_norm"] / left
+            scale = single.pop("scale", 1.0)
+            clip_factor = self._clipping.undo(fields, scale, knows_scale=self._optimizer is not None)
             if "update" in fields:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
@@ -285,85 +372,28 @@ class Watcher:
             self._emitter.took(self._spent)
             self._spent = 0.0
 
-    def _scale(self) -> Tensor | None:
-        """By what a GradScaler that calls the optimizer has multiplied the loss; it does not tell the optimizer."""
-        frame = sys._getframe()
-        for _ in range(SCALER_FRAMES):
-            if frame.f_back is None:
-                break
-            frame = frame.f_back
-            caller = frame.f_locals.get("self") if frame.f_code.co_name == "_maybe_opt_step" else None
-            if isinstance(caller, torch.amp.GradScaler):
-                return caller.scale(torch.ones((), device=self._layers[-1].weight.device))
-        return None
-
-    def _guarded(self, function: Callable[..., Any]) -> "Guarded":
+    def _guarded(self, function: Callable[..., Any]) -> Guarded:
         return Guarded(function, self)
 
     def spend(self, seconds: float) -> None:
-        """A hook has taken so long."""
+        """Note how long a hook has taken."""
         self._spent += seconds
 
     def give_up(self) -> None:
-        """A fault of ours is not the training's: say so once, and watch no more."""
+        """Watch no more after a fault of ours, which is not the training's, and say so once."""
         emitter, self._emitter = self._emitter, None
         if emitter:
             log.warning(
                 "vgtui stops watching %s, the training goes on; please report this", emitter.name, exc_info=True
             )
-            self._remove_hooks()
-            emitter.note("vgtui stops watching, by a fault of its own; the training goes on")
+            self._stop()
+            emitter.note("vgtui stops watching because of an internal error; the training goes on")
             emitter.close()
 
     def _stop_tracing(self) -> None:
         for handle in self._tracing:
             handle.remove()
         self._tracing.clear()
-
-    def _remove_hooks(self) -> None:
-        self._stop_tracing()
-        if self._sample:
-            self._sample.disarm()
-        self._sample = None
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
-        self._arriving.clear()
-
-
-class Guarded:
-    """A hook that raises nothing. A copy of the model, deep or pickled, has one that does nothing instead."""
-
-    def __init__(self, function: Callable[..., Any], watcher: Watcher) -> None:
-        self._function = function
-        self._watcher = watcher
-
-    def __call__(self, *arguments: Any) -> Any:
-        began = time.perf_counter()
-        result = None
-        try:
-            result = self._function(*arguments)
-        except Exception:
-            try:
-                self._watcher.give_up()
-            except Exception:
-                log.debug("while giving up", exc_info=True)
-        self._watcher.spend(time.perf_counter() - began)
-        return result
-
-    def __deepcopy__(self, memo: Any) -> Callable[..., None]:
-        return _nothing
-
-    def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
-        return _get_nothing, ()
-
-
-def _nothing(*_: Any) -> None:
-    """What is left of a hook in a copy."""
-
-
-def _get_nothing() -> Callable[..., None]:
-    return _nothing
 
 
 def _watch_nothing() -> Watcher:
@@ -377,7 +407,7 @@ def _is_distributed() -> bool:
 
 
 def _innermost_first(optimizer: Any) -> list[Any]:
-    """An optimizer, and behind it what is wrapped around it: only the innermost one's step is sure to be an update."""
+    """Return an optimizer after what it is wrapped around: only the innermost one's step is sure to be an update."""
     found: list[Any] = []
     while optimizer is not None and len(found) < MAX_WRAPPERS and all(optimizer is not other for other in found):
         found.insert(0, optimizer)
@@ -386,41 +416,3 @@ def _innermost_first(optimizer: Any) -> list[Any]:
         except Exception:
             break
     return found
-
-
-def _activations_after(layers: list[Layer], used: list[nn.Module]) -> dict[int, str]:
-    """By the id of a layer's module, the kind of the activation that was used next after it."""
-    modules = {id(layer.module) for layer in layers}
-    found: dict[int, str] = {}
-    current: int | None = None
-    for module in used:
-        if id(module) in modules:
-            current = id(module)
-        elif current is not None and is_activation(module):
-            found.setdefault(current, type(module).__name__)
-    return found
-
-
-def _as_made(fields: dict[str, Any], scale: float, knows_scale: bool) -> float | None:
-    """Let grad_norm and delta_norm be what backpropagation gave, without the loss's scale and ahead of clipping.
-
-    Returns by what clipping multiplied the norm of all gradients, None where that is not known.
-    """
-    made = fields.pop(BEFORE, None)
-    if "delta_norm" in fields:
-        fields["delta_norm"] = fields["delta_norm"] / scale
-    if made is None:
-        return None
-    after = fields["grad_norm"]
-    seen = ~(np.ma.getmaskarray(made) | np.ma.getmaskarray(after))
-    before, then = np.ma.getdata(made) / scale, np.ma.getdata(after)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        factor = float(np.linalg.norm(then[seen]) / np.linalg.norm(before[seen]))
-    if abs(factor - 1) <= CLIPPED:
-        return 1.0
-    if not knows_scale:  # changed by a scale or by clipping: nobody can tell
-        fields.pop("delta_norm", None)
-        return None
-    if seen.sum() == np.sum(~np.ma.getmaskarray(after)):  # of all, not of the one that is looked at by itself
-        fields["grad_norm"] = np.ma.MaskedArray(np.where(seen, before, then), mask=np.ma.getmaskarray(after))
-    return factor if np.isfinite(factor) else None

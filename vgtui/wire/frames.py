@@ -1,4 +1,4 @@
-"""The frame format: what a run says, as JSON Lines. The same lines travel from a worker, to a file and through a pipe.
+"""The frame format: what a run says, as JSON Lines. Sockets, files and pipes have the same lines.
 
 A non-finite number is the string "NaN", "Infinity" or "-Infinity"; what is unknown is null. A `Number` and the arrays
 of a frame hold these as NaN, ∞ and masked entries. An array is masked where anything in it is unknown.
@@ -19,17 +19,25 @@ from engine.telemetry import LayerMeasurements
 FORMAT = "vgtui-frames"
 VERSION = 1
 LANES_VERSION = 2
-"""Of the header of a lane: a vgtui that knows of no lanes would take two of them for one run."""
+"""The version of a lane's header: a vgtui that does not know lanes would take two of them for one run."""
 LINE_LIMIT = 2**26
-"""The longest line that is read, or written: a frame of 10 000 layers takes 3 MB."""
+"""Bytes of the longest line that is read or written: a frame of 10 000 layers has 3 MB."""
 
 Number: TypeAlias = np.float64
-"""A float that may be non-finite. msgspec leaves it to the hooks below, as it does not with a plain float."""
+"""A float that may be non-finite. Unlike a plain float, msgspec leaves it to the hooks below."""
 LaneName: TypeAlias = Literal["A", "B"]
 
 
 class BackendInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a run computes; fallback_reason says why not on a GPU. threads: of BLAS, None where a rule chooses."""
+    """Where a run computes.
+
+    Attributes:
+        name: The backend.
+        device: The device.
+        dtype: The type of its numbers.
+        fallback_reason: Why it is not a GPU, if it could have been one.
+        threads: BLAS threads; None if the rule chooses.
+    """
 
     name: str
     device: str
@@ -41,8 +49,13 @@ class BackendInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 class DatasetInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a run learns from.
 
-    path: the whole path of a user's own file. mean_square: of the standardized inputs of the training part, below 1
-    where features never change.
+    Attributes:
+        name: The data set.
+        samples: The number of samples.
+        features: The number of features.
+        classes: The number of classes.
+        path: The absolute path of a user's own file.
+        mean_square: The mean square of the standardized inputs of the training part; below 1 if features never change.
     """
 
     name: str
@@ -54,10 +67,15 @@ class DatasetInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A weight layer's name and shape.
+    """A layer with weights.
 
-    Of somebody's own model besides: kind, the framework's word for it (Conv2d); shape, that of its weight; activation,
-    the framework's word for what follows it, as far as that is known.
+    Attributes:
+        name: Its name.
+        fan_in: Its number of inputs.
+        fan_out: Its number of outputs.
+        kind: Of a watched model, the framework's word for it, such as Conv2d.
+        shape: Of a watched model, the shape of its weight.
+        activation: Of a watched model, the framework's word for the activation after it, if it is known.
     """
 
     name: str
@@ -69,7 +87,7 @@ class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """Somebody's own model: its name, what it is written in, how many parameters and which optimizer it has."""
+    """A watched model: its name, what it is written in, the number of its parameters and its optimizer."""
 
     name: str
     framework: str
@@ -78,7 +96,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 
 class OwnRun(NamedTuple):
-    """What vgtui itself trains."""
+    """A run that vgtui itself trains."""
 
     network: NetworkConfig
     training: TrainingConfig
@@ -86,15 +104,26 @@ class OwnRun(NamedTuple):
 
 
 RunId: TypeAlias = int | msgspec.UnsetType
-"""Tells the runs of one training process apart; each restart has another. Unset where there is only one run."""
+"""Tells the runs of one training process apart; each restart has another. Unset if there is only one run."""
 
 
 class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only=True):
     """The first line: all that stays the same until the next header, or the next one of its lane.
 
-    It has a network, how it is trained and on what, or else a model. lane: which of two runs that are compared it is
-    of; a header without one ends the comparison. continues: the lane, "" for the only one, whose run goes on from here
-    under this header; without it, another run begins.
+    It has either a network, its training and a data set, or a model.
+
+    Attributes:
+        format: FORMAT.
+        version: VERSION, or LANES_VERSION with a lane.
+        backend: Where the run computes.
+        network: The network that vgtui trains.
+        training: How it is trained.
+        dataset: What it learns from.
+        model: The watched model.
+        layers: The layers with weights, from the input to the output.
+        run: The id that the frames of the run repeat.
+        lane: Which of two compared runs it is of. A header without a lane ends the comparison.
+        continues: The lane whose run goes on under this header, "" for the only run. Without it, another run begins.
     """
 
     format: str = FORMAT
@@ -111,7 +140,7 @@ class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_onl
 
     @property
     def own(self) -> OwnRun | None:
-        """What vgtui itself trains; None where it is somebody's own model."""
+        """The run that vgtui itself trains; None for a watched model."""
         if self.network and self.training and self.dataset:
             return OwnRun(self.network, self.training, self.dataset)
         return None
@@ -120,8 +149,18 @@ class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_onl
 class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=True):
     """A run at one step.
 
-    clip_factor: the norm of all gradients after clipping, over that before; there only where both were measured.
-    lane: that of its header.
+    Attributes:
+        step: The number of updates so far.
+        epoch: The number of passes through the data so far.
+        loss: The loss of the batch.
+        accuracy: The accuracy on the batch.
+        validation_accuracy: The accuracy on the validation data.
+        steps_per_second: How fast the run trains, excluding idle time.
+        layers: The measurements of all layers.
+        verdict: The diagnosis.
+        clip_factor: The norm of all gradients after clipping, over that before; unset if only one was measured.
+        run: The id in its header.
+        lane: The lane of its header.
     """
 
     step: int
@@ -153,7 +192,16 @@ Kept = TypeVar("Kept")
 
 
 def in_lane(line: OneLine, name: str, continues: str | msgspec.UnsetType = msgspec.UNSET) -> OneLine:
-    """A line as one of this lane, "" where there is no other; of a header also which lane's run goes on."""
+    """Put a line into a lane.
+
+    Args:
+        line: A line of any lane.
+        name: The lane, "" for the only run.
+        continues: Of a header, the lane whose run goes on under it.
+
+    Returns:
+        The line with its lane.
+    """
     lane = name or msgspec.UNSET
     if not isinstance(line, Header):
         return line if line.lane == lane else msgspec.structs.replace(line, lane=lane)
@@ -162,9 +210,15 @@ def in_lane(line: OneLine, name: str, continues: str | msgspec.UnsetType = msgsp
 
 
 def carried(kept: dict[str, Kept], header: Header) -> dict[str, Kept]:
-    """What was kept of each lane by its name, "" of the only one, as it is after a header.
+    """Carry what is kept for each lane past a header.
 
-    What belongs to a run that goes on goes with it; where a comparison ends, nothing is left of the other lane.
+    Args:
+        kept: What is kept, by the name of the lane, "" for the only run.
+        header: The next header.
+
+    Returns:
+        What is kept after the header: it moves with a run that goes on, and a comparison that ends leaves nothing of
+        the other lane.
     """
     after = dict(kept) if header.lane else {}
     source = (header.lane or "") if header.continues is msgspec.UNSET else header.continues
@@ -175,9 +229,10 @@ def carried(kept: dict[str, Kept], header: Header) -> dict[str, Kept]:
 
 
 def encode_line(message: Any) -> bytes:
-    """A message as one line of JSON, with its newline.
+    """Encode a message as one line of JSON, with its newline.
 
-    Raises OSError for a line that no reader would take: one longer than LINE_LIMIT, or with text that is not UTF-8.
+    Raises:
+        OSError: No reader would take the line: it is longer than LINE_LIMIT, or has text that is not UTF-8.
     """
     try:
         line = _encoder.encode(message) + b"\n"
@@ -189,7 +244,7 @@ def encode_line(message: Any) -> bytes:
 
 
 def number_text(value: float) -> str | float:
-    """How a number stands in JSON."""
+    """Return a number as it is written in JSON."""
     if math.isfinite(value):
         return value
     if math.isnan(value):
@@ -210,7 +265,7 @@ def _encode_other(value: object) -> object:
 
 
 def decode_other(kind: type, value: Any) -> object:
-    """msgspec's hook for the types of a frame that JSON does not know."""
+    """Decode the types of a frame that JSON does not have, as a hook of msgspec."""
     if kind is np.float64:
         return np.float64(value)
     entries: NDArray[np.float64] = np.array([np.nan if entry is None else entry for entry in value], dtype=np.float64)

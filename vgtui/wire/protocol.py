@@ -1,6 +1,6 @@
-"""What the frame source and the worker say to each other, one line of JSON a message, over one socket.
+"""The messages between a live run and its worker: one line of JSON each, over one socket.
 
-The worker answers with the lines of the frame format; the rest stands here.
+Most answers are lines of the frame format; the commands and the other answers are defined here.
 """
 
 import socket
@@ -15,10 +15,13 @@ from vgtui.wire.run_settings import RunSettings
 
 
 class Restart(msgspec.Struct, frozen=True, tag_field="type", tag="restart"):
-    """Begin a run with these settings; it is answered with a Header, or Refused and the old run goes on.
+    """Begin a run at step 0. The answer is a Header, or Refused, and then the present run goes on.
 
-    At step 0, or where a checkpoint of the same settings was saved, which Resumed tells ahead of the Header. keep: at
-    the step of the run that there is, with its weights wherever they fit. run: the id that every answer of it has.
+    Attributes:
+        settings: The settings.
+        run: The id that every answer of the run has.
+        checkpoint: A checkpoint of the same settings to resume from; Resumed says where, before the Header.
+        keep: Begin at the step of the present run, with its weights wherever they fit.
     """
 
     settings: RunSettings
@@ -28,19 +31,21 @@ class Restart(msgspec.Struct, frozen=True, tag_field="type", tag="restart"):
 
 
 class Train(msgspec.Struct, frozen=True, tag_field="type", tag="train"):
-    """Train up to this step and wait there; without one, train on and on. A step in the past means: wait now."""
+    """Train up to a step and wait there; without one, train without end. A step in the past means to wait now."""
 
     until: int | None = None
 
 
 class StepOnce(msgspec.Struct, frozen=True, tag_field="type", tag="step"):
-    """One update, then wait."""
+    """Make one update, then wait."""
 
 
 class Pull(msgspec.Struct, frozen=True, tag_field="type", tag="pull"):
-    """Ask for one Frame, at the first step boundary from `at` on that has not been shown yet.
+    """Ask for one Frame. It replaces a question that is not answered yet.
 
-    It takes the place of one that is not answered yet. validate: with the whole validation part, whatever it costs.
+    Attributes:
+        at: The first step whose frame is wanted, unless it was shown already.
+        validate: Measure on the whole validation part, whatever it costs.
     """
 
     at: int = 0
@@ -48,9 +53,13 @@ class Pull(msgspec.Struct, frozen=True, tag_field="type", tag="pull"):
 
 
 class Save(msgspec.Struct, frozen=True, tag_field="type", tag="save"):
-    """Write a checkpoint at the first step boundary from `at` on, before its frame; it is answered with Saved.
+    """Write a checkpoint. The answer is Saved.
 
-    output, output_bytes: where the frames go, and how much of it there is by then; the checkpoint keeps them.
+    Attributes:
+        path: The file.
+        at: The first step at which it may be written, before the step's frame.
+        output: Where the frames go; the checkpoint keeps it.
+        output_bytes: How much of the output there is by then; the checkpoint keeps it.
     """
 
     path: str
@@ -60,34 +69,34 @@ class Save(msgspec.Struct, frozen=True, tag_field="type", tag="save"):
 
 
 class ShareCores(msgspec.Struct, frozen=True, tag_field="type", tag="share"):
-    """So many runs train side by side from now on: take that part of the cores where a rule chooses the threads."""
+    """Share the cores among so many runs from now on, if the rule chooses the threads."""
 
     among: int
 
 
 class Inspect(msgspec.Struct, frozen=True, tag_field="type", tag="inspect"):
-    """Look inside of a layer at the next step boundary; it is answered with Inspected."""
+    """Look inside a layer after this step. The answer is Inspected."""
 
     layer: int
 
 
 class TryChanges(msgspec.Struct, frozen=True, tag_field="type", tag="try"):
-    """Measure every single change of the present network, one between two steps; each is answered with Tried.
+    """Measure each change of the present network on its own, one after each step. The answers are one Tried for each.
 
     A Restart, or another TryChanges, ends it.
     """
 
 
 class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
-    """Ask whether the worker is there; it is answered with Pong between two steps."""
+    """Ask whether the worker is there. The answer is Pong, after this step."""
 
 
 class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
-    """The worker is there, however long the next frame takes. Beyond the frame source it ends a Silent alone."""
+    """The worker is there, however long the next frame takes. A source passes it on only after a Silent."""
 
 
 class Silent(msgspec.Struct, frozen=True, tag_field="type", tag="silent"):
-    """The worker has not answered for so many seconds, Ping neither; whoever waits for it says so."""
+    """The worker has not answered for so many seconds, not even a Ping. The source itself says so."""
 
     seconds: float
 
@@ -101,14 +110,14 @@ class Inspected(msgspec.Struct, frozen=True, tag_field="type", tag="inspected"):
 
 
 class Saved(msgspec.Struct, frozen=True, tag_field="type", tag="saved"):
-    """A checkpoint at a step; with a problem, why it could not be written, and an older one stays as it is."""
+    """A checkpoint was written at a step, or why it was not: then an older one stays as it is."""
 
     step: int
     problem: str | None
 
 
 class Resumed(msgspec.Struct, frozen=True, tag_field="type", tag="resumed"):
-    """The run goes on at a step, where a checkpoint was saved; the rest is what the Save of it said."""
+    """The run goes on at the step of a checkpoint. output and output_bytes are those of its Save."""
 
     step: int
     output: str
@@ -116,7 +125,7 @@ class Resumed(msgspec.Struct, frozen=True, tag_field="type", tag="resumed"):
 
 
 class Tried(msgspec.Struct, frozen=True, tag_field="type", tag="tried"):
-    """One single change, the `number`th of `total`."""
+    """The measurement of one change, the `number`th of `total`."""
 
     number: int
     total: int
@@ -125,7 +134,7 @@ class Tried(msgspec.Struct, frozen=True, tag_field="type", tag="tried"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
-    """A Restart that a user's wrong value made impossible: the setting, and what is wrong with it."""
+    """A Restart was refused because of a setting. problem: what is wrong with it."""
 
     setting: str
     problem: str
@@ -147,11 +156,19 @@ class CommandChannel:
     """The worker's end of the socket."""
 
     def __init__(self, connection: socket.socket) -> None:
+        """Use a connected socket."""
         self._connection = connection
         self._unread = b""
 
     def receive(self, wait: bool) -> list[Command]:
-        """The commands that have come; with `wait`, at least one. Raises DisconnectedError."""
+        """Return the commands that have come.
+
+        Args:
+            wait: Whether to wait for at least one.
+
+        Raises:
+            DisconnectedError: The other end is closed.
+        """
         flags = 0 if wait else socket.MSG_DONTWAIT
         while True:
             try:
@@ -167,7 +184,7 @@ class CommandChannel:
                 return [_command_decoder.decode(line) for line in lines]
 
     def send(self, answer: Answer) -> None:
-        """Raises DisconnectedError."""
+        """Send an answer. Raises DisconnectedError if the other end is closed."""
         try:
             self._connection.sendall(encode_line(answer))
         except OSError as error:

@@ -1,6 +1,6 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped, in one .npz file without pickles.
 
-The arrays are those of `Trainer.state()`; what else there is to know is one more array, `about`, of JSON.
+The arrays are those of `Trainer.state()`; everything else is one more array, `about`, of JSON.
 """
 
 import os
@@ -26,10 +26,16 @@ VERSION = 1
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkpoint tells of its run.
+    """What a checkpoint says of its run.
 
-    output, output_bytes: where the frames went, and how much of that belongs to the steps before this one. recent: the
-    measurements that a verdict looks back to.
+    Attributes:
+        format: FORMAT.
+        version: VERSION.
+        settings: The settings of the run.
+        step: The number of updates so far.
+        output: Where the frames went.
+        output_bytes: How much of the output belongs to the steps before this one.
+        recent: The measurements that a verdict looks back to.
     """
 
     format: str = FORMAT
@@ -45,9 +51,17 @@ _decoder: msgspec.json.Decoder[About] = msgspec.json.Decoder(About, dec_hook=dec
 
 
 def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]]) -> str | None:
-    """Write the file whole or not at all; an older one stays until then. Returns why not, where it cannot be.
+    """Write a checkpoint whole or not at all; an older one stays until then.
 
-    Only a file is replaced: in the place of a device, the device would be gone for everyone.
+    Only a file is replaced: replacing a device such as /dev/null would remove it for everyone.
+
+    Args:
+        path: The file.
+        about: What it says of the run.
+        state: The arrays of `Trainer.state()`.
+
+    Returns:
+        Why it could not be written, or None.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -63,9 +77,18 @@ def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]])
 def read_checkpoint(
     path: str, settings: RunSettings, like: Mapping[str, NDArray[Any]]
 ) -> tuple[About, dict[str, NDArray[Any]]]:
-    """A checkpoint of a run with these settings, whose arrays have the names, shapes and types of `like`.
+    """Read a checkpoint.
 
-    Nothing is read that is larger than that. Raises UsageError.
+    Args:
+        path: The file.
+        settings: The settings that its run must have.
+        like: Arrays with the names, shapes and types that its arrays must have. Nothing larger is read.
+
+    Returns:
+        What it says of the run, and its arrays.
+
+    Raises:
+        UsageError: It cannot be read, is not a checkpoint, or is of another run.
     """
     with _opened(path) as archive:
         about = _about(path, archive)
@@ -74,7 +97,7 @@ def read_checkpoint(
 
 
 def _refuse_others(path: str, about: About, settings: RunSettings) -> None:
-    """Raises UsageError where a checkpoint is of a run with other settings, with what differs."""
+    """Raise UsageError with what differs if a checkpoint is of a run with other settings."""
     if about.settings == settings:
         return
     words = [f"{one.before} rather than {one.after}" for one in differences(about.settings, settings)]
@@ -92,7 +115,7 @@ def _opened(path: str) -> zipfile.ZipFile:
     except OSError as error:
         raise UsageError("checkpoint", f"{path} cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise _damaged(path, "it is no .npz archive") from error
+        raise _damaged(path, "it is not an .npz archive") from error
 
 
 def _about(path: str, archive: zipfile.ZipFile) -> About:
@@ -107,7 +130,7 @@ def _about(path: str, archive: zipfile.ZipFile) -> About:
 
 
 def _array(path: str, archive: zipfile.ZipFile, name: str, like: NDArray[Any]) -> NDArray[Any]:
-    """One array. Its header is read first: bytes may be as many as a line has, all else must be as large as `like`."""
+    """Read an array after its header: text may be as long as a line, all else must be as large as `like`."""
     try:
         with archive.open(f"{name}.npy") as member:
             version = npy.read_magic(member)
@@ -126,4 +149,4 @@ def _array(path: str, archive: zipfile.ZipFile, name: str, like: NDArray[Any]) -
 
 
 def _damaged(path: str, words: str) -> UsageError:
-    return UsageError("checkpoint", f"{path} is no checkpoint of vgtui, or a damaged one: {words}")
+    return UsageError("checkpoint", f"{path} is not a checkpoint of vgtui, or a damaged one: {words}")

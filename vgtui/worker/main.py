@@ -1,6 +1,6 @@
-"""The process that trains: `python -m vgtui.worker.main FD`, with FD its end of the socket.
+"""The process that trains: `python -m vgtui.worker.main FD`, where FD is its end of a socket.
 
-It waits for commands between two steps, and leaves when the socket closes. It imports no Textual and no plotext.
+It reads commands between two steps, and ends when the socket closes. It imports neither Textual nor plotext.
 """
 
 import os
@@ -38,6 +38,7 @@ from vgtui.worker.run import Run
 
 
 def main() -> None:
+    """Serve the socket until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(sys.argv[1]))
     try:
@@ -47,16 +48,17 @@ def main() -> None:
     except Exception as error:
         if (words := device_fault(error)) is None:
             raise
-        # without CuPy's own way out, which may wait for a device that does not answer any more
+        # without CuPy's cleanup, which may wait for a device that does not answer any more
         sys.stderr.write(f"{words}\n")
         sys.stderr.flush()
         os._exit(1)
 
 
 class Worker:
-    """One training run after the other, as the commands say."""
+    """Trains one run after another, as commands say."""
 
     def __init__(self, channel: CommandChannel) -> None:
+        """Wait for the first run on a channel."""
         self._channel = channel
         self._run: Run | None = None
         self._until: int | None = 0
@@ -67,7 +69,7 @@ class Worker:
         self._trying = False
 
     def serve(self) -> None:
-        """Obey until the socket closes, which raises DisconnectedError."""
+        """Obey commands and train. Raises DisconnectedError when the socket closes."""
         while True:
             for command in _with_last_restart_alone(self._receive()):
                 self._obey(command)
@@ -79,7 +81,7 @@ class Worker:
                     self._settle(self._run)
 
     def _receive(self) -> list[Command]:
-        """What has come; where nothing can be trained, wait for it, off the clock that counts steps a second."""
+        """Return the commands that have come; if nothing can be trained, wait, excluding idle time from steps/s."""
         run = self._run
         if run is not None and (self._may_step(run) or self._trying):
             return self._channel.receive(wait=False)
@@ -91,7 +93,7 @@ class Worker:
 
     def _may_step(self, run: Run) -> bool:
         if run.shown_step is None and self._pull is None:
-            return False  # its first frame is its initialization, so it waits until somebody asks
+            return False  # its first frame is its initialization, so it waits for a question
         return self._until is None or run.trainer.step_count < self._until
 
     def _obey(self, command: Command) -> None:
@@ -99,8 +101,7 @@ class Worker:
             case Inspect(layer):
                 self._inspect(layer)
             case TryChanges():
-                self._trying = self._run is not None
-                self._trials = _trials(self._run) if self._run else iter(())
+                self._try_changes()
             case Restart():
                 self._restart(command)
             case Ping():
@@ -114,13 +115,11 @@ class Worker:
             case Pull():
                 self._pull = command
             case ShareCores(among):
-                self._among = among
-                if self._run:
-                    self._run.limit_threads(among)
+                self._share_cores(among)
 
     def _restart(self, command: Restart) -> None:
         settings = command.settings
-        self._trials = iter(())  # it holds the run that is left
+        self._trials = iter(())  # it holds the old run
         try:
             run = Run(settings, self._run, keep=command.keep, among=self._among, run_id=command.run)
             if command.checkpoint is not None:
@@ -132,13 +131,22 @@ class Worker:
             self._channel.send(Refused(error.setting, error.problem, command.run))
         except MemoryError as error:
             problem = f"{settings.network.hidden_layers} layers of width {settings.network.width} do not fit: {error}"
-            if self._run and self._run.released:  # there is no run that could go on
+            if self._run and self._run.released:  # there is no run left to go on with
                 sys.exit(problem)
             self._channel.send(Refused("hidden_layers", problem, command.run))
         else:
-            # a bound belongs to the run that was left; what it says of the new one is that it waits
+            # a bound belongs to the old run; of the new one it says only that it waits
             self._until = None if self._until is None else 0
             self._channel.send(run.header())
+
+    def _share_cores(self, among: int) -> None:
+        self._among = among
+        if self._run:
+            self._run.limit_threads(among)
+
+    def _try_changes(self) -> None:
+        self._trying = self._run is not None
+        self._trials = _trials(self._run) if self._run else iter(())
 
     def _inspect(self, layer: int) -> None:
         if self._run is not None and layer < len(self._run.trainer.network.shapes):
@@ -146,7 +154,7 @@ class Worker:
             self._channel.send(Inspected(trainer.step_count, trainer.inspect(layer), self._run.run_id))
 
     def _try_one(self) -> None:
-        """Measure one more single change: no more, so that commands and frames go on in between."""
+        """Measure one more change: only one, so that commands and frames go on in between."""
         if self._trying:
             tried = next(self._trials, None)
             if tried is None:
@@ -155,14 +163,14 @@ class Worker:
                 self._channel.send(tried)
 
     def _settle(self, run: Run) -> None:
-        """Do what is due at this step boundary; a checkpoint first, so that a resumed run measures this step too."""
+        """Do what is due between two steps; a checkpoint first, so that a resumed run measures this step too."""
         if self._save is not None and run.trainer.step_count >= self._save.at:
             save, self._save = self._save, None
             self._channel.send(Saved(run.trainer.step_count, run.save(save.path, save.output, save.output_bytes)))
         self._answer(run)
 
     def _answer(self, run: Run) -> None:
-        """Send the frame that was asked for, if it is due: a waiting run shows each of its steps once."""
+        """Send the frame that was asked for if it is due. A step is shown once, however long a run waits at it."""
         if self._pull is None or run.trainer.step_count < self._pull.at or run.shown_step == run.trainer.step_count:
             return
         validate = self._pull.validate or not self._may_step(run)
@@ -171,9 +179,9 @@ class Worker:
 
 
 def _with_last_restart_alone(commands: list[Command]) -> list[Command]:
-    """Of several restarts that came during one step, only the last is meant."""
-    last = max((place for place, command in enumerate(commands) if isinstance(command, Restart)), default=0)
-    return [command for place, command in enumerate(commands) if place >= last or not isinstance(command, Restart)]
+    """Drop all restarts that came during one step but the last."""
+    last = max((at for at, command in enumerate(commands) if isinstance(command, Restart)), default=0)
+    return [command for at, command in enumerate(commands) if at >= last or not isinstance(command, Restart)]
 
 
 def _trials(run: Run) -> Iterator[Tried]:

@@ -1,4 +1,4 @@
-"""One training run: a trainer, with what is remembered between its frames. The one loop that trains goes through it."""
+"""One training run: a trainer, with what is remembered between its frames. Every loop that trains uses it."""
 
 import gc
 import time
@@ -18,13 +18,13 @@ from vgtui.wire.run_settings import RunSettings, file_of
 from vgtui.worker.checkpoint import About, read_checkpoint, write_checkpoint
 
 VALIDATION_SECONDS = 1.0
-"""While frames come at a screen's pace, the whole validation part is evaluated at most this often."""
+"""How often, at most, frames for a screen are measured on the whole validation part."""
 RATE_SECONDS = 0.5
-"""The span over which steps a second are counted."""
+"""The time over which steps per second are counted."""
 
 
 class Run:
-    """A trainer with what is remembered between its frames."""
+    """A trainer, with what is remembered between its frames."""
 
     def __init__(
         self,
@@ -35,10 +35,19 @@ class Run:
         among: int = 1,
         run_id: RunId = msgspec.UNSET,
     ) -> None:
-        """previous: lends its backend and data where they are the same, and is given up once nothing can be refused.
+        """Allocate a run.
 
-        keep: it is not given up, and this run goes on from its step with its weights wherever they fit. among: see
-        limit_threads. Raises UsageError, and MemoryError where the estimate of the memory was too low.
+        Args:
+            settings: The settings.
+            previous: The run before, whose backend and data are used if they are the same. It is released once
+                nothing can be refused any more.
+            keep: Keep the previous run, and go on from its step, with its weights wherever they fit.
+            among: The number of runs that share the cores.
+            run_id: The id that its header and frames have.
+
+        Raises:
+            UsageError: The settings are not possible, or do not fit into memory.
+            MemoryError: The estimate of the memory was too low.
         """
         self.settings = settings
         self.run_id = run_id
@@ -54,7 +63,7 @@ class Run:
         else:
             self.dataset = load_dataset(settings.dataset)
         check_samples(network, training, self.dataset)
-        # of a run on another device, nothing is freed where this one computes
+        # a run on another device frees nothing here
         held = _memory_of(previous) if previous and previous.backend is self.backend else 0
         freed, kept = (0, held) if keep else (held, 0)
         check_memory(network, training, self.dataset, self.backend, freed=freed, kept=kept, concurrent_runs=among)
@@ -76,17 +85,18 @@ class Run:
             self._counted_steps = self.trainer.step_count
 
     def release(self) -> None:
-        """Free what the run holds, for the next one; nothing more can be asked of it."""
+        """Free what the run holds, for the next one. It is of no use afterwards."""
         del self.trainer
         self.released = True
         gc.collect()
 
     def limit_threads(self, among: int) -> None:
-        """Take as many threads as the user says or the rule gives, of which `among` runs get a part each."""
+        """Use as many threads as the settings say, or else this run's part of what the rule gives `among` runs."""
         rule = threads_for(self.settings.network, self.settings.training)
         limit_threads(self.settings.threads or max(1, rule // among))
 
     def header(self) -> Header:
+        """Describe the run."""
         return Header(
             backend=BackendInfo(
                 self.backend.name,
@@ -110,7 +120,16 @@ class Run:
         )
 
     def save(self, path: str, output: str, output_bytes: int) -> str | None:
-        """Write a checkpoint of this step, before its frame. Returns why not, where that is not possible."""
+        """Write a checkpoint of this step, before its frame.
+
+        Args:
+            path: The file.
+            output: Where the frames go.
+            output_bytes: How much of that there is by now.
+
+        Returns:
+            Why it could not be written, or None.
+        """
         about = About(
             settings=self.settings, output=output, output_bytes=output_bytes, step=self.trainer.step_count,
             recent=tuple(self._recent),
@@ -118,7 +137,17 @@ class Run:
         return write_checkpoint(path, about, self.trainer.state())
 
     def resume(self, path: str) -> About:
-        """Go on where a checkpoint was saved. Returns what it tells. Raises UsageError."""
+        """Go on where a checkpoint was saved.
+
+        Args:
+            path: The file.
+
+        Returns:
+            What the checkpoint says of its run.
+
+        Raises:
+            UsageError: It cannot be read, is not a checkpoint, or is of another run.
+        """
         about, state = read_checkpoint(path, self.settings, self.trainer.state())
         self.trainer.restore(state)
         self._recent.extend(about.recent)
@@ -126,6 +155,11 @@ class Run:
         return about
 
     def frame(self, always_validate: bool) -> Frame:
+        """Measure this step.
+
+        Args:
+            always_validate: Measure on the whole validation part, however short ago the last time was.
+        """
         now = time.perf_counter()
         validate = always_validate or now - self._validated_at >= VALIDATION_SECONDS
         measurement = self.trainer.measure(validate)
@@ -160,5 +194,5 @@ class Run:
 
 
 def _memory_of(run: Run) -> int:
-    """The bytes that a run holds, by the estimate."""
+    """Estimate how many bytes a run holds."""
     return 0 if run.released else estimate_memory(run.settings.network, run.settings.training, run.dataset)

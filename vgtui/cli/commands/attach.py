@@ -10,10 +10,10 @@ from engine.errors import UsageError
 from vgtui.cli.output.text_report import ReportWriter
 from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
 from vgtui.model.options import settings_from
-from vgtui.sources.attached import Attached, find_place
+from vgtui.sources.attached import Attached, find_endpoints
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.text import plain
-from vgtui.watching.endpoints import Place, answers, places
+from vgtui.watching.endpoints import Endpoint, is_listening, list_endpoints
 from vgtui.wire.frames import Event, Frame, Header
 
 DESCRIPTION = "Show a model that is trained by its own script, with vgtui.watch or vgtui.Emitter in it."
@@ -43,12 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(chosen: argparse.Namespace) -> int:
     theme, fps = screen_of(chosen)
     has_screen = no_screen(sys.stdin, sys.stdout, sys.stderr) is None
-    place = _place(chosen.name, may_ask=has_screen)
+    endpoint = _endpoint(chosen.name, may_ask=has_screen)
     if not has_screen:
-        return asyncio.run(report(Attached(place)))
+        return asyncio.run(report(Attached(endpoint)))
     from vgtui.dashboard.launch import open_dashboard
 
-    return open_dashboard(Attached(place), settings_from({}), theme, fps)
+    return open_dashboard(Attached(endpoint), settings_from({}), theme, fps)
 
 
 async def report(source: Attached) -> int:
@@ -71,23 +71,23 @@ async def report(source: Attached) -> int:
         await source.close()
 
 
-def _place(wanted: str | None, may_ask: bool) -> Place:
+def _endpoint(wanted: str | None, may_ask: bool) -> Endpoint:
     """What is meant; where that is several, the user is asked. Raises UsageError."""
     if wanted is not None and "/" in wanted:
-        if not answers(Path(wanted)):
+        if not is_listening(Path(wanted)):
             raise UsageError("NAME", f"nobody answers on the socket {wanted}")
-        return Place(Path(wanted), Path(wanted).stem, 0)
+        return Endpoint(Path(wanted), Path(wanted).stem, 0)
     try:
-        found = find_place(wanted, places())
+        found = find_endpoints(wanted, list_endpoints())
     except OSError as error:
         raise UsageError("NAME", f"no sockets can be looked for: {error.strerror or error}") from error
     if len(found) == 1:
         return found[0]
     if not may_ask:
-        there = ", ".join(f"{place.name} ({place.pid})" for place in found)
+        there = ", ".join(f"{endpoint.name} ({endpoint.pid})" for endpoint in found)
         raise UsageError("NAME", f"several are watched, {there}; say which, by its name or its process")
-    for number, place in enumerate(found, start=1):
-        sys.stdout.write(f"{number:>3}  {plain(place.name)}  process {place.pid}\n")
+    for number, endpoint in enumerate(found, start=1):
+        sys.stdout.write(f"{number:>3}  {plain(endpoint.name)}  process {endpoint.pid}\n")
     while True:
         sys.stdout.write(f"which one, 1 to {len(found)}? ")
         sys.stdout.flush()

@@ -138,7 +138,7 @@ class Controller:
             changed: The settings.
             keep: Whether to go on with the weights instead.
         """
-        if (experiment := self.experiment) is None:
+        if self.experiment is None:
             return
         if not self.state.shows_newest_run:
             self._display.say("changes apply to the present run, which is on the screen again")
@@ -146,8 +146,7 @@ class Controller:
         self.state.want(changed)
         if self._paused_by_fault:
             self.set_paused(False)
-        experiment.restart(changed, keep)
-        self.lanes.restarted(self.lanes.chosen)
+        self.lanes.restart(changed, keep)
         self._display.wake()
         self._display.refresh_lines()
 

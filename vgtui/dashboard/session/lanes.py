@@ -8,6 +8,7 @@ from vgtui.dashboard.session.pace import InStep, Paced
 from vgtui.dashboard.view.state import RunView
 from vgtui.sources.base import Experiment, FrameSource, Player
 from vgtui.wire.frames import Header, Line
+from vgtui.wire.run_settings import RunSettings
 
 MOST_STRIDE = 10_000
 """Steps between two frames of compared runs."""
@@ -119,8 +120,16 @@ class Lanes:
             stride = min(max(round(min(rates, default=0.0) * seconds), 1), MOST_STRIDE)
             self._pace.arrived(lane.paced, step, stride)
 
-    def restarted(self, lane: Lane) -> None:
-        """A lane begins again at step 0; a pair waits for it."""
+    def restart(self, settings: RunSettings, keep: bool = False) -> None:
+        """Restart the run of the chosen lane; in a comparison, the other one waits for it.
+
+        Args:
+            settings: The settings of the next run.
+            keep: Whether it goes on with the weights of this one.
+        """
+        lane = self.chosen
+        assert isinstance(lane.source, Experiment)
+        lane.source.restart(settings, keep)
         if self._pace and lane.paced:
             self._pace.restarted(lane.paced)
 

@@ -1,4 +1,4 @@
-"""What the callbacks of trainers have in common: one watcher after another, as a training begins and ends."""
+"""What the callbacks of trainers share: one watcher after another, as trainings begin and end."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ log = logging.getLogger("vgtui")
 
 
 class Watching:
-    """Raises nothing into the trainer; a wrong `every` is an ArgumentError at once."""
+    """A watcher for each training. It raises nothing into the trainer; only a wrong `every` is an ArgumentError."""
 
     def __init__(self, name: str | None, every: str | int, record: str | os.PathLike[str] | None) -> None:
         Cadence(every)
@@ -22,6 +22,7 @@ class Watching:
         self._watcher: Watcher | None = None
 
     def begin(self, model: Any, optimizer: Any) -> None:
+        """Watch another training, instead of the one before."""
         self.end()
         if not isinstance(model, torch.nn.Module):
             log.warning("vgtui watches nothing: the trainer has no PyTorch model, but %s", type(model).__name__)
@@ -32,11 +33,12 @@ class Watching:
             log.warning("vgtui watches nothing: %s", error)
 
     def step(self, loss: Any) -> None:
-        """loss: left out where it is no number, as trainers leave its form to the user."""
+        """Say that a step is done. A loss that is not a number is left out: trainers leave its form to the user."""
         if self._watcher:
             self._watcher.step(loss=loss if isinstance(loss, torch.Tensor | Real) else None)
 
     def end(self) -> None:
+        """Watch no more."""
         watcher, self._watcher = self._watcher, None
         if watcher:
             watcher.close()

@@ -10,7 +10,7 @@ from vgtui.watching.integrations.callback import Watching
 
 
 class Watch(Callback):  # type: ignore[misc]
-    """Watches what a Trainer trains. name, every and record are as `vgtui.watch` has them.
+    """Watches what a Trainer trains. name, every and record are those of `vgtui.watch`.
 
     Of several optimizers the first one's updates are the steps.
     """
@@ -25,14 +25,18 @@ class Watch(Callback):  # type: ignore[misc]
         self._watching = Watching(name, every, record)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin to watch."""
         self._watching.begin(pl_module, next(iter(trainer.optimizers), None))
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Say that a step is done, with its loss."""
         # in manual optimization, outputs is whatever the user's training_step returns
         self._watching.step(outputs.get("loss") if isinstance(outputs, Mapping) else outputs)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Watch no more."""
         self._watching.end()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Watch no more."""
         self._watching.end()

@@ -9,9 +9,9 @@ from vgtui.watching.integrations.callback import Watching
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Watches what a Trainer trains. name, every and record are as `vgtui.watch` has them.
+    """Watches what a Trainer trains. name, every and record are those of `vgtui.watch`.
 
-    The loss is the one that the Trainer logged last, as it tells no other.
+    The loss is the one that the Trainer logged last: it gives no other.
     """
 
     def __init__(
@@ -25,14 +25,18 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._loss: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Begin to watch."""
         self._loss = None
         self._watching.begin(parts.get("model"), parts.get("optimizer"))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **parts: Any) -> None:
+        """Remember the loss."""
         self._loss = (logs or {}).get("loss", self._loss)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Say that a step is done, with the last loss."""
         self._watching.step(self._loss)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Watch no more."""
         self._watching.end()

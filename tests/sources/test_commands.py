@@ -13,7 +13,7 @@ from engine.config import NetworkConfig
 from engine.datasets import load_dataset
 from engine.probe import probe
 from engine.trainer import Trainer
-from tests.training.answers import SMALL, assert_waits, next_answer, next_frame
+from tests.sources.answers import SMALL, assert_waits, next_answer, next_frame
 from vgtui.model.differences import differences
 from vgtui.sources.live import LiveRun
 from vgtui.wire.frames import Frame, Header

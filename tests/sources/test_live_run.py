@@ -15,7 +15,7 @@ import pytest
 
 from engine.config import NetworkConfig, TrainingConfig
 from engine.threads import threads_for
-from tests.training.answers import SMALL, assert_waits, next_answer, next_frame
+from tests.sources.answers import SMALL, assert_waits, next_answer, next_frame
 from vgtui.sources.live import LiveRun
 from vgtui.wire.frames import Event, Frame, Header
 from vgtui.wire.protocol import Pong, Silent
@@ -183,6 +183,20 @@ async def test_a_closed_run_starts_no_other_worker(start_run: StartRun, monkeypa
     await run.close()
     with pytest.raises(asyncio.CancelledError):
         await far
+
+
+async def test_a_question_that_waits_for_a_restart_ends_with_the_run(start_run: StartRun) -> None:
+    run = start_run(SMALL)
+    await next_frame(run)
+    assert run.process_id
+    os.kill(run.process_id, signal.SIGKILL)
+    while not isinstance(await next_answer(run), Event):
+        pass
+    question = asyncio.create_task(run.next_answer())
+    await asyncio.sleep(0)  # it waits for a restart
+    await run.close()
+    with pytest.raises(asyncio.CancelledError):
+        await question
 
 
 async def test_a_run_that_is_closed_while_its_worker_starts_leaves_none() -> None:

@@ -12,7 +12,6 @@ from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, ScriptedSource, vanishing
 from vgtui.model.differences import settings_of
-from vgtui.model.history import STEP
 from vgtui.recordings.writer import Recorder
 from vgtui.sources.replay import Replay
 from vgtui.wire.frames import encode_line
@@ -40,7 +39,7 @@ def keys(sitting: Sitting) -> str:
 def steps(sitting: Sitting) -> list[float]:
     """Those of all frames that were played."""
     history = sitting.app.main.state.history
-    return [float(step) for step in history.scalars[: history.length, STEP]]
+    return [float(step) for step in history.scalars.step]
 
 
 async def record(path: Path, *keys_between: str) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.theory import Prediction
-from vgtui.model.history import ACCURACY, LOSS, STEP, VALIDATION
 from vgtui.model.options import option_of
 from vgtui.model.quantities import GRADIENT
 from vgtui.reports.story import Story
@@ -130,7 +129,7 @@ def heat_map(story: Story) -> Draw:
         assert history
         begin = history.begin_of(history.length - 1)
         levels = history.least(GRADIENT)[begin:].T.astype(float)
-        steps = history.scalars[begin : history.length, STEP]
+        steps = history.scalars.step[begin:]
         image = axes.pcolormesh(
             _edges(steps),
             np.arange(levels.shape[0] + 1) + 0.5,
@@ -152,14 +151,16 @@ def loss(story: Story) -> Draw:
     def paint(axes: Any) -> None:
         history = story.history
         assert history
-        scalars = history.scalars[history.begin_of(history.length - 1) : history.length]
-        steps = scalars[:, STEP]
-        axes.plot(steps, scalars[:, LOSS], color=COLOURS["measured"], label="loss")
+        scalars, begin = history.scalars, history.begin_of(history.length - 1)
+        steps, losses, accuracies, validation = (
+            values[begin:] for values in (scalars.step, scalars.loss, scalars.accuracy, scalars.validation_accuracy)
+        )
+        axes.plot(steps, losses, color=COLOURS["measured"], label="loss")
         axes.set(xlabel="step", ylabel="loss")
         right = axes.twinx()
         right.spines.right.set_visible(True)
-        right.plot(steps, scalars[:, ACCURACY], ":", color=COLOURS["start"], label="accuracy of the batch")
-        right.plot(steps, scalars[:, VALIDATION], color=COLOURS["validation"], label="validation accuracy")
+        right.plot(steps, accuracies, ":", color=COLOURS["start"], label="accuracy of the batch")
+        right.plot(steps, validation, color=COLOURS["validation"], label="validation accuracy")
         right.set(ylim=(0, 1.02), ylabel="accuracy")
         axes.legend(handles=[*axes.get_lines(), *right.get_lines()], loc="best")
 

@@ -14,7 +14,7 @@ from engine.theory import Prediction, predict
 from vgtui.dashboard.keymap import Key, Keymap
 from vgtui.dashboard.view.outline import Outline
 from vgtui.model.differences import FIELDS, Difference, differences, settings_of
-from vgtui.model.history import ACCURACY, LOSS, STEP, History
+from vgtui.model.history import History
 from vgtui.model.quantities import GRADIENT, Quantity
 from vgtui.terminal.text import layer_name, plain
 from vgtui.wire.frames import Frame, Header
@@ -181,7 +181,7 @@ class RunState:
         if self.moment is None or self.shows_newest_run:
             return self.newest_first
         begin = self.history.begin_of(self.moment)
-        return self.history.frame_of(begin) if self.history.scalars[begin, STEP] == 0 else None
+        return self.history.frame_of(begin) if self.history.scalars.step[begin] == 0 else None
 
     @property
     def health(self) -> list[Health]:
@@ -399,8 +399,8 @@ class RunState:
         shown = self.newest if moment is None else history.frame_of(moment)
         assert shown
         point = history.length - 1 if moment is None else moment
-        run = history.scalars[history.begin_of(point) : history.end_of(point) + 1]
-        steps, loss, accuracy = (run[:, column].copy() for column in (STEP, LOSS, ACCURACY))
+        run, scalars = slice(history.begin_of(point), history.end_of(point) + 1), history.scalars
+        steps, loss, accuracy = (values[run].copy() for values in (scalars.step, scalars.loss, scalars.accuracy))
         return Ghost(shown.layers, steps, loss, accuracy, label)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from select import select
 
 from engine.errors import UsageError
+from vgtui.cli.output.columns import Columns
 from vgtui.cli.output.text_report import ReportWriter
 from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
 from vgtui.model.options import settings_from
@@ -86,8 +87,9 @@ def _place(wanted: str | None, may_ask: bool) -> Place:
     if not may_ask:
         there = ", ".join(f"{place.name} ({place.pid})" for place in found)
         raise UsageError("NAME", f"several are watched, {there}; say which, by its name or its process")
+    table = Columns(">3", "", "")
     for number, place in enumerate(found, start=1):
-        sys.stdout.write(f"{number:>3}  {plain(place.name)}  process {place.pid}\n")
+        sys.stdout.write(table.row(number, plain(place.name), f"process {place.pid}") + "\n")
     while True:
         sys.stdout.write(f"which one, 1 to {len(found)}? ")
         sys.stdout.flush()

@@ -6,6 +6,7 @@ import os
 import msgspec
 
 from vgtui.cli.arguments import add_run_options, settings_of
+from vgtui.cli.output.columns import Columns
 from vgtui.model.options import ALL_OPTIONS
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.text import plain
@@ -21,6 +22,7 @@ examples:
   vgtui config --example > ~/.config/vgtui/settings.toml     a settings file to begin with
   vgtui config --json | jq .options.lr"""
 COMMAND_LINE = "command line"
+COLUMNS = Columns("<16", "<16", "<14", "", gap=" ")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,12 +47,12 @@ def call(chosen: argparse.Namespace) -> int:
         return 0
     there = "" if os.path.exists(path) else " (not there; vgtui config --example prints one)"
     print(f"settings file: {plain(str(path))}{there}")
-    print(f"\n{'option':<16} {'value':<16} {'from':<14} variable")
+    print("\n" + COLUMNS.row("option", "value", "from", "variable"))
     for field, (value, origin) in rows.items():
         option = defaults[field].option
-        print(f"{option.name:<16} {plain(option.show(value)):<16} {origin:<14} {option.variable}")
+        print(COLUMNS.row(option.name, plain(option.show(value)), origin, option.variable))
     for name, key in keys.items():
-        print(f"{'keys.' + name:<16} {plain(key):<16} settings file")
+        print(COLUMNS.row(f"keys.{name}", plain(key), "settings file").rstrip())
     return 0
 
 

@@ -21,6 +21,7 @@ from engine.backend import device_versions, select_backend
 from engine.errors import UsageError
 from engine.threads import usable_cores
 from vgtui.cli.commands.bench import best_rate
+from vgtui.cli.output.columns import Columns
 from vgtui.cli.output.progress import showing_progress
 from vgtui.model.options import words_of
 from vgtui.sources.live import LiveRun
@@ -37,6 +38,7 @@ from vgtui.wire.run_settings import RunSettings
 DESCRIPTION = "Look at this machine, its GPU and the terminal, measure for two seconds, and say what to mend."
 EXAMPLES = "examples:\n  vgtui doctor\n  vgtui doctor --json | jq .backend\n  ssh gpu vgtui doctor"
 SPEED_SECONDS = 2.0
+COLUMNS = Columns("<22", "", gap=" ")
 SMALLEST = (80, 24)
 """The columns and rows below which the dashboard leaves out most of what it has."""
 
@@ -71,7 +73,7 @@ def call(chosen: argparse.Namespace) -> int:
         if finding.section != section:
             section = finding.section
             print(f"{section}:")
-        print(plain(f"  {finding.name:<22} {_words(finding.value)}"))
+        print("  " + plain(COLUMNS.row(finding.name, _words(finding.value))))
     print("\nto mend:" if advice else "\nnothing to mend")
     for number, sentence in enumerate(advice, start=1):
         print(plain(f"  {number}. {sentence}"))

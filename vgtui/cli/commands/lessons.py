@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from vgtui.cli.arguments import offer
+from vgtui.cli.output.columns import Columns
 from vgtui.lessons.lesson import Lesson, find_lesson, load_lessons
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.text import plain
@@ -28,10 +29,9 @@ def print_lessons() -> int:
     done = recall().lessons
     for warning in warnings:
         tell(str(warning))
-    width = max(map(len, lessons))
-    wide = max(len(lesson.title) for lesson in lessons.values())
+    table = Columns(f"<{max(map(len, lessons))}", f"<{max(len(lesson.title) for lesson in lessons.values())}", "")
     for name, lesson in lessons.items():
-        print(plain(f"{name:<{width}}  {lesson.title:<{wide}}  {_progress(lesson, done.get(name, 0))}"))
+        print(plain(table.row(name, lesson.title, _progress(lesson, done.get(name, 0)))))
     sys.stderr.write("vgtui --lesson NAME begins one\n")
     return 0
 

@@ -91,7 +91,7 @@ def test_the_page_of_somebodys_own_model_has_its_layers_by_name_and_what_is_unkn
     check(page)
     for words in (
         "tiny: PyTorch model of 8 layers, 12 345 parameters, AdamW",
-        "no theory of somebody&#x27;s own model",
+        "no theory for a model of your own",
         "<td>encoder.layers.0.self_attn MultiheadAttention</td>",
         "nn.init.kaiming_normal_(model.encoder",
     ):
@@ -174,7 +174,7 @@ def test_the_page_of_a_sweep_has_pictures_verdicts_reasons_and_every_run() -> No
 
 
 def test_a_row_without_a_result_counts_also_where_its_reason_is_empty(failed: str) -> None:
-    assert "2 runs: for a reason that is not known" in failed
+    assert "2 runs: for an unknown reason" in failed
 
 
 @pytest.fixture(scope="module")

@@ -58,8 +58,8 @@ def save(figure: Any, kind: str) -> bytes:
 
 def check_installed() -> None:
     """Raises UsageError where matplotlib is not installed; nothing is imported."""
-    if not is_installed("report"):
-        raise missing("pictures need", "report")
+    if not is_installed("matplotlib"):
+        raise missing("pictures need", "matplotlib")
 
 
 def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:

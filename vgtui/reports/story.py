@@ -58,7 +58,7 @@ class Story:
     def theory(self) -> Prediction | str:
         """What mean-field theory says of this network at initialization, or in words why nothing."""
         if (own := self.header.own) is None:
-            return "no theory of somebody's own model"
+            return "no theory for a model of your own"
         return predict(own.network, own.dataset.features, own.dataset.classes, own.dataset.mean_square)
 
     def depth_scale(self) -> float:

@@ -81,7 +81,7 @@ def cluster_crew(address: str) -> Iterator[Crew]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise missing("--scheduler needs Dask's", "cluster") from error
+        raise missing("--scheduler needs Dask's", "distributed") from error
     with _without_logging():
         try:
             client: Any = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]

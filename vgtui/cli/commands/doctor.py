@@ -100,7 +100,10 @@ def _program() -> Iterator[Finding]:
         yield Finding(
             "program", blas["user_api"], f"{blas['internal_api']} {blas['version']}, {blas['num_threads']} threads"
         )
-    how = {name: "installed" if is_installed(name) else f"not installed: {install_command(name)}" for name in EXTRAS}
+    how = {
+        name: "installed" if all(map(is_installed, modules)) else f"not installed: {install_command(name)}"
+        for name, modules in EXTRAS.items()
+    }
     yield Finding("program", "extras", [f"{name} ({words})" for name, words in how.items()])
 
 

@@ -169,7 +169,7 @@ def _write_parquet(chosen: argparse.Namespace, columns: Sequence[str], rows: Ite
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise missing("Parquet needs", "parquet") from error
+        raise missing("Parquet needs", "pyarrow") from error
     types = {
         name: pyarrow.int64()
         if name in WHOLE_COLUMNS

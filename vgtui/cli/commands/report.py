@@ -19,8 +19,7 @@ from vgtui.cli.unused_options import (
 )
 from vgtui.files.inputs import InputFile
 from vgtui.files.outputs import check_free, check_other, is_regular, telling_faults, writing_whole
-from vgtui.reports.figures import check_installed
-from vgtui.reports.page import run_page, sweep_page
+from vgtui.reports.page import check_installed, run_page, sweep_page
 from vgtui.reports.story import Story, read_stories
 from vgtui.sweeps.rows import is_sweep, read_sweep
 from vgtui.sweeps.table import make_table
@@ -34,7 +33,7 @@ examples:
   vgtui report sweep.jsonl --metric depth_scale -o sweep.html
   vgtui report --steps 500 --activation relu --init he_normal -o relu.html
 
-The pictures need matplotlib: pip install 'vgtui[report]'."""
+A page needs matplotlib and Jinja2: pip install 'vgtui[report]'."""
 DEFAULT_NAME = "vgtui-report.html"
 FRAMES = 200
 """Of a run that is trained for its page."""

@@ -89,7 +89,7 @@ class TrainingConfig:
 
 
 def check_together(network: NetworkConfig, training: TrainingConfig) -> None:
-    """Refuse what only the two together make wrong."""
+    """Validate network and training settings together."""
     if network.batch_norm and training.batch_size == 1:
         raise UsageError(
             "batch_size", "1 with BatchNorm, but one sample has no variance; take 2 or more, or BatchNorm off"

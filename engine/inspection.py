@@ -1,4 +1,4 @@
-"""A look inside of one layer: how its activations, weights and weight gradients are distributed."""
+"""A look inside one layer: how its activations, weights and weight gradients are distributed."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UsageError
-from vgtui.user.settings import Remembered, load_settings, recall, remember, settings_path
+from vgtui.user.settings_file import Remembered, load_settings, recall, remember, settings_path
 
 
 def write(text: str) -> Path:

@@ -89,7 +89,7 @@ def _feature(path: Path, line: int, column: int, cell: str) -> float:
     try:
         value = float(cell)
     except ValueError:
-        raise bad_file(path, f'{place}: "{cell[:40]}" is no number') from None
+        raise bad_file(path, f'{place}: "{cell[:40]}" is not a number') from None
     if not math.isfinite(value):
         raise bad_file(path, f"{place}: {cell.strip()} is not finite")
     return value

@@ -62,7 +62,7 @@ def test_the_environment_can_say_every_kind_of_option(file: Path, name: str) -> 
     [
         ("[options]\nwidht = 3\n", 'VGTUI_CONFIG: {file}: options: no option "widht"; did you mean "width"?'),
         ("[options]\nwidth = 0\n", "VGTUI_CONFIG: {file}: options.width: 0 is out of range"),
-        ("[options]\nwidth = true\n", 'VGTUI_CONFIG: {file}: options.width: "True" is no whole number'),
+        ("[options]\nwidth = true\n", 'VGTUI_CONFIG: {file}: options.width: "True" is not a whole number'),
         (
             '[options]\nbatch_norm = "maybe"\n',
             'VGTUI_CONFIG: {file}: options.batch_norm: "maybe" is neither on nor off',
@@ -83,7 +83,7 @@ def test_a_wrong_file_is_one_sentence_that_names_it(file: Path, words: list[str]
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"VGTUI_LR": "x"}, 'VGTUI_LR: "x" is no number'),
+        ({"VGTUI_LR": "x"}, 'VGTUI_LR: "x" is not a number'),
         ({"VGTUI_LR": "-1"}, "VGTUI_LR: -1.0 is out of range"),
         ({"VGTUI_ACTIVATION": "sigmod"}, 'VGTUI_ACTIVATION: no activation "sigmod"; did you mean "sigmoid"?'),
     ],

@@ -104,9 +104,9 @@ def test_without_a_terminal_vgtui_prints_a_report_and_no_escape_codes() -> None:
         (["--hidden-layers", "0"], "--hidden-layers: 0 is out of range; it takes a whole number from 1 to 10000"),
         (["--width", "-1"], "--width: -1 is out of range"),
         (["--batch-norm", "--batch-size", "1"], "--batch-size: 1 with BatchNorm, but one sample has no variance"),
-        (["--lr", "x"], '--lr: "x" is no number'),
+        (["--lr", "x"], '--lr: "x" is not a number'),
         (["--lr", "nan"], "--lr: nan is out of range"),
-        (["--seed", "1.5"], '--seed: "1.5" is no whole number'),
+        (["--seed", "1.5"], '--seed: "1.5" is not a whole number'),
         (["--dataset", "digit"], '--dataset: no data set "digit"; did you mean "digits"?'),
         (["--backend", "cupy"], "--backend: cupy cannot be used: "),
         (["--init", "he"], '--init: no initialization "he"'),
@@ -155,7 +155,7 @@ def test_a_bad_data_file_is_one_sentence_with_line_and_column(tmp_path: Path, wo
     (tmp_path / "bad.csv").write_text("1,2,a\n3,four,b\n")
     done = call(*words, "--dataset", "bad.csv", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == 'vgtui: --dataset: bad.csv: line 2, column 2: "four" is no number'
+    assert done.stderr.splitlines()[-1] == 'vgtui: --dataset: bad.csv: line 2, column 2: "four" is not a number'
 
 
 def test_a_users_own_file_is_trained_on(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_sentence_and_the_rows_stay(tmp_path: Path) -> None:
         (["--vary", "width=2", "--by", "width,width"], '--by: "width,width" is not one or two different options'),
         (["--seeds", "0"], "--seeds: 0 is out of range"),
         (["--jobs", "0"], "--jobs: 0 is out of range"),
-        (["--jobs", "x"], '--jobs: "x" is no whole number'),
+        (["--jobs", "x"], '--jobs: "x" is not a whole number'),
         (["--output", "/nope/s.jsonl"], "--output: /nope/s.jsonl cannot be written: No such file or directory"),
         (["--output", "notes.txt"], "--output: notes.txt is no sweep"),
         (["--preset", "nope"], '--preset: no preset "nope"'),

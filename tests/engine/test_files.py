@@ -102,7 +102,7 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "one row": ("d.csv", b"1,2,a\n", "all 1 samples have the one label a"),
     "missing field": ("d.csv", b"1,2,a\n3,b\n", "line 2 has 2 fields, and line 1 has 3"),
     "extra field": ("d.csv", b"1,2,a\n\n3,4,5,b\n", "line 3 has 4 fields, and line 1 has 3"),
-    "text": ("d.csv", b"1,2,a\n3,four,b\n", 'line 2, column 2: "four" is no number'),
+    "text": ("d.csv", b"1,2,a\n3,four,b\n", 'line 2, column 2: "four" is not a number'),
     "empty field": ("d.csv", b"1,2,a\n3,,b\n", "line 2, column 2 is empty"),
     "nan": ("d.csv", b"1,2,a\n3,nan,b\n", "line 2, column 2: nan is not finite"),
     "infinity": ("d.csv", b"1,2,a\n-inf,4,b\n", "line 2, column 1: -inf is not finite"),

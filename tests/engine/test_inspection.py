@@ -1,4 +1,4 @@
-"""Histograms lose no value, and looking inside of a layer changes nothing."""
+"""Histograms lose no value, and looking inside a layer changes nothing."""
 
 import numpy as np
 import pytest

@@ -68,7 +68,7 @@ def test_a_wrong_line_behind_very_many_right_ones_is_named(tmp_path: Path, right
     with (tmp_path / "d.csv").open("w") as file:
         file.writelines(f"{number},{number % 7},{number % 3}\n" for number in range(right))
         file.write("1,two,3\n")
-    with pytest.raises(UsageError, match=f'line {right + 1}, column 2: "two" is no number'):
+    with pytest.raises(UsageError, match=f'line {right + 1}, column 2: "two" is not a number'):
         load_dataset(str(tmp_path / "d.csv"))
 
 

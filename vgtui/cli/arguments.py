@@ -65,7 +65,7 @@ def whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f'"{text}" is no whole number') from None
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number') from None
 
 
 def number(text: str) -> float:
@@ -73,7 +73,7 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f'"{text}" is no number') from None
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number') from None
 
 
 def check_least(setting: str, value: int | None, least: int) -> None:
@@ -83,7 +83,7 @@ def check_least(setting: str, value: int | None, least: int) -> None:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options that define a run: what settings_of reads."""
+    """The options that define a run: what settings_from_arguments reads."""
     group = parser.add_argument_group("network and training")
     preset = group.add_argument(
         "--preset", metavar="NAME", help="begin with a configuration from a paper: vgtui list presets"
@@ -179,7 +179,7 @@ def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
     return {**preset, **{o.field: getattr(chosen, o.field) for o in OPTIONS if hasattr(chosen, o.field)}}
 
 
-def settings_of(chosen: argparse.Namespace, **changes: Any) -> RunSettings:
+def settings_from_arguments(chosen: argparse.Namespace, **changes: Any) -> RunSettings:
     """The settings of parsed options; `changes` are defaults of the command's own. Raises UsageError."""
     given, defaults = given_of(chosen), _defaults_of(chosen)
     standing = {

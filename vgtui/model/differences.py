@@ -53,7 +53,7 @@ def name_of_dataset(run: Header | RunSettings) -> str:
     return path if "/" in path else f"./{path}"
 
 
-def settings_of(header: Header) -> RunSettings:
+def settings_from_header(header: Header) -> RunSettings:
     """The settings that the header of vgtui's own network tells of."""
     assert header.own
     return RunSettings(header.own.network, header.own.training, name_of_dataset(header), threads=header.backend.threads)

@@ -73,7 +73,7 @@ class Option:
         try:
             return {"whole": int, "number": float, "name": str}[self.kind](text)
         except ValueError:
-            raise UsageError(self.field, f'"{text}" is no {"whole " * (self.kind == "whole")}number') from None
+            raise UsageError(self.field, f'"{text}" is not a {"whole " * (self.kind == "whole")}number') from None
 
 
 OPTIONS = (

@@ -19,7 +19,7 @@ from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
 from vgtui.files.inputs import STREAM as STREAM
 from vgtui.files.inputs import InputFile, opened
-from vgtui.model.differences import settings_of
+from vgtui.model.differences import settings_from_header
 from vgtui.recordings.writer import GZIP
 from vgtui.terminal.text import shortened
 from vgtui.wire.frames import (
@@ -39,7 +39,7 @@ from vgtui.wire.frames import (
 CHUNK_BYTES = 2**16
 UNPACK_BYTES = 2**20
 """How much is unpacked at a time."""
-NO_HEADER = "is no recording: its first line is no header, as vgtui --record FILE writes it"
+NO_HEADER = "is not a recording: its first line is not a header, as vgtui --record FILE writes it"
 OPENING = (b"{", b" ", b"\t", b"\r")
 """How a header may begin; whatever begins in another way is refused before the end of its line is there."""
 GZIP_MAGIC = b"\x1f"
@@ -59,7 +59,7 @@ class _Opening(msgspec.Struct):
     version: int = 0
 
 
-class Reader:
+class RecordingReader:
     """Takes bytes and gives messages. name: what its errors call the source; shown as it is."""
 
     def __init__(self, name: str) -> None:
@@ -245,7 +245,7 @@ def _check_header(header: Header) -> None:
     data, hidden = own.dataset, own.network.hidden_layers
     if len(header.layers) != hidden + 1:
         raise ValueError(f"{len(header.layers)} layers for {hidden} hidden layers")
-    settings_of(header)  # refuses what only network and training together make wrong
+    settings_from_header(header)  # refuses what only network and training together make wrong
     if min(data.samples, data.features, data.classes) < 1:
         raise ValueError("a data set without samples, features or classes")
     if not 0 <= data.mean_square < math.inf:
@@ -281,10 +281,10 @@ def _check_change(network: NetworkConfig, training: TrainingConfig, setting: str
         replace(training, **change)
 
 
-def read_recording(source: InputFile | str, reader: Reader) -> Iterator[Line]:
+def read_recording(source: InputFile | str, reader: RecordingReader) -> Iterator[Line]:
     """Everything that is whole in a file, from its start to its end; reader.summary() says afterwards what was not.
 
-    Raises UsageError where it cannot be read, or is no recording.
+    Raises UsageError where it cannot be read, or is not a recording.
     """
     with opened(source) as file:
         while data := file.read(CHUNK_BYTES):

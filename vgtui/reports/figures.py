@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.theory import Prediction
 from vgtui.model.options import option_of
 from vgtui.model.quantities import GRADIENT
-from vgtui.reports.story import Story
+from vgtui.reports.summary import RunSummary
 from vgtui.sweeps.border import Border
 from vgtui.sweeps.grid import Axis
 from vgtui.sweeps.table import Table
@@ -76,40 +76,40 @@ def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
         return figure
 
 
-def run_parts(*stories: Story) -> list[Draw]:
+def run_parts(*summaries: RunSummary) -> list[Draw]:
     """Everything that there is to draw of a run, or of the lanes that were compared."""
-    return [_of_lane(story, part(story)) for story in stories for part in (gradient_by_layer, heat_map, loss)]
+    return [_of_lane(summary, part(summary)) for summary in summaries for part in (gradient_by_layer, heat_map, loss)]
 
 
-def _of_lane(story: Story, part: Draw) -> Draw:
+def _of_lane(summary: RunSummary, part: Draw) -> Draw:
     """The same with the name of the lane above it, where there is one."""
 
     def paint(axes: Any) -> None:
         part(axes)
-        if story.lane:
-            axes.set_title(f"lane {story.lane}", loc="left")
+        if summary.lane:
+            axes.set_title(f"lane {summary.lane}", loc="left")
 
     return paint
 
 
-def gradient_by_layer(story: Story) -> Draw:
+def gradient_by_layer(summary: RunSummary) -> Draw:
     """The gradient norm of every layer: at the last frame, at step 0, and by theory where theory holds."""
 
     def paint(axes: Any) -> None:
-        layers = np.arange(1, len(story.header.layers) + 1)
-        theory = story.theory()
-        if story.first is not None and story.first is not story.last:
-            axes.plot(layers, _positive(story.first.layers.grad_norm), color=COLOURS["start"], label="at step 0")
+        layers = np.arange(1, len(summary.header.layers) + 1)
+        theory = summary.theory()
+        if summary.first is not None and summary.first is not summary.last:
+            axes.plot(layers, _positive(summary.first.layers.grad_norm), color=COLOURS["start"], label="at step 0")
         axes.plot(
             layers,
-            _positive(story.last.layers.grad_norm),
+            _positive(summary.last.layers.grad_norm),
             color=COLOURS["measured"],
-            label=f"at step {story.last.step}",
+            label=f"at step {summary.last.step}",
         )
-        if isinstance(theory, Prediction) and story.first is not None:
-            profile = theory.gradient_profile * story.first.layers.grad_norm[-1]
+        if isinstance(theory, Prediction) and summary.first is not None:
+            profile = theory.gradient_profile * summary.first.layers.grad_norm[-1]
             axes.plot(layers, _positive(profile), "--", color=COLOURS["theory"], label="theory at step 0, one sample")
-        zero = layers[np.ma.filled(story.last.layers.grad_norm, 1.0) == 0]
+        zero = layers[np.ma.filled(summary.last.layers.grad_norm, 1.0) == 0]
         axes.set_yscale("log")
         if len(zero):
             floor = [axes.get_ylim()[0]] * len(zero)
@@ -121,11 +121,11 @@ def gradient_by_layer(story: Story) -> Draw:
     return paint
 
 
-def heat_map(story: Story) -> Draw:
+def heat_map(summary: RunSummary) -> Draw:
     """Layers by time, the gradient norm as colour; points of the history, each the least of its frames."""
 
     def paint(axes: Any) -> None:
-        history = story.history
+        history = summary.history
         assert history
         begin = history.begin_of(history.length - 1)
         levels = history.least(GRADIENT)[begin:].T.astype(float)
@@ -145,11 +145,11 @@ def heat_map(story: Story) -> Draw:
     return paint
 
 
-def loss(story: Story) -> Draw:
+def loss(summary: RunSummary) -> Draw:
     """Loss and accuracies over the steps."""
 
     def paint(axes: Any) -> None:
-        history = story.history
+        history = summary.history
         assert history
         scalars, begin = history.scalars, history.begin_of(history.length - 1)
         steps, losses, accuracies, validation = (

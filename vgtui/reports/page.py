@@ -16,12 +16,12 @@ from engine.config import BACKEND_NAMES
 from engine.diagnosis import Verdict, layer_health, layer_label
 from engine.theory import Prediction
 from vgtui.model.description import model_words
-from vgtui.model.differences import settings_of, switch_text
+from vgtui.model.differences import settings_from_header, switch_text
 from vgtui.model.options import flags_of, option_of, values_of, words_for
 from vgtui.model.quantities import entry
 from vgtui.reports import figures
 from vgtui.reports.figures import as_svg, draw, gradient_by_layer, heat_map, loss, sweep_chart
-from vgtui.reports.story import Story
+from vgtui.reports.summary import RunSummary
 from vgtui.sweeps.grid import Sweep
 from vgtui.sweeps.rows import RESULTS, Row
 from vgtui.sweeps.table import METRICS, Table, make_table
@@ -99,9 +99,9 @@ def check_installed() -> None:
         raise missing("a page needs", "jinja2")
 
 
-def run_page(*stories: Story) -> str:
+def run_page(*summaries: RunSummary) -> str:
     """The page of a run, or of the lanes that were compared. Raises UsageError where matplotlib is not installed."""
-    return _render(" beside ".join(map(_title, stories)), runs=[_run_part(story) for story in stories])
+    return _render(" beside ".join(map(_title, summaries)), runs=[_run_part(summary) for summary in summaries])
 
 
 def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
@@ -136,14 +136,14 @@ def _printable(value: Any) -> Any:
     return value if hasattr(value, "__html__") else plain(str(value))
 
 
-def _run_part(story: Story) -> _RunPart:
-    header, last = story.header, story.last
-    heads, rows = _layers(story)
-    options, command = _again(story)
+def _run_part(summary: RunSummary) -> _RunPart:
+    header, last = summary.header, summary.last
+    heads, rows = _layers(summary)
+    options, command = _again(summary)
     return _RunPart(
-        lane=story.lane,
-        title=_title(story),
-        subtitle=_subtitle(story),
+        lane=summary.lane,
+        title=_title(summary),
+        subtitle=_subtitle(summary),
         verdict=last.verdict,
         evidence=[
             f"{piece.field}: {float(piece.value):.3g}"
@@ -157,15 +157,15 @@ def _run_part(story: Story) -> _RunPart:
         ],
         scores=f"Loss {short_number(last.loss)}, accuracy of the batch {short_number(last.accuracy)}, "
         f"validation accuracy {short_number(last.validation_accuracy)}.",
-        theory=_theory_words(story),
-        gradient_figure=as_svg(draw([gradient_by_layer(story)])),
-        time_figure=as_svg(draw([heat_map(story)])),
-        loss_figure=as_svg(draw([loss(story)])),
+        theory=_theory_words(summary),
+        gradient_figure=as_svg(draw([gradient_by_layer(summary)])),
+        time_figure=as_svg(draw([heat_map(summary)])),
+        loss_figure=as_svg(draw([loss(summary)])),
         layer_heads=heads,
         layer_rows=rows,
         options=options,
         command=command,
-        note=story.summary,
+        note=summary.note,
     )
 
 
@@ -208,28 +208,28 @@ def _tables(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> list[Tabl
     return [table, *(one for one in made if one)]
 
 
-def _again(story: Story) -> tuple[list[list[str]], str]:
+def _again(summary: RunSummary) -> tuple[list[list[str]], str]:
     """The options of one of vgtui's own runs, and the command that repeats it, where there is one."""
-    if not story.header.own:
+    if not summary.header.own:
         return [], ""
-    settings = settings_of(story.header)
-    if story.header.backend.name in BACKEND_NAMES:  # where it was computed, wherever auto would compute it
-        settings = replace(settings, backend=story.header.backend.name)
+    settings = settings_from_header(summary.header)
+    if summary.header.backend.name in BACKEND_NAMES:  # where it was computed, wherever auto would compute it
+        settings = replace(settings, backend=summary.header.backend.name)
     elsewhere = [field for field, default in read_defaults().items() if not default.is_built_in]
-    command = shlex.join(["vgtui", "run", "--steps", str(story.last.step), *flags_of(settings, elsewhere)])
+    command = shlex.join(["vgtui", "run", "--steps", str(summary.last.step), *flags_of(settings, elsewhere)])
     # a run that was not seen at step 0 went on with the weights of another
-    return _options(values_of(settings).items()), command if story.first else ""
+    return _options(values_of(settings).items()), command if summary.first else ""
 
 
-def _title(story: Story) -> str:
-    if (own := story.header.own) is None:
-        return model_words(story.header)
+def _title(summary: RunSummary) -> str:
+    if (own := summary.header.own) is None:
+        return model_words(summary.header)
     network = own.network
     return f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, {network.initialization}"
 
 
-def _subtitle(story: Story) -> str:
-    header, words = story.header, []
+def _subtitle(summary: RunSummary) -> str:
+    header, words = summary.header, []
     if header.own:
         network, training, dataset = header.own
         words = [
@@ -241,17 +241,17 @@ def _subtitle(story: Story) -> str:
         ]
     words += [
         f"{header.backend.name} {header.backend.dtype} on {header.backend.device}",
-        f"{story.last.step} steps",
+        f"{summary.last.step} steps",
     ]
-    if story.changes:
-        words.append(f"the last of {story.changes + 1} runs in this recording")
-    if story.compared_until is not None:
-        words.append(f"compared until step {story.compared_until} with another run, which is not shown here")
+    if summary.changes:
+        words.append(f"the last of {summary.changes + 1} runs in this recording")
+    if summary.compared_until is not None:
+        words.append(f"compared until step {summary.compared_until} with another run, which is not shown here")
     return " · ".join(words)
 
 
-def _theory_words(story: Story) -> str:
-    theory, fitted = story.theory(), story.depth_scale()
+def _theory_words(summary: RunSummary) -> str:
+    theory, fitted = summary.theory(), summary.depth_scale()
     measured = "" if math.isnan(fitted) else f" Fitted to the error signal at step 0: {fitted:.3g} layers."
     if not isinstance(theory, Prediction):
         return f"There is {theory}.{measured}"
@@ -262,11 +262,11 @@ def _theory_words(story: Story) -> str:
     )
 
 
-def _layers(story: Story) -> tuple[list[str], list[list[str]]]:
+def _layers(summary: RunSummary) -> tuple[list[str], list[list[str]]]:
     """The table of layers: its heads, and its rows from the output to the input."""
-    layers, first, theory = story.last.layers, story.first, story.theory()
+    layers, first, theory = summary.last.layers, summary.first, summary.theory()
     count = len(layers.grad_norm)
-    heads = ["layer", f"‖∂E/∂W‖, step {story.last.step}", *list(FIELDS.values())[1:], "health"]
+    heads = ["layer", f"‖∂E/∂W‖, step {summary.last.step}", *list(FIELDS.values())[1:], "health"]
     if first is not None:
         heads.insert(1, "‖∂E/∂W‖, step 0")
     profile = None
@@ -275,8 +275,8 @@ def _layers(story: Story) -> tuple[list[str], list[list[str]]]:
         profile = theory.gradient_profile * first.layers.grad_norm[-1]
     rows = []
     for layer, health in reversed(list(enumerate(layer_health(layers.grad_norm)))):
-        info = story.header.layers[layer]
-        cells = [" ".join(filter(None, [info.name, info.kind])) if story.header.model else layer_label(layer, count)]
+        info = summary.header.layers[layer]
+        cells = [" ".join(filter(None, [info.name, info.kind])) if summary.header.model else layer_label(layer, count)]
         if first is not None:
             cells.append(_number(entry(first.layers.grad_norm, layer)))
         if profile is not None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from engine.errors import UsageError
-from vgtui.recordings.reader import CHUNK_BYTES, Reader
+from vgtui.recordings.reader import CHUNK_BYTES, RecordingReader
 from vgtui.watching.endpoints import Place, called, places
 from vgtui.wire.frames import Event, Frame, Header, Line, encode_line
 from vgtui.wire.protocol import Answer, Pull
@@ -26,7 +26,7 @@ class Attached:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._reader = Reader(place.name)
+        self._reader = RecordingReader(place.name)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._waiting: deque[Line] = deque()
         self._asked = False
@@ -103,7 +103,7 @@ class Attached:
         with suppress(OSError):
             self._streams = await asyncio.open_unix_connection(place.path)
             self._place = place
-            self._reader = Reader(place.name)
+            self._reader = RecordingReader(place.name)
             self._asked = False
             return True
         return False

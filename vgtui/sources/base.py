@@ -44,7 +44,7 @@ class Experiment(FrameSource, Protocol):
         """Begin again with these settings, at step 0; or keep the weights, and the step. A Header says when."""
 
     def inspect(self, layer: int) -> None:
-        """Look inside of a layer; Inspected is the answer, and none comes where there is no such layer any more."""
+        """Look inside a layer; Inspected is the answer, and none comes where there is no such layer any more."""
 
     def try_changes(self) -> None:
         """Measure every single change of the network; each is answered with Tried."""

@@ -99,8 +99,8 @@ def _ascii(character: str) -> str:
         return "+" if " AND " in name or not sides else "|" if sides > 0 else "-"
     if "BLOCK" in name:
         return "#"
-    plain = unicodedata.normalize("NFKD", character)[0]
-    return plain if plain.isascii() else " " if character.isspace() else "?"
+    base = unicodedata.normalize("NFKD", character)[0]
+    return base if base.isascii() else " " if character.isspace() else "?"
 
 
 def _line_at(bits: int) -> str:

@@ -16,7 +16,7 @@ def report_crash(error: BaseException) -> int:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     sentence = f"{type(first).__name__}: {first}".splitlines()[0]
-    tell(f"an error of its own: {sentence}; {keep_traceback(error)}")
+    tell(f"internal error: {sentence}; {keep_traceback(error)}")
     return CRASH_EXIT
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from engine.errors import UsageError, unknown_name
 from vgtui.model.options import ALL_OPTIONS, Option
-from vgtui.user.settings import load_settings, settings_name, settings_path
+from vgtui.user.settings_file import load_settings, settings_name, settings_path
 from vgtui.user.variables import FILE_VARIABLE, RUNTIME_VARIABLE
 
 Origin = Literal["built in", "settings file", "environment"]

@@ -66,7 +66,7 @@ class ShareCores(msgspec.Struct, frozen=True, tag_field="type", tag="share"):
 
 
 class Inspect(msgspec.Struct, frozen=True, tag_field="type", tag="inspect"):
-    """Look inside of a layer at the next step boundary; it is answered with Inspected."""
+    """Look inside a layer at the next step boundary; it is answered with Inspected."""
 
     layer: int
 

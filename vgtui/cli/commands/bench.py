@@ -42,7 +42,7 @@ def call(chosen: argparse.Namespace) -> int:
 
 def cases(backend: str) -> list[RunSettings]:
     """Five sizes with sigmoid and relu, and two of them with BatchNorm and skip connections."""
-    plain = [
+    uncured = [
         RunSettings(
             NetworkConfig(depth, width, activation, initialization=INITIALIZATION[activation]),
             TrainingConfig(batch, learning_rate=0.01),
@@ -52,9 +52,9 @@ def cases(backend: str) -> list[RunSettings]:
         for activation in INITIALIZATION
     ]
     cured = [
-        replace(case, network=replace(case.network, batch_norm=True, skip_connections=True)) for case in plain[3:6:2]
+        replace(case, network=replace(case.network, batch_norm=True, skip_connections=True)) for case in uncured[3:6:2]
     ]
-    return [*plain, *cured]
+    return [*uncured, *cured]
 
 
 def bench(backend: str, seconds: float) -> int:

@@ -5,13 +5,13 @@ import os
 
 import msgspec
 
-from vgtui.cli.arguments import add_run_options, settings_of
+from vgtui.cli.arguments import add_run_options, settings_from_arguments
 from vgtui.cli.output.columns import Columns
 from vgtui.model.options import ALL_OPTIONS
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.text import plain
 from vgtui.user.defaults import Default, read_defaults, unknown_variables
-from vgtui.user.settings import load_settings, settings_path
+from vgtui.user.settings_file import load_settings, settings_path
 from vgtui.user.variables import FILE_VARIABLE
 
 DESCRIPTION = "Show every option's value and where it comes from: command line, environment, settings file, built in."
@@ -36,7 +36,7 @@ def call(chosen: argparse.Namespace) -> int:
         print(example())
         return 0
     defaults = read_defaults()
-    settings_of(chosen)  # a value that is out of range is told, whoever gave it
+    settings_from_arguments(chosen)  # a value that is out of range is told, whoever gave it
     rows = {field: _row(chosen, default) for field, default in defaults.items()}
     for name in unknown_variables():
         tell(f"{name}: is no option of vgtui, and does nothing")

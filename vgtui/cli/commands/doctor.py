@@ -31,7 +31,7 @@ from vgtui.terminal.text import plain
 from vgtui.user.data_files import users_folder
 from vgtui.user.defaults import read_defaults, unknown_variables
 from vgtui.user.extras import EXTRAS, install_command, is_installed
-from vgtui.user.settings import settings_path
+from vgtui.user.settings_file import settings_path
 from vgtui.user.themes import load_palettes
 from vgtui.wire.run_settings import RunSettings
 

@@ -8,7 +8,7 @@ from vgtui.cli.output.columns import Columns
 from vgtui.lessons.lesson import Lesson, find_lesson, load_lessons
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.text import plain
-from vgtui.user.settings import recall
+from vgtui.user.settings_file import recall
 
 DESCRIPTION = "The guided lessons and how far you are; or the text of one."
 EXAMPLES = "examples:\n  vgtui lessons\n  vgtui lessons quarter\n  vgtui --lesson quarter"

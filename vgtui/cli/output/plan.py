@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vgtui.cli.output.until import Bound
+from vgtui.cli.output.until import StopCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Plan:
 
     steps: int
     every: int
-    until: tuple[Bound, ...] = ()
+    until: tuple[StopCondition, ...] = ()
     checkpoint: str | None = None
     save_every: int = 0
     resume: bool = False

@@ -21,14 +21,14 @@ NAMES = (*NUMBERS, VERDICT)
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class StopCondition:
     """A field of a frame, and what it shall be."""
 
     name: str
     wanted: float | str
 
     @classmethod
-    def of(cls, text: str) -> "Bound":
+    def of(cls, text: str) -> "StopCondition":
         """The bound that NAME=VALUE means. Raises UsageError."""
         name, _, value = text.partition("=")
         if name not in NAMES:
@@ -48,7 +48,7 @@ class Bound:
         return cls(name, number)
 
     @classmethod
-    def all_of(cls, texts: Iterable[str]) -> tuple["Bound", ...]:
+    def all_of(cls, texts: Iterable[str]) -> tuple["StopCondition", ...]:
         """Bounds that a frame can meet together. Raises UsageError."""
         bounds = tuple(map(cls.of, texts))
         verdicts = sorted({str(bound.wanted) for bound in bounds if bound.name == VERDICT})

@@ -13,7 +13,7 @@ from engine.telemetry import LayerMeasurements
 from engine.theory import Prediction, predict
 from vgtui.dashboard.keymap import Key, Keymap
 from vgtui.dashboard.view.outline import Outline
-from vgtui.model.differences import FIELDS, Difference, differences, settings_of
+from vgtui.model.differences import FIELDS, Difference, differences, settings_from_header
 from vgtui.model.history import History
 from vgtui.model.quantities import GRADIENT, Quantity
 from vgtui.terminal.text import layer_name, plain
@@ -153,7 +153,7 @@ class RunState:
 
     @property
     def not_examined(self) -> str:
-        """Why one cannot look inside of the network on the screen; "" where one can."""
+        """Why one cannot look inside the network on the screen; "" where one can."""
         if self.moment is not None:
             return "available for the present only"
         return "not available: the training has stopped" if self.fault else ""
@@ -173,7 +173,7 @@ class RunState:
     def on_screen(self) -> RunSettings:
         """The settings to name: those that were asked for, or in the past those of the run that is shown."""
         shown = self.shown
-        return self.wanted if self.moment is None or shown is None or shown.own is None else settings_of(shown)
+        return self.wanted if self.moment is None or shown is None or shown.own is None else settings_from_header(shown)
 
     @property
     def first(self) -> Frame | None:
@@ -295,7 +295,7 @@ class RunState:
         self.ended = False
         self._examine_anew(restarting=False)
         if self.follows and header.own:
-            self.wanted = settings_of(header)
+            self.wanted = settings_from_header(header)
 
     def take_frame(self, frame: Frame) -> None:
         """Take a frame, which is the present now. The first of a new run marks the history."""
@@ -356,7 +356,7 @@ class RunState:
         self.header = self._present = header
         self.newest, self.newest_first = frame, first
         if header and header.own:
-            self.wanted = settings_of(header)
+            self.wanted = settings_from_header(header)
         self.ended = False
         self.go_to(point)
         return frames

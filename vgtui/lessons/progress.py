@@ -25,7 +25,7 @@ class Reading:
         return (expected.least is None or value >= expected.least) and (expected.most is None or value <= expected.most)
 
 
-class Course:
+class LessonProgress:
     """A lesson under way. at: the step, the number of steps when all are done."""
 
     def __init__(self, lesson: Lesson, at: int = 0) -> None:

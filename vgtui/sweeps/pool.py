@@ -26,15 +26,15 @@ CONNECT_SECONDS = 10
 LOOK_SECONDS = 2.0
 
 
-class CrewLostError(Exception):
+class PoolLostError(Exception):
     """Nobody is left who could compute."""
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class WorkerPool:
     """How an executor is opened, again when it is broken; and how many runs it is to be given at a time, just now.
 
-    Both raise CrewLostError where nobody is left. breaks: what an executor raises that takes no more runs since one of
+    Both raise PoolLostError where nobody is left. breaks: what an executor raises that takes no more runs since one of
     its processes died; another one takes its place.
     """
 
@@ -44,7 +44,7 @@ class Crew:
 
 
 @contextmanager
-def local_crew(jobs: int | None) -> Iterator[Crew]:
+def local_pool(jobs: int | None) -> Iterator[WorkerPool]:
     """Processes of this machine, one for each core that we may use where no number is given; none outlives us."""
     count = jobs or usable_cores()
     others = set(multiprocessing.active_children())
@@ -54,7 +54,7 @@ def local_crew(jobs: int | None) -> Iterator[Crew]:
 
     try:
         # an OSError where the pool is just being taken down: Python's own submit then meets a closed pipe
-        yield Crew(start, lambda: AHEAD * count, (BrokenExecutor, OSError))
+        yield WorkerPool(start, lambda: AHEAD * count, (BrokenExecutor, OSError))
     finally:
         # what they are at would be waited for when we leave
         for process in set(multiprocessing.active_children()) - others:
@@ -76,7 +76,7 @@ def _leave_with_the_parent() -> None:
 
 
 @contextmanager
-def cluster_crew(address: str) -> Iterator[Crew]:
+def cluster_pool(address: str) -> Iterator[WorkerPool]:
     """The workers of a Dask scheduler. Raises UsageError where it does not answer, or they cannot compute for us."""
     try:
         from distributed import Client
@@ -95,7 +95,7 @@ def cluster_crew(address: str) -> Iterator[Crew]:
             cluster = _Cluster(client)
             if not cluster.threads():
                 tell(f"{address} has no workers yet, and the runs wait for one: dask worker {address}")
-            yield Crew(client.get_executor, lambda: AHEAD * max(cluster.threads(), 1))
+            yield WorkerPool(client.get_executor, lambda: AHEAD * max(cluster.threads(), 1))
         finally:
             with suppress(Exception):
                 client.close(timeout=CONNECT_SECONDS)
@@ -120,12 +120,12 @@ class _Cluster:
         self._threads = 0
 
     def threads(self) -> int:
-        """Raises CrewLostError where the scheduler does not say."""
+        """Raises PoolLostError where the scheduler does not say."""
         if time.monotonic() - self._asked_at >= LOOK_SECONDS:
             try:
                 self._threads = sum(self._client.ncores().values())
             except Exception as error:  # Dask's own classes, some of them an OSError
-                raise CrewLostError(f"the scheduler does not answer any more: {error}") from error
+                raise PoolLostError(f"the scheduler does not answer any more: {error}") from error
             self._asked_at = time.monotonic()
         return self._threads
 

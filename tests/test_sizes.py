@@ -21,7 +21,7 @@ from tests.sweeps.rows import SMALL, row_of
 from tests.watching.recorded import lines
 from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.recordings.writer import Recorder
-from vgtui.sweeps.grid import MOST_BYTES, make_sweep
+from vgtui.sweeps.grid import MAX_BYTES, make_sweep
 from vgtui.sweeps.job import failed
 from vgtui.sweeps.rows import SweepFile, read_sweep
 from vgtui.user.settings_file import Remembered, recall, remember
@@ -191,7 +191,7 @@ def test_a_sweep_goes_on_in_the_file_that_it_wrote(count: int, names: list[str],
 
 
 def test_a_sweep_that_no_file_holds_is_refused_before_it_begins() -> None:
-    base = RunSettings(dataset="x" * MOST_BYTES + ".csv")
+    base = RunSettings(dataset="x" * MAX_BYTES + ".csv")
     with pytest.raises(
         UsageError, match=r"vary: all values together take 3355\d{4} bytes; a sweep's file takes 33554432"
     ):

@@ -68,8 +68,8 @@ def test_the_environment_can_say_every_kind_of_option(file: Path, name: str) -> 
             'VGTUI_CONFIG: {file}: options.batch_norm: "maybe" is neither on nor off',
         ),
         ("[options]\nlr = [1]\n", "VGTUI_CONFIG: {file}: options[...]"),
-        ("[opts]\n", "VGTUI_CONFIG: {file}: opts: is no field"),
-        ("= 3\n", "VGTUI_CONFIG: {file} is no TOML file"),
+        ("[opts]\n", "VGTUI_CONFIG: {file}: opts: is not a field"),
+        ("= 3\n", "VGTUI_CONFIG: {file} is not a TOML file"),
     ],
 )
 @pytest.mark.parametrize("words", [["config"], ["run", "--steps", "1"]], ids=["config", "run"])
@@ -99,7 +99,7 @@ def test_a_variable_that_is_no_option_is_told(file: Path) -> None:
     file.write_text("")
     done = calling(file, "config", VGTUI_WIDHT="3")
     assert done.returncode == 0
-    assert done.stderr == "vgtui: VGTUI_WIDHT: is no option of vgtui, and does nothing\n"
+    assert done.stderr == "vgtui: VGTUI_WIDHT: is not an option of vgtui, and does nothing\n"
 
 
 def test_the_example_is_a_settings_file_that_changes_nothing_and_has_every_option(file: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_users_own_lesson_comes_after_ours() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("name =", "is no TOML file"),
+        ("name =", "is not a TOML file"),
         (OWN.replace('"mine"', '"Mine!"'), "name"),
         (OWN.replace('measure = "step"', 'measure = "steps"'), 'step 1: measure "steps"; did you mean "step"'),
         (OWN.replace("least = 3", 'least = "3"'), "least: Expected"),
@@ -58,7 +58,7 @@ def test_a_users_own_lesson_comes_after_ours() -> None:
         (OWN + "change = { depth = 3 }\n", 'no setting "depth"'),
         (OWN + 'change = { activation = "sigmod" }\n', 'did you mean "sigmoid"'),
         (OWN + "change = { hidden_layers = -1 }\n", "-1 is out of range"),
-        (OWN + "colour = 3\n", "is no field"),
+        (OWN + "colour = 3\n", "is not a field"),
     ],
 )
 def test_what_is_wrong_in_a_users_lesson_is_named_with_its_file(wrong: str, words: str) -> None:

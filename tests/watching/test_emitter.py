@@ -38,7 +38,7 @@ def test_what_is_given_is_what_is_recorded_and_the_rest_is_unknown(tmp_path: Pat
     ("arguments", "fields", "sentence"),
     [
         (([1.0],), {}, r"grad_norm has the shape \(1,\); it takes a number for each of the 3 layers"),
-        (([1.0] * 3,), {"wieght_norm": [1.0] * 3}, "'wieght_norm' is no field of a layer; there are grad_norm"),
+        (([1.0] * 3,), {"wieght_norm": [1.0] * 3}, "'wieght_norm' is not a field of a layer; there are grad_norm"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused_in_words(

@@ -22,7 +22,9 @@ class Line:
     """A line through points (x, y) in the chart's own units; points with a y that is not finite are gaps.
 
     What tells it from the others where there are no colours: marker, a character in place of its dots here and there;
-    dashes: of how many columns the first few are drawn.
+
+    Attributes:
+        dashes: How many columns are drawn, and out of how many.
     """
 
     style: str

@@ -76,7 +76,11 @@ class StripChart:
         self._drawn = 0
 
     def update(self, history: History, quantity: Quantity, shown: Shown, columns: int, height: int) -> Changes | None:
-        """Bring the cells up to the history, for the layers in `shown`. Returns what looks different, None for all."""
+        """Bring the cells up to the history, for the layers in `shown`.
+
+        Returns:
+            What looks different, None for all.
+        """
         per_dot = points_per_dot(history.length, columns * DOTS_ACROSS)
         dots = _Dots.of(history, quantity, shown, per_dot)
         layers = dots.low.shape[1]

@@ -13,7 +13,7 @@ from vgtui.sweeps.table import Table
 
 SHADES = "·░▒▓█"
 """From the least value to the greatest."""
-WIDEST_CELL = 6
+MAX_CELL_WIDTH = 6
 LINE_ROWS = 14
 TICKS = 4
 LINE = "line"
@@ -36,7 +36,7 @@ def _heat_map(table: Table, y: Axis, columns: int) -> list[list[Cell]]:
         order.reverse()  # the axis points upwards
     labels = [y.show(y.values[line]) for line in order]
     margin = max(map(len, labels)) + 1
-    wide = max(1, min(WIDEST_CELL, (columns - margin - 2) // len(table.x.values)))
+    wide = max(1, min(MAX_CELL_WIDTH, (columns - margin - 2) // len(table.x.values)))
     shares = [[_share(table, line, column) for column in range(len(table.x.values))] for line in order]
     places: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for row, line in enumerate(order):

@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         for word in words:
             option, equals, value = word.partition("=")
             if equals and value == "--" and option.startswith("-"):
-                self.error(f'{option}: "--" is no value')
+                self.error(f'{option}: "--" is not a value')
         self._refuse_misspelt(words)
         return self.parse_args(words)
 

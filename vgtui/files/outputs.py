@@ -25,8 +25,10 @@ MAX_LINKS = 40
 class OutputFile:
     """A file that is open for appending, with nothing taken away; locked while it is, where it is a regular one.
 
-    path: as the user calls it. target: where it really is; None for what has no contents of its own that could be
-    replaced. is_new: it was not there.
+    Attributes:
+        path: The path as the user wrote it.
+        target: Where the file really is; None for a device or a pipe, which has no contents to replace.
+        is_new: Whether opening it created it.
     """
 
     path: str
@@ -58,7 +60,11 @@ class OutputFile:
 
 
 def check_free(setting: str, path: str, overwrite: bool | None) -> None:
-    """Tell early what open_output would refuse. Raises UsageError for a file that is there and must not be replaced."""
+    """Tell early what open_output would refuse.
+
+    Raises:
+        UsageError: The file exists and must not be replaced.
+    """
     if not overwrite and is_regular(path) and os.path.getsize(path):
         raise _occupied(setting, path, overwrite)
 
@@ -80,7 +86,7 @@ def open_output(setting: str, path: str, overwrite: bool | None = False, resumes
     Args:
         setting: to be blamed.
         path: opened as it is if it is not a regular file.
-        overwrite: whether a file that holds something may be replaced; None where nobody can ask for that.
+        overwrite: whether a file that holds something may be replaced; None where there is no such option.
         resumes: whether it may be appended to; the caller finds out whether it is the right one.
 
     Raises:
@@ -109,7 +115,9 @@ def open_output(setting: str, path: str, overwrite: bool | None = False, resumes
 def writing_whole(setting: str, path: str, overwrite: bool | None = False) -> Iterator[BinaryIO]:
     """A file that is written from its start to its end, or not at all: a failure leaves what was there.
 
-    Raises UsageError where it cannot be written, and BrokenPipeError where nobody reads it any more.
+    Raises:
+        UsageError: It cannot be written.
+        BrokenPipeError: Its reader has closed the pipe.
     """
     output = open_output(setting, path, overwrite)
     try:

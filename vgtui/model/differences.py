@@ -20,7 +20,7 @@ class Difference:
 
 
 def differences(before: Header | RunSettings, after: Header | RunSettings) -> list[Difference]:
-    """What one must change of a run to get the other; of somebody's own model nobody knows."""
+    """What must be changed in one run to get the other; nothing for your own model, whose settings are unknown."""
     found: list[Difference] = []
     if any(isinstance(run, Header) and run.own is None for run in (before, after)):
         return found

@@ -30,7 +30,9 @@ SWITCH_WORDS = {**dict.fromkeys(("on", "true", "yes", "1"), True), **dict.fromke
 class Option:
     """A field of a run's settings. choices are offered; the settings themselves check what they are given.
 
-    open_ended: beside the choices, paths make sense too. unset: the word for None, where that is the default.
+    Attributes:
+        open_ended: Whether paths are accepted beside the choices.
+        unset: The word for None, where None is the default.
     """
 
     flag: str

@@ -48,7 +48,7 @@ GZIP_MAGIC = b"\x1f"
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line, dec_hook=decode_other)
 _LAYER_FIELDS = tuple(entry.name for entry in fields(LayerMeasurements))
 _FAULTS = (msgspec.DecodeError, UsageError, ValueError, TypeError, OverflowError, RecursionError)
-"""What decoding raises for a line that is no line of the format, or says what cannot be."""
+"""What decoding raises for a line that is not of the format, or holds impossible values."""
 
 
 class _Opening(msgspec.Struct):
@@ -60,7 +60,11 @@ class _Opening(msgspec.Struct):
 
 
 class RecordingReader:
-    """Takes bytes and gives messages. name: what its errors call the source; shown as it is."""
+    """Takes bytes and gives messages.
+
+    Attributes:
+        name: What errors call the source; shown as it is.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -82,7 +86,11 @@ class RecordingReader:
         """That of each lane, or the only one, by the name of its lane."""
 
     def feed(self, data: bytes) -> Iterator[Line]:
-        """The messages that these bytes complete. Raises UsageError where there is no header to begin with."""
+        """The messages that these bytes complete.
+
+        Raises:
+            UsageError: There is no header to begin with.
+        """
         return (message for message in self.feed_slowly(data) if message)
 
     def feed_slowly(self, data: bytes) -> Iterator[Line | None]:
@@ -284,7 +292,8 @@ def _check_change(network: NetworkConfig, training: TrainingConfig, setting: str
 def read_recording(source: InputFile | str, reader: RecordingReader) -> Iterator[Line]:
     """Everything that is whole in a file, from its start to its end; reader.summary() says afterwards what was not.
 
-    Raises UsageError where it cannot be read, or is not a recording.
+    Raises:
+        UsageError: It cannot be read, or is not a recording.
     """
     with opened(source) as file:
         while data := file.read(CHUNK_BYTES):

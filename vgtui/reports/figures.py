@@ -31,7 +31,7 @@ SETTINGS: dict[Any, Any] = {
 }
 PIXELS_PER_INCH = 150
 MAP = "viridis"
-MOST_TICKS = 10
+MAX_TICKS = 10
 """More values of an axis have round numbers beside them."""
 
 Draw = Callable[[Any], None]
@@ -63,7 +63,11 @@ def check_installed() -> None:
 
 
 def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
-    """A figure with one part below the other. Raises UsageError where matplotlib is not installed."""
+    """A figure with one part below the other.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
     check_installed()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of a home that cannot be written
     import matplotlib
@@ -212,7 +216,7 @@ def _places(axis: Axis) -> tuple[NDArray[np.float64], list[str] | None]:
 
 
 def _label(axis: Any, places: NDArray[np.float64], labels: list[str] | None) -> None:
-    if labels is not None or len(places) <= MOST_TICKS:
+    if labels is not None or len(places) <= MAX_TICKS:
         axis.set_ticks(places, labels)
 
 

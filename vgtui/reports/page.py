@@ -79,7 +79,12 @@ class _RunPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SweepPart:
-    """What the page says of a sweep. figures: each a title and an SVG element. rows: of the first MAX_ROWS runs."""
+    """What the page says of a sweep.
+
+    Attributes:
+        figures: A title and an SVG element each.
+        rows: The first MAX_ROWS runs.
+    """
 
     title: str
     subtitle: str
@@ -100,12 +105,20 @@ def check_installed() -> None:
 
 
 def run_page(*summaries: RunSummary) -> str:
-    """The page of a run, or of the lanes that were compared. Raises UsageError where matplotlib is not installed."""
+    """The page of a run, or of the lanes that were compared.
+
+    Raises:
+        UsageError: matplotlib or Jinja2 is not installed.
+    """
     return _render(" beside ".join(map(_title, summaries)), runs=[_run_part(summary) for summary in summaries])
 
 
 def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
-    """The page of a sweep. Raises UsageError where matplotlib is not installed."""
+    """The page of a sweep.
+
+    Raises:
+        UsageError: matplotlib or Jinja2 is not installed.
+    """
     part = _sweep_part(sweep, rows, table)
     return _render(part.title, sweep=part)
 

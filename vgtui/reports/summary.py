@@ -1,4 +1,4 @@
-"""What a report tells of a run: its settings, its first and its last frame, and the time between in bounded memory."""
+"""A run in summary, for reports: its settings, its first and last frames, and the time between in bounded memory."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,12 @@ from vgtui.wire.frames import Event, Frame, Header, carried
 class RunSummary:
     """Takes what a run says, as writers do. header, first and last are of the run that came last.
 
-    first: its frame at step 0, None where that was not seen. changes: how many runs went before it. lane: which of two
-    that are compared it is, "" the only one. compared_until: the step at which it was compared with another for the
-    last time, where that one is told of no more. note: what its file held, and what was wrong with it.
+    Attributes:
+        first: Its frame at step 0, None where that was not seen.
+        changes: How many runs went before it.
+        lane: Which of two compared lanes it is; "" for a single run.
+        compared_until: The last step at which it was compared with a run that the summary does not cover.
+        note: What its file held, and what was wrong with it.
     """
 
     header_seen: Header | None = None
@@ -78,7 +81,10 @@ class RunSummary:
 def read_summaries(source: InputFile | str) -> list[RunSummary]:
     """The summary of a recording, or where it ends with two lanes that are compared, of each.
 
-    What is damaged is said on stderr too. Raises UsageError where it is not a recording, or there is no frame in it.
+    What is damaged is said on stderr too.
+
+    Raises:
+        UsageError: It is not a recording, or there is no frame in it.
     """
     lanes: dict[str, RunSummary] = {}
     with opened(source) as file:

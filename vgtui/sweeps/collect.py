@@ -1,4 +1,4 @@
-"""Handing out the points of a sweep and gathering their rows, whatever becomes of those who compute."""
+"""Handing out the points of a sweep and gathering their rows, also when workers die."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Who computes: the processes of this machine or a Dask cluster, both behind the standard library's Executor."""
+"""The worker pools of a sweep: processes of this machine, or a Dask cluster, as the standard library's Executor."""
 
 import logging
 import math
@@ -27,15 +27,18 @@ LOOK_SECONDS = 2.0
 
 
 class PoolLostError(Exception):
-    """Nobody is left who could compute."""
+    """There are no workers left."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerPool:
     """How an executor is opened, again when it is broken; and how many runs it is to be given at a time, just now.
 
-    Both raise PoolLostError where nobody is left. breaks: what an executor raises that takes no more runs since one of
-    its processes died; another one takes its place.
+    Both raise PoolLostError where no worker is left.
+
+    Attributes:
+        breaks: What an executor raises that takes no more runs since one of its processes died; another one takes
+            its place.
     """
 
     open: Callable[[], Executor]
@@ -45,7 +48,7 @@ class WorkerPool:
 
 @contextmanager
 def local_pool(jobs: int | None) -> Iterator[WorkerPool]:
-    """Processes of this machine, one for each core that we may use where no number is given; none outlives us."""
+    """Processes of this machine, by default one for each usable core; none outlives this process."""
     count = jobs or usable_cores()
     others = set(multiprocessing.active_children())
 
@@ -77,7 +80,11 @@ def _leave_with_the_parent() -> None:
 
 @contextmanager
 def cluster_pool(address: str) -> Iterator[WorkerPool]:
-    """The workers of a Dask scheduler. Raises UsageError where it does not answer, or they cannot compute for us."""
+    """The workers of a Dask scheduler.
+
+    Raises:
+        UsageError: The scheduler does not answer, or its workers have another vgtui.
+    """
     try:
         from distributed import Client
     except ImportError as error:

@@ -44,8 +44,11 @@ METRICS: dict[str, Metric] = {
 class Table:
     """values[y, x]: the mean of the rows there, as log10 for a metric by logarithms: −∞ is an exact 0, and NaN is NaN.
 
-    known[y, x]: whether there is any. y is None, and there is one line, where one option alone is looked at. averaged:
-    what else varies. failed: runs that have no number.
+    known[y, x]: whether there is any. y is None, and there is one line, where one option alone is looked at.
+
+    Attributes:
+        averaged: The options that vary beside x and y, over which values are averaged.
+        failed: How many runs have no number.
     """
 
     metric: Metric

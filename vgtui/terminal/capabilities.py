@@ -27,7 +27,7 @@ _DOT_ROWS = (0, 1, 2, 0, 1, 2, 3, 3)
 
 def tell(words: str) -> None:
     """Say something beside the output: a sentence on standard error, where nothing in it commands the terminal."""
-    with suppress(OSError):  # where nobody can be told, nothing else fails for it
+    with suppress(OSError):  # a closed stderr must not fail anything else
         sys.stderr.write(f"vgtui: {plain(words)}\n")
 
 

@@ -1,4 +1,4 @@
-"""A fault of vgtui itself: one sentence for the user, the traceback into a file for whoever mends it."""
+"""An internal error: one sentence for the user, and the traceback in a file for a bug report."""
 
 import traceback
 from pathlib import Path

@@ -17,7 +17,7 @@ _UNPRINTABLE = re.compile(
 
 
 def plain(text: str) -> str:
-    """Words from outside (a file, an exception), without what could command the terminal, reorder it, or is no text."""
+    """Text from outside (a file, an exception) without characters that control a terminal or reorder text."""
     return _UNPRINTABLE.sub("�", text)
 
 

@@ -32,7 +32,11 @@ def read_all(kind: str, model: type[Model], setting: str) -> tuple[list[Model], 
 
 
 def pick(name: str, found: Mapping[str, Named], warnings: Sequence[UsageError], setting: str) -> Named:
-    """The one of this name. Raises UsageError: what is wrong in its file, or that there is none."""
+    """The one of this name.
+
+    Raises:
+        UsageError: Its file is wrong, or there is none of this name.
+    """
     if name in found:
         return found[name]
     for warning in warnings:

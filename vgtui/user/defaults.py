@@ -34,7 +34,11 @@ class Default:
 
 
 def read_defaults() -> dict[str, Default]:
-    """Every option's default, by its field. Raises UsageError for a wrong word in the file or the environment."""
+    """Every option's default, by its field.
+
+    Raises:
+        UsageError: A value in the settings file or the environment is wrong.
+    """
     chosen = load_settings().options
     names = [option.name for option in ALL_OPTIONS]
     for name in chosen:
@@ -45,7 +49,7 @@ def read_defaults() -> dict[str, Default]:
 
 
 def unknown_variables() -> list[str]:
-    """Variables of the environment that look like options of vgtui, and are none."""
+    """Variables of the environment that look like options of vgtui but are not."""
     known = {FILE_VARIABLE, RUNTIME_VARIABLE, *(option.variable for option in ALL_OPTIONS)}
     return sorted(name for name in os.environ if name.startswith("VGTUI_") and name not in known)
 

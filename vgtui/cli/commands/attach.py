@@ -1,4 +1,4 @@
-"""`vgtui attach`: somebody's own model in the dashboard, or without a terminal its next frame as a report."""
+"""`vgtui attach`: your own model in the dashboard, or without a terminal its next frame as a report."""
 
 import argparse
 import asyncio
@@ -53,7 +53,11 @@ def call(chosen: argparse.Namespace) -> int:
 
 
 async def report(source: Attached) -> int:
-    """Print what the model's next frame says. Returns the exit code."""
+    """Print what the model's next frame says.
+
+    Returns:
+        The exit code.
+    """
     writer = ReportWriter(sys.stdout)
     try:
         while True:
@@ -76,7 +80,7 @@ def _place(wanted: str | None, may_ask: bool) -> Place:
     """What is meant; where that is several, the user is asked. Raises UsageError."""
     if wanted is not None and "/" in wanted:
         if not answers(Path(wanted)):
-            raise UsageError("NAME", f"nobody answers on the socket {wanted}")
+            raise UsageError("NAME", f"nothing answers on the socket {wanted}")
         return Place(Path(wanted), Path(wanted).stem, 0)
     try:
         found = find_place(wanted, places())

@@ -58,7 +58,11 @@ def cases(backend: str) -> list[RunSettings]:
 
 
 def bench(backend: str, seconds: float) -> int:
-    """Measure every case for its share of the seconds, and print a row as it is known. Returns the exit code."""
+    """Measure every case for its share of the seconds, and print a row as it is known.
+
+    Returns:
+        The exit code.
+    """
     print(COLUMNS.row("network", "batch", "activation", "", "ms a step", "steps/s"))
     settings = cases(backend)
     with showing_progress("training", len(settings), "cases", quiet=sys.stdout.isatty()) as advance:

@@ -39,7 +39,7 @@ def call(chosen: argparse.Namespace) -> int:
     settings_from_arguments(chosen)  # a value that is out of range is told, whoever gave it
     rows = {field: _row(chosen, default) for field, default in defaults.items()}
     for name in unknown_variables():
-        tell(f"{name}: is no option of vgtui, and does nothing")
+        tell(f"{name}: is not an option of vgtui, and does nothing")
     path, keys = settings_path(), load_settings().keys
     if chosen.json:
         options = {defaults[f].option.name: {"value": value, "from": origin} for f, (value, origin) in rows.items()}

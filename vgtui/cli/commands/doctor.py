@@ -39,7 +39,7 @@ DESCRIPTION = "Look at this machine, its GPU and the terminal, measure for two s
 EXAMPLES = "examples:\n  vgtui doctor\n  vgtui doctor --json | jq .backend\n  ssh gpu vgtui doctor"
 SPEED_SECONDS = 2.0
 COLUMNS = Columns("<22", "", gap=" ")
-SMALLEST = (80, 24)
+MIN_SIZE = (80, 24)
 """The columns and rows below which the dashboard leaves out most of what it has."""
 
 
@@ -147,8 +147,8 @@ def _terminal() -> Iterator[Finding]:
     if not is_terminal:
         return
     size = shutil.get_terminal_size()
-    small = f"the window has {size.columns}×{size.lines} cells; {SMALLEST[0]}×{SMALLEST[1]} and more shows the layers"
-    yield Finding("terminal", "size", f"{size.columns}×{size.lines}", small if size < SMALLEST else None)
+    small = f"the window has {size.columns}×{size.lines} cells; {MIN_SIZE[0]}×{MIN_SIZE[1]} and more shows the layers"
+    yield Finding("terminal", "size", f"{size.columns}×{size.lines}", small if size < MIN_SIZE else None)
     yield Finding("terminal", "synchronised output", supports_mode(SYNCHRONISED_OUTPUT))
 
 
@@ -166,7 +166,7 @@ def _paths() -> Iterator[Finding]:
         yield Finding("paths", "a theme", warning.problem, warning.problem)
     for name in unknown_variables():
         yield Finding(
-            "paths", name, os.environ[name], f"{name} is no option of vgtui, and does nothing; see vgtui config"
+            "paths", name, os.environ[name], f"{name} is not an option of vgtui, and does nothing; see vgtui config"
         )
     for name, folder in (("state", user_state_path("vgtui")), ("crash log", user_log_path("vgtui"))):
         yield Finding("paths", name, str(folder), _unwritable(folder))

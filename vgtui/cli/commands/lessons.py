@@ -37,7 +37,11 @@ def print_lessons() -> int:
 
 
 def print_lesson(name: str) -> int:
-    """What a lesson says. Raises UsageError where there is none of this name."""
+    """What a lesson says.
+
+    Raises:
+        UsageError: There is no lesson of this name.
+    """
     lesson = find_lesson(name)
     print(plain(lesson.title))
     for number, step in enumerate(lesson.steps, start=1):

@@ -40,7 +40,11 @@ def call(chosen: argparse.Namespace) -> int:
 
 
 def replay(path: str, theme: str | None, fps: float) -> int:
-    """Show a recording, or a stream, "-", as it comes. Returns the exit code; raises UsageError for what is none."""
+    """Show a recording, or a stream, "-", as it comes. Returns the exit code.
+
+    Raises:
+        UsageError: It is not a recording.
+    """
     source = Replay(path)
     if path == STREAM:
         _take_keys_from_the_terminal()

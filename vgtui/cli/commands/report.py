@@ -113,7 +113,7 @@ class _Teller:
 
 
 def _beside(file: str | None) -> str:
-    """Where a page is written that nobody gave a name: beside the file, if it has a place of its own."""
+    """Where a page goes without --output: beside the file, if that is a regular one."""
     if file is None or not is_regular(file):
         return DEFAULT_NAME
     path = Path(file)

@@ -1,4 +1,4 @@
-"""`vgtui sweep`: a grid of runs on the cores of a machine or a cluster, a row each, gone on with where it stopped."""
+"""`vgtui sweep`: a grid of runs on the cores of a machine or a cluster, a row each, resumed where it stopped."""
 
 import argparse
 import contextlib
@@ -160,7 +160,7 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
         tell(f"{store.name}: {store.file.damage}; {left} of {sweep.size} runs are to be computed")
     missing = (point for point in sweep.points() if point.number not in store.rows)
     if len(store.rows) == sweep.size:
-        return 0  # and nobody who could compute need be there
+        return 0  # no worker is needed
     quiet = store.stream is not None and (store.stream.isatty() or is_pipe(store.stream))
     code, problem = 0, ""
     try:

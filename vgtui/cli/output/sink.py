@@ -17,7 +17,12 @@ STDOUT = "-"
 
 @dataclass(slots=True)
 class Sink:
-    """Where the frames go. opened: the file, where it is one. kept: so many of its bytes stay, the header too."""
+    """Where the frames go.
+
+    Attributes:
+        opened: The output file, if it is one.
+        kept: How many of its bytes are kept, those of the header among them.
+    """
 
     file: IO[str]
     opened: OutputFile | None = None

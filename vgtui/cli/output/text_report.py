@@ -59,7 +59,7 @@ class ReportWriter:
         self._print(plain(verdict_sentence(frame)))
 
     def _labels(self, count: int) -> list[str]:
-        """What the rows are called: of somebody's own model by the names of its layers."""
+        """What the rows are called: the layers of your own model by their names."""
         if self._header and self._header.model:
             return [plain(info.name) for info in self._header.layers]
         return [layer_name(layer, count) for layer in range(count)]

@@ -46,9 +46,9 @@ class Cell:
 def draw_lines(
     lines: Sequence[Line], x_range: tuple[float, float], y_range: tuple[float, float], columns: int, rows: int
 ) -> list[list[Cell]]:
-    """The lines as `rows` rows of `columns` cells; a later line lies over an earlier one.
+    """Draw lines into `rows` rows of `columns` cells; a later line lies over an earlier one.
 
-    Those with a marker are drawn first, then their markers, so that no line hides one, and on top those without.
+    Lines with a marker are drawn first, then their markers, so that no line hides one, and on top the lines without.
     """
     picture = [[Cell(" ", "")] * columns for _ in range(rows)]
     marked = [line for line in lines if line.marker]

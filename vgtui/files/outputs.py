@@ -42,7 +42,11 @@ class OutputFile:
         return 0 if self.target is None else os.fstat(self.descriptor).st_size
 
     def check_free(self, setting: str, overwrite: bool | None) -> None:
-        """Raises UsageError where it holds something that must not be replaced."""
+        """Check that the file may be written.
+
+        Raises:
+            UsageError: It holds something that must not be replaced.
+        """
         if self.size and not overwrite:
             raise _occupied(setting, self.path, overwrite)
 
@@ -70,7 +74,17 @@ def check_free(setting: str, path: str, overwrite: bool | None) -> None:
 
 
 def check_other(setting: str, path: str, source: str, what_for: str) -> None:
-    """Raises UsageError where a file would take the place of the one that it is made of."""
+    """Check that a file does not replace the one that it is made from.
+
+    Args:
+        setting: The setting that the error names.
+        path: The file to be written.
+        source: The file that is read.
+        what_for: What is done with the source, as a participle.
+
+    Raises:
+        UsageError: They are the same file.
+    """
     if is_regular(path) and os.path.exists(source) and os.path.samefile(path, source):
         raise UsageError(setting, f"{path} is what is {what_for}; it takes another file")
 
@@ -132,7 +146,7 @@ def writing_whole(setting: str, path: str, overwrite: bool | None = False) -> It
 
 @contextmanager
 def telling_faults(setting: str, path: str) -> Iterator[None]:
-    """What the system says of a file that is written, as a UsageError; but for a pipe that nobody reads any more."""
+    """Raise what the system reports of a file as a UsageError, but for a pipe without a reader."""
     try:
         yield
     except BrokenPipeError:

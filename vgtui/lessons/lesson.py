@@ -75,7 +75,11 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     raise unknown_name("lesson", f"step {number}: measure", expected.measure, MEASURES)
 
     def settings_at(self, step: int) -> RunSettings:
-        """The run that a step ends with. Raises UsageError."""
+        """The settings of the run at the end of a step.
+
+        Raises:
+            UsageError: A change is out of range.
+        """
         values = dict(self.settings)
         for entry in self.steps[: step + 1]:
             values |= entry.change
@@ -85,7 +89,11 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return settings_from(values)
 
     def settings_before(self, step: int) -> RunSettings:
-        """The run that a step begins with. Raises UsageError."""
+        """The settings of the run at the beginning of a step.
+
+        Raises:
+            UsageError: A change is out of range.
+        """
         return self.settings_at(step - 1) if step else settings_from(self.settings)
 
 

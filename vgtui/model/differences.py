@@ -54,7 +54,11 @@ def name_of_dataset(run: Header | RunSettings) -> str:
 
 
 def settings_from_header(header: Header) -> RunSettings:
-    """The settings that the header of vgtui's own network tells of."""
+    """The settings that a header of vgtui's own network describes.
+
+    Raises:
+        UsageError: Network and training do not fit together.
+    """
     assert header.own
     return RunSettings(header.own.network, header.own.training, name_of_dataset(header), threads=header.backend.threads)
 

@@ -240,7 +240,7 @@ class RecordingReader:
             return
         before = self._headers.get(header.continues)
         if before is None or in_lane(before, header.lane or "", header.continues) != header:
-            raise ValueError("it goes on with a run that is not there")
+            raise ValueError("it continues a run that does not exist")
 
 
 def _check_header(header: Header) -> None:
@@ -253,7 +253,7 @@ def _check_header(header: Header) -> None:
     data, hidden = own.dataset, own.network.hidden_layers
     if len(header.layers) != hidden + 1:
         raise ValueError(f"{len(header.layers)} layers for {hidden} hidden layers")
-    settings_from_header(header)  # refuses what only network and training together make wrong
+    settings_from_header(header)  # validates network and training together
     if min(data.samples, data.features, data.classes) < 1:
         raise ValueError("a data set without samples, features or classes")
     if not 0 <= data.mean_square < math.inf:

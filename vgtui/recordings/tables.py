@@ -43,10 +43,11 @@ def sweep_row(row: Row) -> list[CellValue]:
 
 
 def write_csv(file: IO[str], rows: Iterable[Iterable[CellValue]]) -> None:
-    """Rows, and the names of columns, as CSV: unknown is empty, non-finite is NaN, Infinity or -Infinity.
+    """Write rows, and the names of columns, as CSV.
 
-    Text has no control characters, so that a row is a line; where a spreadsheet would take it for a formula, it has an
-    apostrophe in front, as OWASP has it (CSV injection).
+    Unknown is empty; numbers that are not finite are NaN, Infinity or -Infinity. Text has no control characters, so
+    that a row is a line; where a spreadsheet would take it for a formula, it begins with an apostrophe (OWASP, CSV
+    injection).
     """
     csv.writer(file, lineterminator="\n").writerows(map(_as_text, rows))
 

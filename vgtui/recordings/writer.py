@@ -35,7 +35,7 @@ class Recorder:
 
     @property
     def where(self) -> str:
-        """Where the file is, and the command that shows it, for whoever has left the dashboard."""
+        """Where the file is, and the command that shows it, to be said when the dashboard has closed."""
         path = str(self.path.absolute())
         return f"the recording is {path}; see it again with: vgtui replay {shlex.quote(path)}"
 

@@ -57,7 +57,11 @@ def save(figure: Any, kind: str) -> bytes:
 
 
 def check_installed() -> None:
-    """Raises UsageError where matplotlib is not installed; nothing is imported."""
+    """Check that matplotlib is installed, without importing it.
+
+    Raises:
+        UsageError: It is not installed.
+    """
     if not is_installed("matplotlib"):
         raise missing("pictures need", "matplotlib")
 

@@ -98,7 +98,11 @@ class _SweepPart:
 
 
 def check_installed() -> None:
-    """Raises UsageError where what a page needs is not installed; nothing is imported."""
+    """Check that what a page needs is installed, without importing it.
+
+    Raises:
+        UsageError: Something is missing.
+    """
     figures.check_installed()
     if not is_installed("jinja2"):
         raise missing("a page needs", "jinja2")

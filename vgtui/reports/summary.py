@@ -59,7 +59,7 @@ class RunSummary:
             self.history.append(message)
 
     def theory(self) -> Prediction | str:
-        """What mean-field theory says of this network at initialization, or in words why nothing."""
+        """The prediction of mean-field theory for this network at initialization, or why there is none."""
         if (own := self.header.own) is None:
             return "no theory for a model of your own"
         return predict(own.network, own.dataset.features, own.dataset.classes, own.dataset.mean_square)

@@ -18,10 +18,18 @@ MAX_REFUSALS = 5
 def rows_of(
     points: Iterable[Point], pool: WorkerPool, job: Callable[[Point], Row] = measure
 ) -> Generator[Row, None, None]:
-    """The rows as they come, one a point. Raises PoolLostError.
+    """Compute points in a worker pool, and give a row for each as it comes.
 
-    A process pool breaks as a whole when one of its processes dies, and does not tell which: what was being computed is
-    then computed again, one at a time, so that the point that kills its process is known, and is a row with its reason.
+    A process pool breaks as a whole when one of its processes dies, and does not say which. The points in flight are
+    then computed again, one at a time, so that the point that kills its process is found; its row gives the reason.
+
+    Args:
+        points: The points to compute.
+        pool: The workers.
+        job: Computes a point in a worker.
+
+    Raises:
+        PoolLostError: No worker is left.
     """
     dispatcher = _Dispatcher(points, pool, job)
     try:
@@ -32,9 +40,10 @@ def rows_of(
 
 
 class _Dispatcher:
-    """running: what is being computed. suspects: what was, when a pool broke. again: numbers of all that ever were.
+    """Hands points to an executor and gathers their rows.
 
-    refusals: how many executors in a row have taken nothing.
+    `_running` are the points in flight, `_suspects` those that were when a pool broke, `_again` the numbers of all that
+    ever were. `_refusals` counts the executors in a row that took nothing.
     """
 
     def __init__(self, points: Iterable[Point], pool: WorkerPool, job: Callable[[Point], Row]) -> None:

@@ -34,7 +34,11 @@ class Axis(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, text: str) -> "Axis":
-        """The axis that NAME=v1,v2,… or NAME=start:stop:count[:log] means. Raises UsageError."""
+        """Parse NAME=v1,v2,… or NAME=start:stop:count[:log].
+
+        Raises:
+            UsageError: There is no such option, or it cannot have these values.
+        """
         name, equals, words = text.partition("=")
         option = option_named(name)
         if option is None:
@@ -117,7 +121,11 @@ class Point(msgspec.Struct, frozen=True):
 
 
 def make_sweep(settings: RunSettings, vary: list[str], seeds: int, steps: int) -> Sweep:
-    """The sweep that the options mean. Raises UsageError."""
+    """The sweep that the options of the command line describe.
+
+    Raises:
+        UsageError: A name or a value is wrong, or there are too many points.
+    """
     axes = tuple(Axis.of(text) for text in vary)
     sweep = Sweep(settings=_whole_path(settings), vary=axes, seeds=seeds, steps=steps)
     sweep.check()

@@ -49,7 +49,7 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
 
     @property
     def failed(self) -> bool:
-        """Whether there is no result; an error is one, also without a word."""
+        """Whether there is no result; an empty error is an error too."""
         return self.verdict is None or self.error is not None
 
 
@@ -235,7 +235,11 @@ class SweepReader:
 
 
 def is_sweep(source: InputFile | str) -> bool:
-    """Whether a file begins as a sweep does; what was looked at is still there to be read. Raises UsageError."""
+    """Whether a file begins as a sweep does; its first line can still be read afterwards.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
     with opened(source) as file:
         line = file.look_at_first_line(LINE_LIMIT)
     try:
@@ -245,7 +249,11 @@ def is_sweep(source: InputFile | str) -> bool:
 
 
 def read_sweep(source: InputFile | str) -> tuple[Sweep, list[Row]]:
-    """A sweep and its rows by their number; what is damaged is said on stderr. Raises UsageError."""
+    """Read a sweep and its rows, in the order of their numbers; damaged rows are reported on stderr.
+
+    Raises:
+        UsageError: It cannot be read, or is not a sweep.
+    """
     with opened(source) as file:
         reader = SweepReader(file.path, file)
         rows = {row.number: row for row in reader.rows()}
@@ -256,7 +264,11 @@ def read_sweep(source: InputFile | str) -> tuple[Sweep, list[Row]]:
 
 
 def refuse_other_sweep(path: str, there: Sweep, wanted: Sweep) -> None:
-    """Raises UsageError where a file holds another sweep, with the first thing that differs."""
+    """Check that a file holds the sweep that is to be computed.
+
+    Raises:
+        UsageError: It holds another one; the error says in what they differ first.
+    """
     if there == wanted:
         return
     if there.vary != wanted.vary:

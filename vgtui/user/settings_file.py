@@ -50,7 +50,11 @@ def settings_name() -> str:
 
 
 def load_settings() -> UserSettings:
-    """The settings file, or the defaults where there is none. Raises UsageError."""
+    """Read the settings file; without one, the defaults hold.
+
+    Raises:
+        UsageError: The file is wrong.
+    """
     path = settings_path()
     if not os.path.exists(path) and FILE_VARIABLE not in os.environ:
         return UserSettings()

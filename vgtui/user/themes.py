@@ -94,9 +94,10 @@ class Palette(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_palettes() -> tuple[dict[str, Palette], list[UsageError]]:
-    """Every theme by its name: ours, then the user's own, which may take the place of one of ours.
+    """Every theme by its name: vgtui's own, then the user's, which may replace one of the same name.
 
-    A user's file that is not a theme is left out; what is wrong in it is returned beside them.
+    Returns:
+        The themes, and an error for each of the user's files that is wrong; those are left out.
     """
     palettes, warnings = read_all("themes", Palette, "theme")
     return {palette.name: palette for palette in palettes}, warnings

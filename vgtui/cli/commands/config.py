@@ -36,7 +36,7 @@ def call(chosen: argparse.Namespace) -> int:
         print(example())
         return 0
     defaults = read_defaults()
-    settings_from_arguments(chosen)  # a value that is out of range is told, whoever gave it
+    settings_from_arguments(chosen)  # refuses a value out of range, wherever it came from
     rows = {field: _row(chosen, default) for field, default in defaults.items()}
     for name in unknown_variables():
         tell(f"{name}: is not an option of vgtui, and does nothing")

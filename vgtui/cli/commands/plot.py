@@ -38,12 +38,20 @@ def add_chart_options(parser: "argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def metric_of(chosen: argparse.Namespace) -> Metric:
-    """The one of --metric. Raises UsageError."""
+    """The metric that --metric names.
+
+    Raises:
+        UsageError: There is no such metric.
+    """
     return find_metric(DEFAULT_METRIC if chosen.metric is None else chosen.metric)
 
 
 def names_of(chosen: argparse.Namespace) -> list[str]:
-    """The options of --by. Raises UsageError."""
+    """The options that --by names.
+
+    Raises:
+        UsageError: They are not one or two different ones.
+    """
     names = [name for name in (chosen.by or "").split(",") if name]
     if len(names) > 2 or len(set(names)) < len(names):
         raise UsageError("by", f'"{chosen.by}" is not one or two different options, as in --by width,activation')

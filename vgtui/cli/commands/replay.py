@@ -40,7 +40,10 @@ def call(chosen: argparse.Namespace) -> int:
 
 
 def replay(path: str, theme: str | None, fps: float) -> int:
-    """Show a recording, or a stream, "-", as it comes. Returns the exit code.
+    """Show a recording, or a stream ("-") as it comes.
+
+    Returns:
+        The exit code.
 
     Raises:
         UsageError: It is not a recording.

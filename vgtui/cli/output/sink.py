@@ -35,7 +35,7 @@ class Sink:
 
     @property
     def size(self) -> int:
-        """In bytes, all that was written; 0 where nobody can go back."""
+        """The bytes that were written; 0 for a stream that cannot be rewound."""
         return self.opened.size if self.opened else 0
 
     def keep(self, begun: Resumed) -> None:

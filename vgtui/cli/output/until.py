@@ -29,7 +29,11 @@ class StopCondition:
 
     @classmethod
     def of(cls, text: str) -> "StopCondition":
-        """The bound that NAME=VALUE means. Raises UsageError."""
+        """Parse NAME=VALUE.
+
+        Raises:
+            UsageError: There is no such field, or it cannot have this value.
+        """
         name, _, value = text.partition("=")
         if name not in NAMES:
             raise unknown_name("until", "bound", name, NAMES)
@@ -49,7 +53,11 @@ class StopCondition:
 
     @classmethod
     def all_of(cls, texts: Iterable[str]) -> tuple["StopCondition", ...]:
-        """Bounds that a frame can meet together. Raises UsageError."""
+        """Parse conditions that a frame can meet together.
+
+        Raises:
+            UsageError: One of them is wrong, or they exclude each other.
+        """
         bounds = tuple(map(cls.of, texts))
         verdicts = sorted({str(bound.wanted) for bound in bounds if bound.name == VERDICT})
         if len(verdicts) > 1:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 from vgtui.worker import main as worker
 
 FORKING = multiprocessing.get_context("forkserver")
-PRELOADED = [__name__, "vgtui.sweeps.crew", "vgtui.sweeps.job", "concurrent.futures.process"]
+PRELOADED = [__name__, "vgtui.sweeps.pool", "vgtui.sweeps.job", "concurrent.futures.process"]
 
 
 @contextmanager

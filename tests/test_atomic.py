@@ -45,7 +45,7 @@ def test_what_fails_midway_leaves_the_file_as_it_was_and_nothing_beside_it(
     assert names(tmp_path) == ["file"]
 
 
-REMEMBER = "from vgtui.user.settings import remember; remember(theme='light' * 10_000)"
+REMEMBER = "from vgtui.user.settings_file import remember; remember(theme='light' * 10_000)"
 KEEP = """
 import sys, numpy, pathlib, vgtui.files.atomic
 try: vgtui.files.atomic.write_whole(pathlib.Path(sys.argv[1]), lambda file: numpy.savez(file, a=numpy.zeros(9999)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.config import TrainingConfig
 from engine.errors import UsageError
-from vgtui.cli.arguments import Parser, add_run_options, settings_of
+from vgtui.cli.arguments import Parser, add_run_options, settings_from_arguments
 from vgtui.model.differences import differences
 from vgtui.model.options import ALL_OPTIONS, DEFAULTS, OPTIONS, Option, flags_of, option_of, settings_from, words_for
 from vgtui.user.themes import load_palettes
@@ -65,7 +65,7 @@ def test_an_option_parses_what_it_shows_as_what_it_was(option: Option, data: st.
 def parse(*words: str) -> RunSettings:
     parser = Parser()
     add_run_options(parser)
-    return settings_of(parser.parse_words(words))
+    return settings_from_arguments(parser.parse_words(words))
 
 
 @given(wanted=ALL_SETTINGS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UsageError
-from vgtui.user.settings import Remembered, load_settings, recall, remember, settings_path
+from vgtui.user.settings_file import Remembered, load_settings, recall, remember, settings_path
 
 
 def write(text: str) -> Path:
@@ -34,9 +34,9 @@ def test_keys_are_read_from_the_platforms_folder_or_where_the_variable_says(
     ("text", "words"),
     [
         ("[keys]\nview = 3\n", "keys"),
-        ("[kezs]\n", "kezs: is no field"),
-        ("keys = ", "is no TOML file"),
-        ("\x00", "is no TOML file"),
+        ("[kezs]\n", "kezs: is not a field"),
+        ("keys = ", "is not a TOML file"),
+        ("\x00", "is not a TOML file"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_field(text: str, words: str) -> None:

@@ -19,12 +19,12 @@ from engine.telemetry import LAYER_FIELDS, LayerMeasurements
 from tests.frames import make_frame, make_header
 from tests.sweeps.rows import SMALL, row_of
 from tests.watching.recorded import lines
-from vgtui.recordings.reader import Reader, read_recording
+from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.recordings.writer import Recorder
-from vgtui.sweeps.grid import MOST_BYTES, make_sweep
+from vgtui.sweeps.grid import MAX_BYTES, make_sweep
 from vgtui.sweeps.job import failed
 from vgtui.sweeps.rows import SweepFile, read_sweep
-from vgtui.user.settings import Remembered, recall, remember
+from vgtui.user.settings_file import Remembered, recall, remember
 from vgtui.wire.frames import LINE_LIMIT, Event, Frame, Header, LayerInfo, Line, ModelInfo, Number, encode_line
 from vgtui.wire.run_settings import RunSettings
 from vgtui.worker.checkpoint import About, read_checkpoint, write_checkpoint
@@ -61,7 +61,7 @@ def frame_of(count: int, value: float, words: str, is_known: bool = True) -> Fra
 
 def read_back(path: Path) -> list[bytes]:
     """The lines of a recording in which nothing is damaged, written once more, as NaN is not equal to itself."""
-    reader = Reader(str(path))
+    reader = RecordingReader(str(path))
     found = [encode_line(line) for line in read_recording(str(path), reader)]
     assert not reader.flawed
     return found
@@ -101,7 +101,7 @@ def test_a_recording_is_read_as_it_was_written(
 @example(rate=1.0, norms=[1.0, 5e-324])
 def test_a_cure_is_a_setting_that_a_reader_takes(rate: float, norms: list[float]) -> None:
     asked = RunSettings(NetworkConfig(1, 1, activation="relu"), TrainingConfig(learning_rate=rate))
-    reader = Reader("frames")
+    reader = RecordingReader("frames")
     list(reader.feed(encode_line(make_header(asked))))
     for layers in (make_frame(asked, norms).layers, measured(2, 0.0)):
         verdict = diagnose(asked.network, asked.training, [layers] * PERSISTENCE)
@@ -131,7 +131,7 @@ def test_a_large_header_comes_through_a_socket() -> None:
     with vgtui.Emitter(layers, name="large") as emitter, socket.socket(socket.AF_UNIX) as viewer:
         assert emitter.path
         viewer.connect(emitter.path)
-        reader = Reader("socket")
+        reader = RecordingReader("socket")
         found: list[Line] = []
         while not found:
             found += reader.feed(viewer.recv(2**20))
@@ -191,7 +191,7 @@ def test_a_sweep_goes_on_in_the_file_that_it_wrote(count: int, names: list[str],
 
 
 def test_a_sweep_that_no_file_holds_is_refused_before_it_begins() -> None:
-    base = RunSettings(dataset="x" * MOST_BYTES + ".csv")
+    base = RunSettings(dataset="x" * MAX_BYTES + ".csv")
     with pytest.raises(
         UsageError, match=r"vary: all values together take 3355\d{4} bytes; a sweep's file takes 33554432"
     ):

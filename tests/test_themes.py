@@ -87,9 +87,9 @@ def test_a_users_own_theme_is_found_and_may_take_the_place_of_ours() -> None:
         ('weak = "#f2c94c"', "", "health.weak: is missing"),
         ('ghost = "#8f9bb0"', "", "series.ghost: is missing"),
         ("dark = true", 'dark = "yes"', "dark: Expected bool, got str"),
-        ('accent = "', 'accnt = "', "accnt: is no field"),
-        ('muted = "', 'mutes = "#ffffff"\nmuted = "', "mutes: is no field"),
-        ('name = "dark"', 'name = "dark', "is no TOML file"),
+        ('accent = "', 'accnt = "', "accnt: is not a field"),
+        ('muted = "', 'mutes = "#ffffff"\nmuted = "', "mutes: is not a field"),
+        ('name = "dark"', 'name = "dark', "is not a TOML file"),
     ],
 )
 def test_an_error_in_a_theme_is_named_by_file_and_field(old: str, new: str, words: str) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engine.datasets.checks import as_dataset, bad_file, check_size
 from engine.datasets.dataset import Dataset
 from engine.errors import UsageError
+from engine.npy_header import read_npy_header
 
 NAMES = {"inputs": ("x", "X", "images"), "labels": ("y", "Y", "labels")}
 
@@ -58,10 +59,7 @@ def _member(path: Path, archive: zipfile.ZipFile, role: str) -> NDArray[Any]:
     if name is None:
         raise bad_file(path, f'there is no array "{NAMES[role][0]}"; there are: {", ".join(present[:8]) or "none"}')
     try:
-        with archive.open(f"{name}.npy") as member:
-            version = npy.read_magic(member)
-            read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = read_header(member)
+        shape, dtype = read_npy_header(archive, name)
         if dtype.hasobject:
             raise bad_file(path, f"{name} holds Python objects, which are never loaded; save numbers instead")
         samples = shape[0] if shape else 0

@@ -17,7 +17,7 @@ def test_a_crash_is_one_sentence_and_its_traceback_goes_to_a_file(
         assert report_crash(error) == 1
     printed = capsys.readouterr().err
     assert len(printed.splitlines()) == 1
-    assert printed.startswith("vgtui: an error of its own: KeyError: ")
+    assert printed.startswith("vgtui: internal error: KeyError: ")
     (kept,) = tmp_path.rglob("crash.log")
     assert "Traceback" in kept.read_text()
     assert str(kept) in printed

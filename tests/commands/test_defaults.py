@@ -62,14 +62,14 @@ def test_the_environment_can_say_every_kind_of_option(file: Path, name: str) -> 
     [
         ("[options]\nwidht = 3\n", 'VGTUI_CONFIG: {file}: options: no option "widht"; did you mean "width"?'),
         ("[options]\nwidth = 0\n", "VGTUI_CONFIG: {file}: options.width: 0 is out of range"),
-        ("[options]\nwidth = true\n", 'VGTUI_CONFIG: {file}: options.width: "True" is no whole number'),
+        ("[options]\nwidth = true\n", 'VGTUI_CONFIG: {file}: options.width: "True" is not a whole number'),
         (
             '[options]\nbatch_norm = "maybe"\n',
             'VGTUI_CONFIG: {file}: options.batch_norm: "maybe" is neither on nor off',
         ),
         ("[options]\nlr = [1]\n", "VGTUI_CONFIG: {file}: options[...]"),
-        ("[opts]\n", "VGTUI_CONFIG: {file}: opts: is no field"),
-        ("= 3\n", "VGTUI_CONFIG: {file} is no TOML file"),
+        ("[opts]\n", "VGTUI_CONFIG: {file}: opts: is not a field"),
+        ("= 3\n", "VGTUI_CONFIG: {file} is not a TOML file"),
     ],
 )
 @pytest.mark.parametrize("words", [["config"], ["run", "--steps", "1"]], ids=["config", "run"])
@@ -83,7 +83,7 @@ def test_a_wrong_file_is_one_sentence_that_names_it(file: Path, words: list[str]
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"VGTUI_LR": "x"}, 'VGTUI_LR: "x" is no number'),
+        ({"VGTUI_LR": "x"}, 'VGTUI_LR: "x" is not a number'),
         ({"VGTUI_LR": "-1"}, "VGTUI_LR: -1.0 is out of range"),
         ({"VGTUI_ACTIVATION": "sigmod"}, 'VGTUI_ACTIVATION: no activation "sigmod"; did you mean "sigmoid"?'),
     ],
@@ -99,7 +99,7 @@ def test_a_variable_that_is_no_option_is_told(file: Path) -> None:
     file.write_text("")
     done = calling(file, "config", VGTUI_WIDHT="3")
     assert done.returncode == 0
-    assert done.stderr == "vgtui: VGTUI_WIDHT: is no option of vgtui, and does nothing\n"
+    assert done.stderr == "vgtui: VGTUI_WIDHT: is not an option of vgtui, and does nothing\n"
 
 
 def test_the_example_is_a_settings_file_that_changes_nothing_and_has_every_option(file: Path) -> None:

@@ -34,4 +34,4 @@ def test_what_is_wrong_is_said_with_what_would_mend_it() -> None:
     advice = done.stdout.partition("to mend:")[2]
     for words in ("set it to what it is, such as xterm-256color", "set LANG=C.UTF-8", "VGTUI_WIDHT is no option"):
         assert words in advice
-    assert 'VGTUI_LR: "x" is no number' in advice
+    assert 'VGTUI_LR: "x" is not a number' in advice

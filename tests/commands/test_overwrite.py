@@ -94,7 +94,7 @@ def test_what_is_refused_leaves_no_file_and_what_was_there(
 ) -> None:
     if "--scheduler" in words:
         pytest.importorskip("distributed")
-        monkeypatch.setattr("vgtui.sweeps.crew.CONNECT_SECONDS", 0.5)
+        monkeypatch.setattr("vgtui.sweeps.pool.CONNECT_SECONDS", 0.5)
     before = names_in(folder)
     assert call(*words, cwd=folder).returncode == 2
     assert names_in(folder) == before

@@ -187,15 +187,15 @@ def test_a_full_disk_is_one_sentence_and_the_rows_stay(tmp_path: Path) -> None:
     ("options", "sentence"),
     [
         (["--vary", "widht=2"], '--vary: no option "widht"; did you mean "width"?'),
-        (["--vary", "width=1:2"], '--vary: width: "1:2" is no range'),
+        (["--vary", "width=1:2"], '--vary: width: "1:2" is not a range'),
         (["--metric", "acc"], '--metric: no metric "acc"; it may be validation_accuracy'),
         (["--vary", "width=2", "--by", "depth"], '--by: no varied option "depth"; did you mean "width"?'),
         (["--vary", "width=2", "--by", "width,width"], '--by: "width,width" is not one or two different options'),
         (["--seeds", "0"], "--seeds: 0 is out of range"),
         (["--jobs", "0"], "--jobs: 0 is out of range"),
-        (["--jobs", "x"], '--jobs: "x" is no whole number'),
+        (["--jobs", "x"], '--jobs: "x" is not a whole number'),
         (["--output", "/nope/s.jsonl"], "--output: /nope/s.jsonl cannot be written: No such file or directory"),
-        (["--output", "notes.txt"], "--output: notes.txt is no sweep"),
+        (["--output", "notes.txt"], "--output: notes.txt is not a sweep"),
         (["--preset", "nope"], '--preset: no preset "nope"'),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from tests.commands.shell import SMALL, call
 from tests.frames import make_frame
-from vgtui.cli.output.until import Bound
+from vgtui.cli.output.until import StopCondition
 from vgtui.wire.run_settings import RunSettings
 
 LEARNS = ["--activation", "relu", "--init", "he_normal", "--every", "10", "--format", "jsonl"]
@@ -46,5 +46,5 @@ def test_a_wrong_bound_is_named(word: str, sentence: str) -> None:
 
 def test_a_bound_that_is_nearly_met_is_told_with_the_digits_that_differ() -> None:
     frame = make_frame(RunSettings(), [1.0] * 21, loss=0.500001)
-    assert Bound.of("loss=0.5").shortfall(frame) == "loss is 0.500001, not at most 0.5"
-    assert Bound.of("loss=0.1").shortfall(frame) == "loss is 0.5, not at most 0.1"
+    assert StopCondition.of("loss=0.5").shortfall(frame) == "loss is 0.500001, not at most 0.5"
+    assert StopCondition.of("loss=0.1").shortfall(frame) == "loss is 0.5, not at most 0.1"

@@ -179,6 +179,7 @@ def test_a_bound_at_the_edge_is_taken(bound: str) -> None:
     [
         (["export", "run.jsonl", "-o", "x.svg"], "report", "matplotlib"),
         (["report", "run.jsonl", "-o", "x.html"], "report", "matplotlib"),
+        (["report", "run.jsonl", "-o", "x.html"], "report", "jinja2"),
         (["export", "run.jsonl", "-o", "x.parquet"], "parquet", "pyarrow"),
         (["sweep", "--vary", "lr=1", "--steps", "1", "--scheduler", "tcp://x:1"], "cluster", "distributed"),
     ],

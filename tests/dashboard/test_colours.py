@@ -9,7 +9,7 @@ from textual.color import Color
 
 from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.test_themes import CONTRAST, contrast
-from vgtui.dashboard.plain import AsciiOnly, Shows
+from vgtui.dashboard.line_filters import AsciiOnly, Shows
 from vgtui.dashboard.view.look import VIEWS
 from vgtui.terminal.capabilities import to_ascii
 from vgtui.user.themes import load_palettes

@@ -13,8 +13,8 @@ from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import Keymap
 from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.dashboard.widgets.layer_rows import LayerRows
-from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Lesson, Step, load_lessons
+from vgtui.lessons.progress import LessonProgress
 from vgtui.sources.live import LiveRun
 from vgtui.wire.run_settings import RunSettings
 
@@ -24,14 +24,14 @@ WRONG_KEYS = ("next_activation", "skip", "batch_norm")
 
 
 @asynccontextmanager
-async def open_lesson(lesson: Lesson) -> AsyncIterator[tuple[Sitting, Course]]:
+async def open_lesson(lesson: Lesson) -> AsyncIterator[tuple[Sitting, LessonProgress]]:
     app = make_dashboard(LiveRun(lesson.settings_before(0)), lesson=lesson, settings=lesson.settings_before(0))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         sitting = Sitting(app, pilot, None)  # type: ignore[arg-type]
-        await sitting.until(lambda: app.main._lesson.course is not None)
-        course = app.main._lesson.course
-        assert course
-        yield sitting, course
+        await sitting.until(lambda: app.main._lesson.progress is not None)
+        progress = app.main._lesson.progress
+        assert progress
+        yield sitting, progress
         await app.action_exit_cleanly()
 
 
@@ -48,25 +48,25 @@ async def wait_for(sitting: Sitting, condition: object) -> None:
 async def test_a_lesson_is_played_to_its_end_and_waits_at_a_wrong_key(name: str) -> None:
     lesson, keymap = LESSONS[name], Keymap()
     key_of = {key.name: key.key.split(",")[0] for key in keymap}
-    async with open_lesson(lesson) as (sitting, course):
+    async with open_lesson(lesson) as (sitting, progress):
         state = sitting.app.main.state
         for number, step in enumerate(lesson.steps):
-            assert course.at == number
+            assert progress.at == number
             if step.press:
                 wrong = next(action for action in WRONG_KEYS if action not in step.press)
                 sitting.type_key(key_of[wrong])
                 await wait_for(sitting, lambda: not state.begins_run and not state.pending() and state.newest)
                 await wait_for(sitting, lambda: "Not the lesson's run" in sitting.text)
                 await wait_for(sitting, lambda: state.status.paused or (state.newest and state.newest.step >= 20))
-                assert course.at == number
+                assert progress.at == number
                 sitting.type_key("G")
                 await wait_for(sitting, lambda: not state.begins_run and not state.pending())
-                assert course.at == number
+                assert progress.at == number
             for action in step.press:
                 sitting.type_key(key_of[action])
                 await sitting.pilot.pause(MOMENT)
-            await wait_for(sitting, lambda number=number: course.at > number)
-        assert course.step is None
+            await wait_for(sitting, lambda number=number: progress.at > number)
+        assert progress.step is None
         await wait_for(sitting, lambda: "Well done." in sitting.text)
         assert sitting.app.main.controller.lessons_done == {name: len(lesson.steps)}
 

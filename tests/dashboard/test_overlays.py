@@ -177,8 +177,8 @@ async def test_the_first_field_is_typed_over() -> None:
 
 REFUSED = [
     ("learning_rate", "-1", "lr: -1.0 is out of range; it takes a number above 0"),
-    ("width", "x", 'width: "x" is no whole number'),
-    ("momentum", "", 'momentum: "" is no number'),
+    ("width", "x", 'width: "x" is not a whole number'),
+    ("momentum", "", 'momentum: "" is not a number'),
     ("dataset", "digitz", 'dataset: no data set "digitz"; did you mean "digits"?'),
 ]
 """A field, what is typed there, and what is said."""

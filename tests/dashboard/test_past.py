@@ -17,7 +17,7 @@ from vgtui.dashboard.screens.what_if import WhatIfScreen
 from vgtui.dashboard.view.comparison import comparison
 from vgtui.dashboard.view.state import RunView
 from vgtui.lessons.lesson import Expected, Lesson, Step
-from vgtui.model.history import MOST_POINTS
+from vgtui.model.columns import MAX_POINTS
 from vgtui.wire.protocol import Inspected, Tried
 from vgtui.wire.run_settings import RunSettings
 
@@ -152,7 +152,7 @@ async def test_a_frame_that_comes_late_does_not_leave_the_past() -> None:
 def test_the_moment_stays_where_it_is_when_points_are_merged() -> None:
     state = RunView(RunSettings(NetworkConfig(hidden_layers=1)))
     state.take_header(make_header(state.wanted))
-    frames = [make_frame(state.wanted, [0.1, 1.0], step=step) for step in range(MOST_POINTS + 1)]
+    frames = [make_frame(state.wanted, [0.1, 1.0], step=step) for step in range(MAX_POINTS + 1)]
     for frame in frames[:-1]:
         state.take_frame(frame)
     state.go_to(500)

@@ -11,8 +11,7 @@ from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.scripted_run import ScriptedRun, ScriptedSource, vanishing
-from vgtui.model.differences import settings_of
-from vgtui.model.history import STEP
+from vgtui.model.differences import settings_from_header
 from vgtui.recordings.writer import Recorder
 from vgtui.sources.replay import Replay
 from vgtui.wire.frames import encode_line
@@ -40,7 +39,7 @@ def keys(sitting: Sitting) -> str:
 def steps(sitting: Sitting) -> list[float]:
     """Those of all frames that were played."""
     history = sitting.app.main.state.history
-    return [float(step) for step in history.scalars[: history.length, STEP]]
+    return [float(step) for step in history.scalars.step]
 
 
 async def record(path: Path, *keys_between: str) -> None:
@@ -62,7 +61,7 @@ async def record(path: Path, *keys_between: str) -> None:
 
 @asynccontextmanager
 async def playing(replay: Replay) -> AsyncIterator[Sitting]:
-    app = make_dashboard(replay, settings=settings_of(replay.header))
+    app = make_dashboard(replay, settings=settings_from_header(replay.header))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         sitting = Sitting(app, pilot, ScriptedSource(RunSettings(), frames=0))
         sitting.source._answers.get_nowait()

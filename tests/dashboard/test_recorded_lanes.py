@@ -13,10 +13,10 @@ from tests.scripted_run import ScriptedRun
 from vgtui.cli.commands.replay import report
 from vgtui.dashboard.session.lanes import Lane
 from vgtui.files.inputs import InputFile
-from vgtui.model.differences import settings_of
-from vgtui.recordings.reader import Reader, read_recording
+from vgtui.model.differences import settings_from_header
+from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.recordings.writer import Recorder
-from vgtui.reports.story import read_stories
+from vgtui.reports.summary import read_summaries
 from vgtui.sources.replay import Replay
 from vgtui.wire.frames import Event, Frame, Header, Line
 from vgtui.wire.run_settings import RunSettings
@@ -53,7 +53,7 @@ def has_all_frames(lane: Lane) -> bool:
 
 
 def lines_of(path: Path) -> list[Line]:
-    reader = Reader(str(path))
+    reader = RecordingReader(str(path))
     lines = list(read_recording(str(path), reader))
     assert reader.damaged == 0
     return lines
@@ -83,7 +83,7 @@ async def play(replay: Replay, sitting: Sitting) -> None:
 async def replaying(path: Path) -> AsyncIterator[Sitting]:
     """The dashboard with a recording, played as far as it goes."""
     replay = Replay(str(path))
-    app = make_dashboard(replay, settings=settings_of(replay.header))
+    app = make_dashboard(replay, settings=settings_from_header(replay.header))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         sitting = Sitting(app, pilot, ScriptedRun(RunSettings(), frames=0))
         sitting.source._answers.get_nowait()
@@ -165,7 +165,7 @@ async def test_what_a_replay_records_can_be_replayed(tmp_path: Path) -> None:
     first, again = tmp_path / "first.jsonl", tmp_path / "again.jsonl"
     await record(first, "s", "c", "b", "c", "plus")
     replay = Replay(str(first))
-    app = make_dashboard(replay, settings=settings_of(replay.header), recorder=Recorder(again))
+    app = make_dashboard(replay, settings=settings_from_header(replay.header), recorder=Recorder(again))
     async with app.run_test(size=(120, 40)) as pilot:
         sitting = Sitting(app, pilot, ScriptedRun(RunSettings(), frames=0))
         await play(replay, sitting)
@@ -188,8 +188,8 @@ async def test_tables_reports_and_text_tell_the_lanes_apart(tmp_path: Path, caps
     assert {row["lane"] for row in rows} == {"A", "B"}
     assert max(int(row["layer"].removeprefix("layers.")) for row in rows if row["lane"] == "A") == 20
     assert max(int(row["layer"].removeprefix("layers.")) for row in rows if row["lane"] == "B") == 25
-    assert [story.lane for story in read_stories(str(path))] == ["A", "B"]
-    assert [len(story.header.layers) for story in read_stories(str(path))] == [21, 26]
+    assert [summary.lane for summary in read_summaries(str(path))] == ["A", "B"]
+    assert [len(summary.header.layers) for summary in read_summaries(str(path))] == [21, 26]
     assert report(str(path)) == 0
     words = capsys.readouterr().out
     assert "lane A\nsigmoid, 20 hidden layers" in words and "lane B\nsigmoid, 25 hidden layers" in words
@@ -202,16 +202,16 @@ async def test_pages_and_pictures_of_a_comparison_have_a_part_for_each_lane(tmp_
 
     path = tmp_path / "run.jsonl"
     await record(path, "b", "tab", "s", before="c")
-    stories = read_stories(str(path))
-    page = run_page(*stories)
+    summaries = read_summaries(str(path))
+    page = run_page(*summaries)
     assert page.count("<h1>Lane ") == 2 and page.count("<svg") == 6
-    picture = as_svg(draw(run_parts(*stories)))
+    picture = as_svg(draw(run_parts(*summaries)))
     assert picture.count("lane A</text>") == picture.count("lane B</text>") == 3
 
 
 async def test_the_story_of_a_comparison_that_ended_says_that_there_was_one(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     await record(path, "c", "b", "c")
-    (story,) = read_stories(str(path))
-    assert story.header.own and story.header.own.network.batch_norm
-    assert (story.compared_until, story.lane) == (50, "")
+    (summary,) = read_summaries(str(path))
+    assert summary.header.own and summary.header.own.network.batch_norm
+    assert (summary.compared_until, summary.lane) == (50, "")

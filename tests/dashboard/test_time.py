@@ -10,7 +10,7 @@ from tests.dashboard.sitting import Sitting, make_dashboard, open_dashboard
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.dashboard.view.look import VIEWS, Look
-from vgtui.model.differences import settings_of
+from vgtui.model.differences import settings_from_header
 from vgtui.recordings.writer import Recorder
 from vgtui.sources.replay import Replay
 from vgtui.wire.run_settings import RunSettings
@@ -114,7 +114,7 @@ async def test_a_recording_gives_the_same_screens_at_the_same_steps(tmp_path: Pa
         seen += await pictures(sitting, moves, keys)
         await sitting.press("x")
     replay = Replay(str(tmp_path / name))
-    app = make_dashboard(replay, settings=settings_of(replay.header), look=Look(hints=False))
+    app = make_dashboard(replay, settings=settings_from_header(replay.header), look=Look(hints=False))
     async with app.run_test(size=(120, 40), notifications=False) as pilot:
         again = Sitting(app, pilot, ScriptedRun(RunSettings(), frames=0))
         again.source._answers.get_nowait()
@@ -175,7 +175,7 @@ async def test_a_replay_says_its_pace_and_has_no_keys_that_change(tmp_path: Path
     async with open_dashboard(ScriptedRun(RunSettings(), frames=60), recorder=recorder) as sitting:
         await sitting.press("x")
     replay = Replay(str(tmp_path / "run.jsonl"))
-    app = make_dashboard(replay, settings=settings_of(replay.header))
+    app = make_dashboard(replay, settings=settings_from_header(replay.header))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         again = Sitting(app, pilot, ScriptedRun(RunSettings(), frames=0))
         await again.until(lambda: "replay 1×" in again.line)

@@ -13,7 +13,7 @@ from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.dashboard.view.state import RunView
-from vgtui.reports.story import Story
+from vgtui.reports.summary import RunSummary
 from vgtui.wire.run_settings import RunSettings
 from vgtui.worker.run import Run
 
@@ -120,14 +120,14 @@ def test_the_state_predicts_the_run_on_the_screen() -> None:
 def test_theory_begins_with_the_mean_square_of_the_data() -> None:
     run = Run(RunSettings())
     header, frame = run.header(), run.frame(always_validate=False)
-    state, story = RunView(RunSettings()), Story()
+    state, summary = RunView(RunSettings()), RunSummary()
     state.take_header(header)
     state.take_frame(frame)
-    story.take(header)
+    summary.take(header)
     # three of the 64 pixels of digits never change
     expected = predict(NetworkConfig(), 64, 10, input_mean_square=61 / 64)
     assert isinstance(expected, Prediction)
-    for prediction in (state.theory(), story.theory()):
+    for prediction in (state.theory(), summary.theory()):
         assert isinstance(prediction, Prediction)
         assert prediction.gradient_profile == pytest.approx(expected.gradient_profile, rel=1e-9)
 

@@ -17,7 +17,7 @@ from tests.scripted_run import ScriptedRun, vanishing
 from vgtui.charts.strip_chart import SIGN_WORDS
 from vgtui.dashboard.view.look import Look
 from vgtui.lessons.lesson import load_lessons
-from vgtui.model.differences import settings_of
+from vgtui.model.differences import settings_from_header
 from vgtui.model.quantities import QUANTITIES
 from vgtui.recordings.writer import Recorder
 from vgtui.sources.replay import Replay
@@ -111,7 +111,7 @@ async def test_no_word_is_cut_off_while_a_recording_is_played(sizes: Sizes, tmp_
         pass
     recorder.close()
     replay = Replay(str(tmp_path / "run.jsonl"))
-    app = make_dashboard(replay, settings=settings_of(replay.header))
+    app = make_dashboard(replay, settings=settings_from_header(replay.header))
     async with app.run_test(size=(120, 40)) as pilot:
         sitting = Sitting(app, pilot, ScriptedRun(RunSettings(), frames=0))
         sitting.source._answers.get_nowait()

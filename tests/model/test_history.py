@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from engine.config import NetworkConfig
 from tests.frames import make_frame, make_header
 from tests.models import BLOCKS, make_model_frame, make_model_header
-from vgtui.model.history import BYTES_PER_ENTRY, MAX_PARTS, MOST_BYTES, MOST_POINTS, STEP, History
+from vgtui.model.columns import BYTES_PER_ENTRY, MAX_BYTES, MAX_POINTS
+from vgtui.model.history import MAX_PARTS, History
 from vgtui.model.quantities import GRADIENT, SIGNAL, UPDATE
 from vgtui.terminal.text import MAX_CHARACTERS
 from vgtui.wire.run_settings import RunSettings
@@ -22,8 +23,8 @@ SETTINGS = RunSettings()
 @pytest.fixture
 def points(long_form: bool, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many points a history has: in the short form few, which are soon full."""
-    points = MOST_POINTS if long_form else 64
-    monkeypatch.setattr("vgtui.model.history.MOST_POINTS", points)
+    points = MAX_POINTS if long_form else 64
+    monkeypatch.setattr("vgtui.model.columns.MAX_POINTS", points)
     return points
 
 
@@ -45,7 +46,7 @@ def test_frames_of_a_point_are_merged_by_minimum_mean_and_maximum(points: int) -
     assert history.length == points
     assert history.least(GRADIENT)[:, 0] == pytest.approx(-1)
     assert history.greatest(GRADIENT)[:, 0] == pytest.approx(1)
-    assert history.scalars[5, 0] == pytest.approx(10.5)
+    assert history.scalars.loss[5] == pytest.approx(10.5)
 
 
 def test_zero_and_nan_stay_what_they_are() -> None:
@@ -101,7 +102,7 @@ def test_every_quantity_and_the_step_are_kept() -> None:
     history = History(2)
     history.append(make_frame(SETTINGS, [1e-4, 1.0], step=30))
     assert history.least(SIGNAL)[0, 0] == pytest.approx(np.log10(0.25))
-    assert history.scalars[0, STEP] == 30
+    assert history.scalars.step[0] == 30
 
 
 @pytest.mark.parametrize(("layers", "points"), [(1, 1024), (256, 1024), (1000, 256), (10_000, 64)])
@@ -122,7 +123,7 @@ def test_an_hour_at_ten_frames_a_second_stays_within_its_bytes_and_a_spike_can_b
     history = History(31)
     calm = make_frame(SETTINGS, [1.0] * 31)
     spike = make_frame(SETTINGS, [1.0] * 30 + [1e6])
-    for number in range(36_000 * points // MOST_POINTS):
+    for number in range(36_000 * points // MAX_POINTS):
         history.append(replace(spike if number == 11 else calm, step=5 * number))
     assert history.bytes == BYTES_PER_ENTRY * 31 * points
     point = int(np.argmax(history.greatest(GRADIENT)[:, -1]))
@@ -137,7 +138,7 @@ def test_an_hour_at_ten_frames_a_second_stays_within_its_bytes_and_a_spike_can_b
 def test_beside_its_arrays_a_history_needs_little_and_only_while_it_merges() -> None:
     history, frame = History(31), make_frame(SETTINGS, [1.0] * 31)
     tracemalloc.start()
-    for _ in range(2 * MOST_POINTS + 2):
+    for _ in range(2 * MAX_POINTS + 2):
         history.append(frame)
     now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -148,8 +149,8 @@ def test_beside_its_arrays_a_history_needs_little_and_only_while_it_merges() -> 
 
 @pytest.mark.parametrize("layers", [2, 21, 256, 1000, 4096])
 def test_no_history_takes_more_than_its_bound(layers: int) -> None:
-    assert History(layers).bytes <= MOST_BYTES
-    assert MOST_BYTES < 31_000_000
+    assert History(layers).bytes <= MAX_BYTES
+    assert MAX_BYTES < 31_000_000
 
 
 def test_a_point_of_one_frame_is_that_frame() -> None:
@@ -210,7 +211,7 @@ def test_merging_never_mixes_the_means_of_two_runs(points: int) -> None:
 
 def test_occasions_keep_their_place_and_are_no_more_than_points(points: int) -> None:
     history = History(2)
-    count = 2200 * points // MOST_POINTS
+    count = 2200 * points // MAX_POINTS
     for number in range(count):
         if number % 3 == 0:
             history.mark(2, None, f"change {number}")
@@ -269,7 +270,7 @@ def test_gaps_are_kept_when_a_deeper_model_follows() -> None:
 def test_a_history_that_is_cut_takes_the_same_frames_again(points: int) -> None:
     settings = RunSettings(NetworkConfig(hidden_layers=1))
     frames = [make_frame(settings, [0.1, 1.0], step=step) for step in range(2 * points + 1)]
-    begins = {0, 333 * points // MOST_POINTS | 1, 1500 * points // MOST_POINTS}
+    begins = {0, 333 * points // MAX_POINTS | 1, 1500 * points // MAX_POINTS}
     whole = History(2)
 
     def take(history: History, numbers: range) -> None:
@@ -279,7 +280,7 @@ def test_a_history_that_is_cut_takes_the_same_frames_again(points: int) -> None:
             history.append(frames[number])
 
     take(whole, range(len(frames)))
-    for point in (0, 84 * points // MOST_POINTS, 400 * points // MOST_POINTS):
+    for point in (0, 84 * points // MAX_POINTS, 400 * points // MAX_POINTS):
         again = History(2)
         take(again, range(len(frames)))
         before = again.frames_before(point)
@@ -289,7 +290,7 @@ def test_a_history_that_is_cut_takes_the_same_frames_again(points: int) -> None:
         last = again.length - 1
         assert again.frames_before(last) + again.frames_of(last) == len(frames)
         assert [one.message for one in again.occasions] == [one.message for one in whole.occasions]
-        assert (np.diff(again.scalars[: again.length, STEP]) > 0).all()
+        assert (np.diff(again.scalars.step) > 0).all()
 
 
 def test_words_from_outside_are_kept_in_part() -> None:

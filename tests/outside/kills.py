@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.commands.shell import SMALL, call, command
 from tests.terminal.terminal import Terminal, has_ended
-from vgtui.recordings.reader import Reader, read_recording
+from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.sweeps.rows import read_sweep
 
 ENDINGS = (signal.SIGKILL, signal.SIGTERM)
@@ -39,7 +39,7 @@ def _readable(path: Path) -> str | None:
     """What is wrong with a recording beside a last line that is torn, if anything is."""
     if not path.exists() or not path.stat().st_size:
         return None
-    reader = Reader(path.name)
+    reader = RecordingReader(path.name)
     first, newline, _ = path.read_bytes()[:100_000].partition(b"\n")
     if path.suffix != ".gz" and not newline:
         return None if first.startswith(b'{"type":"header"') else f"begins with {first[:50]!r}"

@@ -82,7 +82,7 @@ def fault_in(done: "subprocess.CompletedProcess[str]", codes: tuple[int, ...] = 
     said = done.stderr
     if done.returncode not in codes:
         return f"exit code {done.returncode}: {said[-300:]}"
-    if "Traceback" in said or "an error of its own" in said or "Exception ignored" in said or "Warning" in said:
+    if "Traceback" in said or "internal error" in said or "Exception ignored" in said or "Warning" in said:
         return said[-600:]
     if done.returncode and not said.strip().splitlines()[-1:]:
         return "it failed without a word"

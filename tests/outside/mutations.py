@@ -28,11 +28,11 @@ from tests.commands.shell import call
 from tests.engine.test_files import IMAGES, LABELS, ROWS, idx, npz
 from tests.outside.corpus import HOSTILE, LESSON, MODEL, RECORDING, SETTINGS_FILE, SWEEP, SWEEP_FILE, THEME
 from tests.outside.harmless import COMMANDING
-from vgtui.recordings.reader import Reader, read_recording
+from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.recordings.tables import frame_rows
-from vgtui.reports.story import read_stories
+from vgtui.reports.summary import read_summaries
 from vgtui.sweeps.rows import SweepFile
-from vgtui.user.settings import Remembered, recall, remember
+from vgtui.user.settings_file import Remembered, recall, remember
 from vgtui.wire.frames import Frame, Header
 from vgtui.wire.run_settings import RunSettings
 from vgtui.worker.run import Run
@@ -79,7 +79,7 @@ def _call(*words: str) -> Read:
         out.unlink(missing_ok=True)
         done = call(*(word.replace("FILE", str(file)).replace("OUT", str(out)) for word in words))
         said = done.stdout + done.stderr
-        if done.returncode not in (0, 2) or "an error of its own" in said or COMMANDING.search(said):
+        if done.returncode not in (0, 2) or "internal error" in said or COMMANDING.search(said):
             raise AssertionError(f"{done.returncode}: {said[:300]!r}")
         if done.returncode == 2:
             raise UsageError("FILE", done.stderr.strip())
@@ -89,7 +89,7 @@ def _call(*words: str) -> Read:
 
 def _export(file: Path) -> None:
     header = None
-    for message in read_recording(str(file), Reader("it")):
+    for message in read_recording(str(file), RecordingReader("it")):
         if isinstance(message, Header):
             header = message
         elif isinstance(message, Frame):
@@ -132,7 +132,7 @@ def _checkpoint() -> bytes:
 
 def formats() -> list[Format]:
     """Every format that vgtui reads."""
-    recording = (_call("replay", "FILE"), _export, lambda file: read_stories(str(file)))
+    recording = (_call("replay", "FILE"), _export, lambda file: read_summaries(str(file)))
     sweep = (_call("plot", "FILE"), _call("export", "FILE", "-o", "OUT"), _resume_sweep)
     toml = tuple(map(_call, ("config", "lessons"))), (_call("list", "themes"),)
     return [

@@ -43,7 +43,7 @@ def test_on_a_screen_what_is_no_model_ends_it_in_a_sentence() -> None:
     with hostile_socket(path, TALKS["a frame before any header"]), ForkedTerminal(["attach", str(path)]) as terminal:
         assert terminal.wait_for_exit() == 2
         terminal.wait_for(lambda: b"is not a watched model" in terminal.received)
-        assert b"an error of its own" not in terminal.received
+        assert b"internal error" not in terminal.received
 
 
 @pytest.mark.parametrize("name", slow_but(IN_A_PIPE, "half a header"))

@@ -12,7 +12,7 @@ from engine.errors import UsageError
 from tests.commands.shell import call
 from tests.outside.corpus import MODEL, SWEEP_FILE
 from tests.outside.mutations import SMALL, Format, attack, formats
-from vgtui.user.settings import Remembered, recall
+from vgtui.user.settings_file import Remembered, recall
 from vgtui.worker.run import Run
 
 FORMATS = formats()

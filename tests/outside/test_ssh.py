@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.outside.ssh import dashboard_over_ssh, remote_processes, seconds_until_ended, why_not
-from vgtui.recordings.reader import Reader, read_recording
+from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.wire.frames import Frame
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -24,7 +24,7 @@ def test_a_client_that_was_frozen_goes_on_and_one_that_is_dropped_leaves_nothing
         assert len(processes) == 2
         terminal.process.kill()
         seconds_until_ended(processes)
-    reader = Reader("it")
+    reader = RecordingReader("it")
     frames = sum(isinstance(message, Frame) for message in read_recording(str(recording), reader))
     assert frames > 0
     assert reader.summary() in (f"{frames} frames", "1 frame")

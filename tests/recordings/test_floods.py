@@ -11,7 +11,7 @@ import pytest
 
 from engine.config import NetworkConfig
 from tests.frames import make_frame, make_header
-from vgtui.reports.story import read_stories
+from vgtui.reports.summary import read_summaries
 from vgtui.sources import replay as replaying
 from vgtui.sources.replay import Replay
 from vgtui.wire.frames import Event, Frame, encode_line
@@ -90,8 +90,8 @@ def test_the_story_of_a_flood_takes_no_more_memory_the_longer_it_is(
     for times in (1, 2):
         path = tmp_path / f"{times}.jsonl"
         path.write_bytes(HEADER + FRAME + b"".join(islice(flood(), times * MANY)))
-        (story,) = read_stories(str(path))
-        kept.append(len(pickle.dumps(story)))
+        (summary,) = read_summaries(str(path))
+        kept.append(len(pickle.dumps(summary)))
     assert kept[1] < 1.5 * kept[0]
 
 

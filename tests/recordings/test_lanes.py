@@ -6,7 +6,7 @@ from msgspec import UNSET
 from engine.config import NetworkConfig
 from engine.errors import UsageError
 from tests.frames import make_frame, make_header
-from vgtui.recordings.reader import Reader
+from vgtui.recordings.reader import RecordingReader
 from vgtui.wire.frames import Event, Frame, Header, Line, encode_line, in_lane
 from vgtui.wire.run_settings import RunSettings
 
@@ -22,8 +22,8 @@ def frame(settings: RunSettings, lane: str = "", step: int = 0) -> bytes:
     return encode_line(in_lane(make_frame(settings, norms, step=step), lane))
 
 
-def read(*lines: bytes) -> tuple[list[Line], Reader]:
-    reader = Reader("run.jsonl")
+def read(*lines: bytes) -> tuple[list[Line], RecordingReader]:
+    reader = RecordingReader("run.jsonl")
     return list(reader.feed(b"".join(lines))), reader
 
 
@@ -91,5 +91,5 @@ def test_a_file_without_lanes_is_written_as_ever() -> None:
 
 def test_bytes_that_begin_no_header_are_refused_before_their_line_ends() -> None:
     for data in (b"x", b"[" * 9, b"\x00" * 100):
-        with pytest.raises(UsageError, match="is no recording"):
+        with pytest.raises(UsageError, match="is not a recording"):
             read(data)

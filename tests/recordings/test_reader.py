@@ -15,7 +15,7 @@ from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header
 from vgtui.recordings import reader as reading
-from vgtui.recordings.reader import Reader
+from vgtui.recordings.reader import RecordingReader
 from vgtui.wire.frames import Event, Frame, Header, Line, encode_line
 from vgtui.wire.run_settings import RunSettings
 
@@ -26,8 +26,8 @@ HEADER_LINE = encode_line(make_header(SETTINGS))
 RECORDING = HEADER_LINE + b"".join(FRAME_LINES)
 
 
-def read(data: bytes, chunk: int = 1 << 16) -> tuple[list[Line], Reader]:
-    reader = Reader("run.jsonl")
+def read(data: bytes, chunk: int = 1 << 16) -> tuple[list[Line], RecordingReader]:
+    reader = RecordingReader("run.jsonl")
     messages = [m for start in range(0, len(data), chunk) for m in reader.feed(data[start : start + chunk])]
     reader.check_begun()
     return messages, reader
@@ -101,10 +101,10 @@ def test_flipped_bytes_of_the_header_are_one_sentence_or_a_header(long_form: boo
     [
         (b"", "is empty"),
         (b'{"type":"header"', "ends within its first line"),
-        (b"".join(FRAME_LINES), "is no recording: its first line is no header"),
-        (b"a,b\n1,2\n", "is no recording"),
-        (b"\x00\xff\n" * 9, "is no recording"),
-        (b"[" * 5000 + b"\n", "is no recording"),
+        (b"".join(FRAME_LINES), "is not a recording: its first line is not a header"),
+        (b"a,b\n1,2\n", "is not a recording"),
+        (b"\x00\xff\n" * 9, "is not a recording"),
+        (b"[" * 5000 + b"\n", "is not a recording"),
         (HEADER_LINE.replace(b'"version":1', b'"version":3'), "has version 3 of the format, and this"),
         (HEADER_LINE.replace(b'"version":1', b'"version":0'), "has a damaged header: it is of another version"),
         (HEADER_LINE.replace(b'"hidden_layers":3', b'"hidden_layers":4'), "4 layers for 4 hidden layers"),
@@ -189,7 +189,7 @@ def test_an_endless_line_and_a_bomb_take_no_memory(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("times", slow_but([40, 300], 40))
 def test_gigabytes_are_read_in_bounded_memory(times: int) -> None:
     block = b"".join(encode_line(make_frame(SETTINGS, [0.1, 0.2, 0.3, 1.0], step=step)) for step in range(64))
-    reader = Reader("run.jsonl")
+    reader = RecordingReader("run.jsonl")
     assert len(list(reader.feed(HEADER_LINE))) == 1
     tracemalloc.start()
     for _ in range(times):

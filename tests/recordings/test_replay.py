@@ -137,7 +137,7 @@ async def test_a_named_pipe_is_followed_like_standard_input(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("/nonexistent.jsonl", "No such file"), ("/", "Is a directory"), (__file__, "is no recording")],
+    [("/nonexistent.jsonl", "No such file"), ("/", "Is a directory"), (__file__, "is not a recording")],
 )
 def test_what_is_no_recording_is_refused_before_anything_is_shown(path: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):

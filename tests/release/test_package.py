@@ -21,6 +21,7 @@ DATA = {
     "engine/py.typed",
     "vgtui/py.typed",
     "vgtui/dashboard/app.tcss",
+    "vgtui/reports/page.html.j2",
     *(f"vgtui/data/{kind}/{file.name}" for kind in ("themes", "lessons") for file in (ROOT / kind).glob("*.toml")),
 }
 ABOUT = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE", "licenses/engine/datasets/digits.md"}

@@ -22,7 +22,7 @@ from tests.models import make_model_frame, make_model_header
 from tests.sweeps.rows import row_of, small_sweep
 from vgtui.recordings.writer import Recorder
 from vgtui.reports.page import run_page, sweep_page
-from vgtui.reports.story import Story, read_stories
+from vgtui.reports.summary import RunSummary, read_summaries
 from vgtui.sweeps.table import METRICS, make_table
 from vgtui.wire.frames import Event
 from vgtui.wire.run_settings import RunSettings
@@ -61,12 +61,12 @@ def check(page: str) -> None:
     assert "<script" not in page
 
 
-def story_of(norms: list[list[float]], settings: RunSettings = SIGMOID) -> Story:
-    story = Story()
-    story.take(make_header(settings))
+def story_of(norms: list[list[float]], settings: RunSettings = SIGMOID) -> RunSummary:
+    summary = RunSummary()
+    summary.take(make_header(settings))
     for step, layers in enumerate(norms):
-        story.take(make_frame(settings, layers, step=step))
-    return story
+        summary.take(make_frame(settings, layers, step=step))
+    return summary
 
 
 def test_the_page_of_a_run_has_its_verdict_cures_theory_layers_and_configuration() -> None:
@@ -83,15 +83,15 @@ def test_the_page_of_a_run_has_its_verdict_cures_theory_layers_and_configuration
 
 
 def test_the_page_of_somebodys_own_model_has_its_layers_by_name_and_what_is_unknown_is_empty() -> None:
-    story = Story()
-    story.take(make_model_header())
+    summary = RunSummary()
+    summary.take(make_model_header())
     for step in range(3):
-        story.take(make_model_frame([1e-9, None, 0.0, *[0.5] * 4, 1.0], step))
-    page = run_page(story)
+        summary.take(make_model_frame([1e-9, None, 0.0, *[0.5] * 4, 1.0], step))
+    page = run_page(summary)
     check(page)
     for words in (
         "tiny: PyTorch model of 8 layers, 12 345 parameters, AdamW",
-        "no theory of somebody&#x27;s own model",
+        "no theory for a model of your own",
         "<td>encoder.layers.0.self_attn MultiheadAttention</td>",
         "nn.init.kaiming_normal_(model.encoder",
     ):
@@ -132,7 +132,7 @@ def last_of_two(tmp_path_factory: pytest.TempPathFactory) -> str:
     ):
         recorder.write(line)
     recorder.close()
-    return run_page(*read_stories(str(path)))
+    return run_page(*read_summaries(str(path)))
 
 
 def test_a_recording_of_several_runs_tells_of_the_last(last_of_two: str) -> None:
@@ -174,7 +174,7 @@ def test_the_page_of_a_sweep_has_pictures_verdicts_reasons_and_every_run() -> No
 
 
 def test_a_row_without_a_result_counts_also_where_its_reason_is_empty(failed: str) -> None:
-    assert "2 runs: for a reason that is not known" in failed
+    assert "2 runs: for an unknown reason" in failed
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,7 @@ def test_a_browser_opens_the_page_without_an_error(pages: Path, name: str) -> No
     ("words", "sentence"),
     [
         (["nope.jsonl"], "FILE: nope.jsonl cannot be read: No such file or directory"),
-        (["run.html"], "FILE: run.html is no recording"),
+        (["run.html"], "FILE: run.html is not a recording"),
         (["run.jsonl", "--steps", "3"], "--steps: is of a run that is trained for its page, and run.jsonl has its own"),
         (["run.jsonl", "-o", "/nope/x.html"], "--output: /nope/x.html cannot be written: No such file or directory"),
         (["sweep.jsonl", "--metric", "x"], '--metric: no metric "x"'),

@@ -11,7 +11,7 @@ import pytest
 from engine.errors import UsageError
 from tests.sweeps.rows import small_sweep
 from vgtui.sweeps.collect import rows_of
-from vgtui.sweeps.crew import cluster_crew
+from vgtui.sweeps.pool import cluster_pool
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of what Dask itself does
 
@@ -32,8 +32,8 @@ def test_all_rows_come_though_a_worker_is_killed_meanwhile(cluster: Any) -> None
     sweep = small_sweep("width=4:23:20", steps=100)
     victim = next(iter(cluster.workers.values())).pid
     rows = []
-    with cluster_crew(cluster.scheduler_address) as crew:
-        for row in rows_of(sweep.points(), crew):
+    with cluster_pool(cluster.scheduler_address) as pool:
+        for row in rows_of(sweep.points(), pool):
             rows.append(row)
             if len(rows) == 5:
                 os.kill(victim, signal.SIGKILL)
@@ -44,8 +44,8 @@ def test_all_rows_come_though_a_worker_is_killed_meanwhile(cluster: Any) -> None
 
 @pytest.mark.usefixtures("distributed")
 def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vgtui.sweeps.crew.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("vgtui.sweeps.pool.CONNECT_SECONDS", 0.5)
     for address in ("tcp://127.0.0.1:9", "nonsense"):
-        with pytest.raises(UsageError, match=f"{address} does not answer"), cluster_crew(address):
+        with pytest.raises(UsageError, match=f"{address} does not answer"), cluster_pool(address):
             pass
     assert logging.getLogger("vgtui").isEnabledFor(logging.WARNING)

@@ -15,9 +15,9 @@ from tests.forked import forked_processes
 from tests.sweeps import jobs
 from tests.sweeps.rows import small_sweep
 from vgtui.sweeps.collect import KILLED, rows_of
-from vgtui.sweeps.crew import Crew, CrewLostError, local_crew
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.job import failed, measure
+from vgtui.sweeps.pool import PoolLostError, WorkerPool, local_pool
 from vgtui.sweeps.rows import Row
 from vgtui.wire.frames import LINE_LIMIT, encode_line
 
@@ -31,8 +31,8 @@ def _forked() -> Iterator[None]:
 
 
 def collect(job: Callable[[Point], Row], processes: int = 2) -> dict[int, Row]:
-    with local_crew(processes) as crew:
-        rows = list(rows_of(SWEEP.points(), crew, job))
+    with local_pool(processes) as pool:
+        rows = list(rows_of(SWEEP.points(), pool, job))
     assert len({row.number for row in rows}) == len(rows)
     return {int(str(row.values["width"])): row for row in rows}
 
@@ -88,10 +88,10 @@ class GivingUp(Executor):
 
 @pytest.mark.parametrize("takes", [2, 5])
 def test_a_cluster_that_is_gone_ends_the_sweep_and_no_row_is_called_failed(takes: int) -> None:
-    crew = Crew(lambda: GivingUp(takes), lambda: 2)
+    pool = WorkerPool(lambda: GivingUp(takes), lambda: 2)
     rows = []
-    with pytest.raises(CrewLostError):
-        for row in rows_of(SWEEP.points(), crew, jobs.quick):
+    with pytest.raises(PoolLostError):
+        for row in rows_of(SWEEP.points(), pool, jobs.quick):
             rows.append(row)
     assert not any(row.error for row in rows)
 
@@ -105,16 +105,16 @@ class TakenDown(Executor):
 
 def test_a_pool_that_is_just_being_taken_down_is_replaced() -> None:
     pools: list[Executor] = [TakenDown(), TakenDown()]
-    with local_crew(1) as crew:
+    with local_pool(1) as pool:
         rows = list(
-            rows_of(SWEEP.points(), replace(crew, open=lambda: pools.pop() if pools else crew.open()), jobs.quick)
+            rows_of(SWEEP.points(), replace(pool, open=lambda: pools.pop() if pools else pool.open()), jobs.quick)
         )
     assert len(rows) == 8 and not any(row.error for row in rows)
 
 
 def test_a_sweep_of_nothing_has_no_rows() -> None:
-    with local_crew(1) as crew:
-        assert list(rows_of([], crew)) == []
+    with local_pool(1) as pool:
+        assert list(rows_of([], pool)) == []
 
 
 class Full(dict[str, Any]):

@@ -132,7 +132,7 @@ def test_a_file_of_another_sweep_is_left_alone(path: str, other: object, words: 
 )
 def test_a_file_that_is_no_sweep_is_left_alone(path: str, content: bytes) -> None:
     Path(path).write_bytes(content)
-    with pytest.raises(UsageError, match="is no sweep"):
+    with pytest.raises(UsageError, match="is not a sweep"):
         SweepFile(path, SWEEP)
     assert Path(path).read_bytes() == content
     assert not is_sweep(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.commands.shell import SMALL
 from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import TIMEOUT, Terminal, has_ended
-from vgtui.recordings.reader import Reader
+from vgtui.recordings.reader import RecordingReader
 from vgtui.wire.frames import Frame
 
 STALL_SECONDS = 0.3
@@ -60,7 +60,7 @@ def _wait_until_full(terminal: Terminal) -> None:
 
 
 def _frames_in(recording: Path) -> int:
-    reader = Reader(str(recording))
+    reader = RecordingReader(str(recording))
     frames = sum(isinstance(message, Frame) for message in reader.feed(recording.read_bytes()))
     with suppress(ValueError):
         return frames if reader.summary() == f"{frames} frames" else 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from tests.terminal.forked import ForkedTerminal
-from vgtui.user.settings import Remembered
+from vgtui.user.settings_file import Remembered
 
 
 def remembered_in(folder: Path) -> Remembered | None:

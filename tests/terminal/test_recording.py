@@ -17,7 +17,7 @@ from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import Terminal
-from vgtui.recordings.reader import Reader
+from vgtui.recordings.reader import RecordingReader
 from vgtui.wire.frames import Frame, encode_line
 from vgtui.wire.run_settings import RunSettings
 
@@ -28,8 +28,8 @@ def limit_files(size: int) -> None:
     with_files_of(size)()
 
 
-def steps_in(path: Path) -> tuple[list[int], Reader]:
-    reader = Reader(str(path))
+def steps_in(path: Path) -> tuple[list[int], RecordingReader]:
+    reader = RecordingReader(str(path))
     steps = [message.step for message in reader.feed(path.read_bytes()) if isinstance(message, Frame)]
     return steps, reader
 
@@ -167,4 +167,4 @@ def test_a_replay_without_a_terminal_is_a_report(tmp_path: Path) -> None:
     assert shown.stderr == "vgtui: end of the recording: 11 frames\n"
     wrong = call("replay", __file__)
     assert wrong.returncode == 2
-    assert wrong.stderr.startswith(f"vgtui: FILE: {__file__} is no recording")
+    assert wrong.stderr.startswith(f"vgtui: FILE: {__file__} is not a recording")

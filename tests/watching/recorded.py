@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from vgtui.recordings.reader import Reader, read_recording
+from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.wire.frames import Event, Frame, Header, Line
 
 
 def lines(path: Path) -> list[Line]:
     """All of it; nothing in it is damaged."""
-    reader = Reader(str(path))
+    reader = RecordingReader(str(path))
     found = list(read_recording(str(path), reader))
     assert reader.damaged == 0
     return found

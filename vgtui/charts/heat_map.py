@@ -16,8 +16,11 @@ from vgtui.model.quantities import Quantity
 class HeatMap:
     """levels[band, column]: the least log10 of a band of neighbouring layers in a span of time; the output is on top.
 
-    −∞ is an exact 0, NaN and ∞ are what they say. known is False where no frame is, or no such layer was. layers: the
-    layers of each band. marks: columns in which something was changed.
+    −∞ is an exact 0, NaN and ∞ are what they say. known is False where no frame is, or no such layer was.
+
+    Attributes:
+        layers: The layers of each band.
+        marks: Columns in which something was changed.
     """
 
     levels: NDArray[np.float32]

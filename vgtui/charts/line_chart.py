@@ -22,7 +22,9 @@ class Line:
     """A line through points (x, y) in the chart's own units; points with a y that is not finite are gaps.
 
     What tells it from the others where there are no colours: marker, a character in place of its dots here and there;
-    dashes: of how many columns the first few are drawn.
+
+    Attributes:
+        dashes: How many columns are drawn, and out of how many.
     """
 
     style: str
@@ -44,9 +46,9 @@ class Cell:
 def draw_lines(
     lines: Sequence[Line], x_range: tuple[float, float], y_range: tuple[float, float], columns: int, rows: int
 ) -> list[list[Cell]]:
-    """The lines as `rows` rows of `columns` cells; a later line lies over an earlier one.
+    """Draw lines into `rows` rows of `columns` cells; a later line lies over an earlier one.
 
-    Those with a marker are drawn first, then their markers, so that no line hides one, and on top those without.
+    Lines with a marker are drawn first, then their markers, so that no line hides one, and on top the lines without.
     """
     picture = [[Cell(" ", "")] * columns for _ in range(rows)]
     marked = [line for line in lines if line.marker]

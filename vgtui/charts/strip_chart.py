@@ -62,8 +62,9 @@ class _Dots:
 class StripChart:
     """The cells of all sparklines, kept between frames.
 
-    cells[row][column]: a character, row 0 on top; a layer fills `height` rows and the last layer is on top.
-    levels[layer, column]: the log10 norm at that time, for the colour; NaN where there is none.
+    Attributes:
+        cells: A character for each row and column, row 0 on top; a layer fills `height` rows, the last one is on top.
+        levels: The log10 norm of each layer and column, (layers, columns), for the colour; NaN where there is none.
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,11 @@ class StripChart:
         self._drawn = 0
 
     def update(self, history: History, quantity: Quantity, shown: Shown, columns: int, height: int) -> Changes | None:
-        """Bring the cells up to the history, for the layers in `shown`. Returns what looks different, None for all."""
+        """Bring the cells up to the history, for the layers in `shown`.
+
+        Returns:
+            What looks different, None for all.
+        """
         per_dot = points_per_dot(history.length, columns * DOTS_ACROSS)
         dots = _Dots.of(history, quantity, shown, per_dot)
         layers = dots.low.shape[1]

@@ -13,7 +13,7 @@ from vgtui.sweeps.table import Table
 
 SHADES = "·░▒▓█"
 """From the least value to the greatest."""
-WIDEST_CELL = 6
+MAX_CELL_WIDTH = 6
 LINE_ROWS = 14
 TICKS = 4
 LINE = "line"
@@ -26,8 +26,8 @@ def sweep_chart(table: Table, columns: int) -> list[list[Cell]]:
     averaged = f", mean over {' and '.join(table.averaged)}" if table.averaged else ""
     logarithm = "log10 of " if table.metric.by_logarithm else ""
     over = f"{table.x.name} → {f' and {table.y.name} ↑' if table.y else ''}"
-    failed = [_plain(f"{table.failed} runs have no number")] if table.failed else []
-    return [_plain(f"{logarithm}{table.metric.title}{averaged}: {over}"), [], *rows, *failed]
+    failed = [_unstyled(f"{table.failed} runs have no number")] if table.failed else []
+    return [_unstyled(f"{logarithm}{table.metric.title}{averaged}: {over}"), [], *rows, *failed]
 
 
 def _heat_map(table: Table, y: Axis, columns: int) -> list[list[Cell]]:
@@ -36,7 +36,7 @@ def _heat_map(table: Table, y: Axis, columns: int) -> list[list[Cell]]:
         order.reverse()  # the axis points upwards
     labels = [y.show(y.values[line]) for line in order]
     margin = max(map(len, labels)) + 1
-    wide = max(1, min(WIDEST_CELL, (columns - margin - 2) // len(table.x.values)))
+    wide = max(1, min(MAX_CELL_WIDTH, (columns - margin - 2) // len(table.x.values)))
     shares = [[_share(table, line, column) for column in range(len(table.x.values))] for line in order]
     places: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for row, line in enumerate(order):
@@ -48,14 +48,14 @@ def _heat_map(table: Table, y: Axis, columns: int) -> list[list[Cell]]:
     rows = []
     for label, drawn, shown in zip(labels, picture, shares, strict=True):
         cells = [Cell(sign, _style(shown[place // wide])) for place, sign in enumerate(drawn)]
-        rows.append([*_plain(f"{label:>{margin - 1}} │"), *cells])
+        rows.append([*_unstyled(f"{label:>{margin - 1}} │"), *cells])
     return [*rows, *_bottom(table.x, margin, lambda number: number * wide, wide * len(table.x.values)), *_legend(table)]
 
 
 def _line_chart(table: Table, columns: int) -> list[list[Cell]]:
     span = table.span
     if span is None:
-        return [_plain("(there is no number to show)")]
+        return [_unstyled("(there is no number to show)")]
     low, high = span if span[0] < span[1] else (span[0] - 0.5, span[1] + 0.5)
     labels = {
         round(tick * (LINE_ROWS - 1) / TICKS): f"{high - (high - low) * tick / TICKS:.4g}" for tick in range(TICKS + 1)
@@ -66,7 +66,7 @@ def _line_chart(table: Table, columns: int) -> list[list[Cell]]:
     line = Line(LINE, range(last + 1), [v if math.isfinite(v) else math.nan for v in table.values[0].tolist()])
     picture = draw_lines([line], (0, max(last, 1)), (low, high), width, LINE_ROWS)
     rows = [
-        [*_plain(f"{labels.get(number, ''):>{margin - 1}} {'┤' if number in labels else '│'}"), *cells]
+        [*_unstyled(f"{labels.get(number, ''):>{margin - 1}} {'┤' if number in labels else '│'}"), *cells]
         for number, cells in enumerate(picture)
     ]
     return [*rows, *_bottom(table.x, margin, lambda number: round(number * (width - 1) / max(last, 1)), width)]
@@ -80,17 +80,17 @@ def _bottom(x: Axis, margin: int, place_of: Callable[[int], int], width: int) ->
         if place >= len(words) + (number > 0):
             words = words.ljust(place) + word
             ticks[place] = "┬"
-    return [_plain(" " * margin + "└" + "".join(ticks)), _plain(" " * (margin + 1) + words)]
+    return [_unstyled(" " * margin + "└" + "".join(ticks)), _unstyled(" " * (margin + 1) + words)]
 
 
 def _legend(table: Table) -> list[list[Cell]]:
     if table.span is None:
-        return [_plain("(there is no number to show)")]
+        return [_unstyled("(there is no number to show)")]
     low, high = table.span
     steps = [number / (len(SHADES) - 1) for number in range(len(SHADES))]
     cells: list[Cell] = []
     for shade, share in zip(SHADES, steps, strict=True):
-        cells += [Cell(shade, _style(share))] * 2 + _plain(f" {low + (high - low) * share:.3g}   ")
+        cells += [Cell(shade, _style(share))] * 2 + _unstyled(f" {low + (high - low) * share:.3g}   ")
     signs = {
         ZERO: ("an exact 0", lambda value: value == -math.inf),
         NAN: ("not a number", math.isnan),
@@ -100,7 +100,7 @@ def _legend(table: Table) -> list[list[Cell]]:
     words = [f"{sign} {word}" for sign, (word, has) in signs.items() if any(map(has, shown))]
     if not table.known.all():
         words.append("blank: not computed")
-    return [[], cells, *([_plain(", ".join(words))] if words else [])]
+    return [[], cells, *([_unstyled(", ".join(words))] if words else [])]
 
 
 def _share(table: Table, line: int, column: int) -> float | None:
@@ -121,5 +121,5 @@ def _style(share: float | None) -> str:
     return "" if share is None else f"{share:.3f}"
 
 
-def _plain(text: str) -> list[Cell]:
+def _unstyled(text: str) -> list[Cell]:
     return [Cell(character, "") for character in text]

@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         for word in words:
             option, equals, value = word.partition("=")
             if equals and value == "--" and option.startswith("-"):
-                self.error(f'{option}: "--" is no value')
+                self.error(f'{option}: "--" is not a value')
         self._refuse_misspelt(words)
         return self.parse_args(words)
 
@@ -65,7 +65,7 @@ def whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f'"{text}" is no whole number') from None
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number') from None
 
 
 def number(text: str) -> float:
@@ -73,17 +73,26 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f'"{text}" is no number') from None
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number') from None
 
 
 def check_least(setting: str, value: int | None, least: int) -> None:
-    """Raises UsageError for a whole number that is too small."""
+    """Check the lower bound of a whole number; None is accepted.
+
+    Args:
+        setting: The setting that the error names.
+        value: The number, if one was given.
+        least: The least number that is allowed.
+
+    Raises:
+        UsageError: The number is too small.
+    """
     if value is not None and value < least:
         raise UsageError(setting, f"{value} is out of range; it takes a whole number from {least}")
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options that define a run: what settings_of reads."""
+    """The options that define a run: what settings_from_arguments reads."""
     group = parser.add_argument_group("network and training")
     preset = group.add_argument(
         "--preset", metavar="NAME", help="begin with a configuration from a paper: vgtui list presets"
@@ -155,7 +164,11 @@ def _typed(option: Option) -> Callable[[str], Any]:
 
 
 def value_of(chosen: argparse.Namespace, field: str) -> Any:
-    """An option as it was given, or as the environment, the settings file or vgtui itself has it. Raises UsageError."""
+    """The value of an option: from the command line, the environment, the settings file, or built in.
+
+    Raises:
+        UsageError: A value in the environment or the settings file is wrong.
+    """
     return getattr(chosen, field) if hasattr(chosen, field) else _defaults_of(chosen)[field].value
 
 
@@ -170,7 +183,11 @@ def _defaults_of(chosen: argparse.Namespace) -> "dict[str, Default]":
 
 
 def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
-    """The fields of a run that the command line itself says, its preset among them. Raises UsageError."""
+    """The fields of a run that the command line itself gives, those of its preset included.
+
+    Raises:
+        UsageError: There is no such preset.
+    """
     preset: Mapping[str, Any] = {}
     if getattr(chosen, "preset", None) is not None:
         from vgtui.model.presets import find_preset
@@ -179,8 +196,16 @@ def given_of(chosen: argparse.Namespace) -> dict[str, Any]:
     return {**preset, **{o.field: getattr(chosen, o.field) for o in OPTIONS if hasattr(chosen, o.field)}}
 
 
-def settings_of(chosen: argparse.Namespace, **changes: Any) -> RunSettings:
-    """The settings of parsed options; `changes` are defaults of the command's own. Raises UsageError."""
+def settings_from_arguments(chosen: argparse.Namespace, **changes: Any) -> RunSettings:
+    """The settings of a parsed command line.
+
+    Args:
+        chosen: What argparse made of the options of add_run_options.
+        changes: Defaults of the command's own, which take the place of built-in ones.
+
+    Raises:
+        UsageError: A value is out of range, or wrong in the environment or the settings file.
+    """
     given, defaults = given_of(chosen), _defaults_of(chosen)
     standing = {
         o.field: changes[o.field] if o.field in changes and defaults[o.field].is_built_in else defaults[o.field].value

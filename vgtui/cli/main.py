@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             if sys.stderr:
                 sys.stderr.flush()
-        except OSError:  # a terminal that is gone, a full disk: nobody can be told, and the exit code stays what it is
+        except (
+            OSError
+        ):  # a terminal that is gone, a full disk: there is nowhere to report it, and the exit code stays what it is
             _discard(sys.stderr)
 
 

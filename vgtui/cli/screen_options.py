@@ -24,7 +24,11 @@ def _theme_names() -> Iterable[str]:
 
 
 def screen_of(chosen: argparse.Namespace) -> tuple[str | None, float]:
-    """The theme, None for that of the last time, and the most pictures a second. Raises UsageError."""
+    """The theme, None for that of the last time, and the largest number of pictures a second.
+
+    Raises:
+        UsageError: There is no such theme, or the number is out of range.
+    """
     theme, fps = value_of(chosen, "theme"), value_of(chosen, "fps")
     if not 0.1 <= fps <= 60:
         raise UsageError("fps", f"{fps:g} is out of range; it takes a number from 0.1 to 60")

@@ -12,7 +12,7 @@ from textual.theme import Theme
 
 from engine.errors import UsageError
 from vgtui.dashboard.keymap import Keymap
-from vgtui.dashboard.plain import EVERYTHING, AsciiOnly, Shows
+from vgtui.dashboard.line_filters import EVERYTHING, AsciiOnly, Shows
 from vgtui.dashboard.screens.main import MainScreen, screen_for
 from vgtui.dashboard.screens.palette import ActionPalette
 from vgtui.dashboard.textual_patches import QuietApp, TerminalDriver
@@ -76,11 +76,11 @@ class Dashboard(QuietApp[UsageError]):
         self.loop: asyncio.AbstractEventLoop | None = None
         self._config = config
         # Textual turns colours into greys for NO_COLOR, which are colours still
-        self._plain: list[LineFilter] = []
+        self._own_filters: list[LineFilter] = []
         if not config.shows.colour:
-            self._plain.append(NoColor())
+            self._own_filters.append(NoColor())
         if not config.shows.utf8:
-            self._plain.append(AsciiOnly())
+            self._own_filters.append(AsciiOnly())
         for palette in config.palettes.values():
             self.register_theme(_as_theme(palette))
         self.theme = config.theme
@@ -93,7 +93,7 @@ class Dashboard(QuietApp[UsageError]):
         self.main.controller.lessons_done = dict(config.lessons_done)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), *self._plain]
+        return [*super().get_line_filters(), *self._own_filters]
 
     def on_look_changed(self) -> None:
         self._config.on_look(self.main.state.look, self.theme)

@@ -538,7 +538,8 @@ class Keymap:
         distance = names.index(str(cure.value)) - names.index(getattr(settings.network, cure.setting))
         ways = ((distance % len(names), forward), (-distance % len(names), back))
         presses, name = min(ways)
-        return self.shown(name) if presses < 2 else f"{presses}× {self.shown(name)}"
+        times = {1: "", 2: " twice"}.get(presses, f" {presses} times")
+        return self.shown(name) + times
 
     def _refuse_shared_keys(self) -> None:
         taken: dict[str, Key] = {}

@@ -9,7 +9,7 @@ from vgtui.recordings.writer import Recorder
 from vgtui.sources.base import FrameSource
 from vgtui.sources.live import LiveRun
 from vgtui.terminal.capabilities import has_colour, has_utf8, tell
-from vgtui.user.settings import load_settings, recall, remember, settings_name, settings_path
+from vgtui.user.settings_file import load_settings, recall, remember, settings_name, settings_path
 from vgtui.wire.run_settings import RunSettings
 
 DEFAULT_THEME = "dark"
@@ -50,7 +50,7 @@ def open_dashboard(
     """
     from vgtui.dashboard.app import Dashboard, DashboardConfig
     from vgtui.dashboard.keymap import Keymap
-    from vgtui.dashboard.plain import Shows
+    from vgtui.dashboard.line_filters import Shows
     from vgtui.dashboard.signals import restoring_terminal
     from vgtui.dashboard.view.look import VIEWS, Look
     from vgtui.user.themes import load_palettes

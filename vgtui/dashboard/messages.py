@@ -14,7 +14,7 @@ class LayerChosen(Message):
 
 @dataclass
 class LayerOpened(Message):
-    """The user wants to look inside of a layer."""
+    """The user wants to look inside a layer."""
 
     layer: int
 

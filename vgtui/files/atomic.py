@@ -11,9 +11,12 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(target: Path) -> Iterator[BinaryIO]:
-    """A file beside `target`, which takes its place in the end; on any failure nothing is left of it.
+    """Open a file beside `target` that takes its place at the end; after a failure nothing of it is left.
 
-    A file that is replaced keeps its permissions. Raises OSError.
+    A file that is replaced keeps its permissions.
+
+    Raises:
+        OSError: It cannot be written.
     """
     written = target.with_name(f".vgtui-{secrets.token_hex(8)}")  # short: the name of the target may be the longest
     try:
@@ -33,9 +36,11 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Have `write` fill a file that takes the place of `path`, or of what that links to.
 
-    What is not a file, such as /dev/stdout, cannot be replaced: it is written to directly.
+    What is not a regular file, such as /dev/stdout, cannot be replaced, and is written to directly. What `write` raises
+    is raised.
 
-    Raises OSError, and what `write` raises.
+    Raises:
+        OSError: The file cannot be written.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():

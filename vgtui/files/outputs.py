@@ -25,8 +25,10 @@ MAX_LINKS = 40
 class OutputFile:
     """A file that is open for appending, with nothing taken away; locked while it is, where it is a regular one.
 
-    path: as the user calls it. target: where it really is; None for what has no contents of its own that could be
-    replaced. is_new: it was not there.
+    Attributes:
+        path: The path as the user wrote it.
+        target: Where the file really is; None for a device or a pipe, which has no contents to replace.
+        is_new: Whether opening it created it.
     """
 
     path: str
@@ -40,7 +42,11 @@ class OutputFile:
         return 0 if self.target is None else os.fstat(self.descriptor).st_size
 
     def check_free(self, setting: str, overwrite: bool | None) -> None:
-        """Raises UsageError where it holds something that must not be replaced."""
+        """Check that the file may be written.
+
+        Raises:
+            UsageError: It holds something that must not be replaced.
+        """
         if self.size and not overwrite:
             raise _occupied(setting, self.path, overwrite)
 
@@ -58,13 +64,27 @@ class OutputFile:
 
 
 def check_free(setting: str, path: str, overwrite: bool | None) -> None:
-    """Tell early what open_output would refuse. Raises UsageError for a file that is there and must not be replaced."""
+    """Tell early what open_output would refuse.
+
+    Raises:
+        UsageError: The file exists and must not be replaced.
+    """
     if not overwrite and is_regular(path) and os.path.getsize(path):
         raise _occupied(setting, path, overwrite)
 
 
 def check_other(setting: str, path: str, source: str, what_for: str) -> None:
-    """Raises UsageError where a file would take the place of the one that it is made of."""
+    """Check that a file does not replace the one that it is made from.
+
+    Args:
+        setting: The setting that the error names.
+        path: The file to be written.
+        source: The file that is read.
+        what_for: What is done with the source, as a participle.
+
+    Raises:
+        UsageError: They are the same file.
+    """
     if is_regular(path) and os.path.exists(source) and os.path.samefile(path, source):
         raise UsageError(setting, f"{path} is what is {what_for}; it takes another file")
 
@@ -80,7 +100,7 @@ def open_output(setting: str, path: str, overwrite: bool | None = False, resumes
     Args:
         setting: to be blamed.
         path: opened as it is if it is not a regular file.
-        overwrite: whether a file that holds something may be replaced; None where nobody can ask for that.
+        overwrite: whether a file that holds something may be replaced; None where there is no such option.
         resumes: whether it may be appended to; the caller finds out whether it is the right one.
 
     Raises:
@@ -109,7 +129,9 @@ def open_output(setting: str, path: str, overwrite: bool | None = False, resumes
 def writing_whole(setting: str, path: str, overwrite: bool | None = False) -> Iterator[BinaryIO]:
     """A file that is written from its start to its end, or not at all: a failure leaves what was there.
 
-    Raises UsageError where it cannot be written, and BrokenPipeError where nobody reads it any more.
+    Raises:
+        UsageError: It cannot be written.
+        BrokenPipeError: Its reader has closed the pipe.
     """
     output = open_output(setting, path, overwrite)
     try:
@@ -124,7 +146,7 @@ def writing_whole(setting: str, path: str, overwrite: bool | None = False) -> It
 
 @contextmanager
 def telling_faults(setting: str, path: str) -> Iterator[None]:
-    """What the system says of a file that is written, as a UsageError; but for a pipe that nobody reads any more."""
+    """Raise what the system reports of a file as a UsageError, but for a pipe without a reader."""
     try:
         yield
     except BrokenPipeError:

@@ -15,7 +15,9 @@ from vgtui.wire.run_settings import RunSettings
 class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A number that must be measured: at least, at most, or between the two.
 
-    measure: a name of lessons.measures. when: "now", or "init" for the run's first frame.
+    Attributes:
+        measure: A name of lessons.measures.
+        when: "now", or "init" for the run's first frame.
     """
 
     measure: str
@@ -27,9 +29,13 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step. The lesson goes on when all that it asks for has come.
 
-    say: what to look at, and why. press: the actions to take, by the names of the settings file, one for each press.
-    change: the settings that these have changed then. view, verdict: what must be shown, what must be the verdict.
-    expect: what must be measured.
+    Attributes:
+        say: What to look at, and why.
+        press: The actions to take, by the names of the settings file, one for each press.
+        change: The settings that differ after these presses.
+        view: The view that must be shown.
+        verdict: The verdict that must be given.
+        expect: What must be measured.
     """
 
     say: str
@@ -41,7 +47,13 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A lesson. name: for --lesson; settings: those of the run, the defaults where nothing is said; order: in lists."""
+    """A lesson.
+
+    Attributes:
+        name: What --lesson takes.
+        settings: The settings of the run; the others have their defaults.
+        order: Where it stands in lists.
+    """
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]+$")]
     title: str
@@ -63,7 +75,11 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     raise unknown_name("lesson", f"step {number}: measure", expected.measure, MEASURES)
 
     def settings_at(self, step: int) -> RunSettings:
-        """The run that a step ends with. Raises UsageError."""
+        """The settings of the run at the end of a step.
+
+        Raises:
+            UsageError: A change is out of range.
+        """
         values = dict(self.settings)
         for entry in self.steps[: step + 1]:
             values |= entry.change
@@ -73,7 +89,11 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return settings_from(values)
 
     def settings_before(self, step: int) -> RunSettings:
-        """The run that a step begins with. Raises UsageError."""
+        """The settings of the run at the beginning of a step.
+
+        Raises:
+            UsageError: A change is out of range.
+        """
         return self.settings_at(step - 1) if step else settings_from(self.settings)
 
 
@@ -84,6 +104,10 @@ def load_lessons() -> tuple[dict[str, Lesson], list[UsageError]]:
 
 
 def find_lesson(name: str) -> Lesson:
-    """The lesson of this name. Raises UsageError: what is wrong in its file, or that there is none."""
+    """The lesson of this name.
+
+    Raises:
+        UsageError: Its file is wrong, or there is no lesson of this name.
+    """
     lessons, warnings = load_lessons()
     return pick(name, lessons, warnings, "lesson")

@@ -20,7 +20,7 @@ class Difference:
 
 
 def differences(before: Header | RunSettings, after: Header | RunSettings) -> list[Difference]:
-    """What one must change of a run to get the other; of somebody's own model nobody knows."""
+    """What must be changed in one run to get the other; nothing for your own model, whose settings are unknown."""
     found: list[Difference] = []
     if any(isinstance(run, Header) and run.own is None for run in (before, after)):
         return found
@@ -53,8 +53,12 @@ def name_of_dataset(run: Header | RunSettings) -> str:
     return path if "/" in path else f"./{path}"
 
 
-def settings_of(header: Header) -> RunSettings:
-    """The settings that the header of vgtui's own network tells of."""
+def settings_from_header(header: Header) -> RunSettings:
+    """The settings that a header of vgtui's own network describes.
+
+    Raises:
+        UsageError: Network and training do not fit together.
+    """
     assert header.own
     return RunSettings(header.own.network, header.own.training, name_of_dataset(header), threads=header.backend.threads)
 

@@ -30,7 +30,9 @@ SWITCH_WORDS = {**dict.fromkeys(("on", "true", "yes", "1"), True), **dict.fromke
 class Option:
     """A field of a run's settings. choices are offered; the settings themselves check what they are given.
 
-    open_ended: beside the choices, paths make sense too. unset: the word for None, where that is the default.
+    Attributes:
+        open_ended: Whether paths are accepted beside the choices.
+        unset: The word for None, where None is the default.
     """
 
     flag: str
@@ -60,7 +62,11 @@ class Option:
         return self.unset if value is None else ("off", "on")[value] if self.kind == "switch" else str(value)
 
     def parse(self, text: str) -> Any:
-        """A value of the option's kind; whether it is in range, the settings say. Raises UsageError."""
+        """Parse a value of the option's kind; whether it is in range is for the settings to check.
+
+        Raises:
+            UsageError: It is not of that kind.
+        """
         if self.open_ended:  # a path may begin or end with a space
             return text
         text = text.strip()
@@ -73,7 +79,7 @@ class Option:
         try:
             return {"whole": int, "number": float, "name": str}[self.kind](text)
         except ValueError:
-            raise UsageError(self.field, f'"{text}" is no {"whole " * (self.kind == "whole")}number') from None
+            raise UsageError(self.field, f'"{text}" is not a {"whole " * (self.kind == "whole")}number') from None
 
 
 OPTIONS = (
@@ -115,7 +121,11 @@ DEFAULTS: dict[str, Any] = {
 
 
 def settings_from(values: Mapping[str, Any]) -> RunSettings:
-    """The settings with these fields, and the defaults for the others. Raises UsageError."""
+    """The settings with these fields, and the defaults for all others.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
     rest = dict(values)
     network, training = (
         {entry.name: rest.pop(entry.name) for entry in fields(config) if entry.name in rest} for config in _CONFIGS
@@ -133,9 +143,11 @@ def values_of(settings: RunSettings) -> dict[str, Any]:
 
 
 def flags_of(settings: RunSettings, said_elsewhere: Collection[str] = ()) -> list[str]:
-    """The words of a command line that give exactly these settings.
+    """The words of a command line that give exactly these settings; built-in values are left out.
 
-    What is built in is left out, except for the fields in said_elsewhere, which have another default here.
+    Args:
+        settings: What the words shall give.
+        said_elsewhere: Fields that are always included, since they have another default here.
     """
     words = []
     for field, value in values_of(settings).items():

@@ -75,7 +75,11 @@ PRESETS: dict[str, Preset] = {
 
 
 def find_preset(name: str) -> Preset:
-    """Raises UsageError where there is none of this name."""
+    """The preset of this name.
+
+    Raises:
+        UsageError: There is no such preset.
+    """
     if name not in PRESETS:
         raise unknown_name("preset", "preset", name, PRESETS)
     return PRESETS[name]

@@ -12,8 +12,12 @@ from engine.telemetry import LayerMeasurements
 class Quantity:
     """A norm, or a ratio of norms, of every layer.
 
-    value: its field of LayerMeasurements; least and greatest: those with its extremes since the frame before, where
-    they are measured. floor and ceiling: the powers of ten between which colours, and at first bars, are spread.
+    Attributes:
+        value: The field of LayerMeasurements with its value.
+        least: The field with its least value since the frame before, where that is measured.
+        greatest: The field with its greatest value.
+        floor: The power of ten at which colours, and at first bars, begin.
+        ceiling: The power of ten at which they end.
     """
 
     title: str

@@ -19,7 +19,7 @@ from engine.errors import UsageError
 from engine.telemetry import LayerMeasurements
 from vgtui.files.inputs import STREAM as STREAM
 from vgtui.files.inputs import InputFile, opened
-from vgtui.model.differences import settings_of
+from vgtui.model.differences import settings_from_header
 from vgtui.recordings.writer import GZIP
 from vgtui.terminal.text import shortened
 from vgtui.wire.frames import (
@@ -39,7 +39,7 @@ from vgtui.wire.frames import (
 CHUNK_BYTES = 2**16
 UNPACK_BYTES = 2**20
 """How much is unpacked at a time."""
-NO_HEADER = "is no recording: its first line is no header, as vgtui --record FILE writes it"
+NO_HEADER = "is not a recording: its first line is not a header, as vgtui --record FILE writes it"
 OPENING = (b"{", b" ", b"\t", b"\r")
 """How a header may begin; whatever begins in another way is refused before the end of its line is there."""
 GZIP_MAGIC = b"\x1f"
@@ -48,7 +48,7 @@ GZIP_MAGIC = b"\x1f"
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line, dec_hook=decode_other)
 _LAYER_FIELDS = tuple(entry.name for entry in fields(LayerMeasurements))
 _FAULTS = (msgspec.DecodeError, UsageError, ValueError, TypeError, OverflowError, RecursionError)
-"""What decoding raises for a line that is no line of the format, or says what cannot be."""
+"""What decoding raises for a line that is not of the format, or holds impossible values."""
 
 
 class _Opening(msgspec.Struct):
@@ -59,8 +59,12 @@ class _Opening(msgspec.Struct):
     version: int = 0
 
 
-class Reader:
-    """Takes bytes and gives messages. name: what its errors call the source; shown as it is."""
+class RecordingReader:
+    """Takes bytes and gives messages.
+
+    Attributes:
+        name: What errors call the source; shown as it is.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -82,7 +86,11 @@ class Reader:
         """That of each lane, or the only one, by the name of its lane."""
 
     def feed(self, data: bytes) -> Iterator[Line]:
-        """The messages that these bytes complete. Raises UsageError where there is no header to begin with."""
+        """The messages that these bytes complete.
+
+        Raises:
+            UsageError: There is no header to begin with.
+        """
         return (message for message in self.feed_slowly(data) if message)
 
     def feed_slowly(self, data: bytes) -> Iterator[Line | None]:
@@ -232,7 +240,7 @@ class Reader:
             return
         before = self._headers.get(header.continues)
         if before is None or in_lane(before, header.lane or "", header.continues) != header:
-            raise ValueError("it goes on with a run that is not there")
+            raise ValueError("it continues a run that does not exist")
 
 
 def _check_header(header: Header) -> None:
@@ -245,7 +253,7 @@ def _check_header(header: Header) -> None:
     data, hidden = own.dataset, own.network.hidden_layers
     if len(header.layers) != hidden + 1:
         raise ValueError(f"{len(header.layers)} layers for {hidden} hidden layers")
-    settings_of(header)  # refuses what only network and training together make wrong
+    settings_from_header(header)  # validates network and training together
     if min(data.samples, data.features, data.classes) < 1:
         raise ValueError("a data set without samples, features or classes")
     if not 0 <= data.mean_square < math.inf:
@@ -281,10 +289,11 @@ def _check_change(network: NetworkConfig, training: TrainingConfig, setting: str
         replace(training, **change)
 
 
-def read_recording(source: InputFile | str, reader: Reader) -> Iterator[Line]:
+def read_recording(source: InputFile | str, reader: RecordingReader) -> Iterator[Line]:
     """Everything that is whole in a file, from its start to its end; reader.summary() says afterwards what was not.
 
-    Raises UsageError where it cannot be read, or is no recording.
+    Raises:
+        UsageError: It cannot be read, or is not a recording.
     """
     with opened(source) as file:
         while data := file.read(CHUNK_BYTES):

@@ -10,7 +10,7 @@ from vgtui.sweeps.rows import RESULTS, Row
 from vgtui.terminal.text import plain
 from vgtui.wire.frames import Frame, Header, number_text
 
-Cell = int | float | str | bool | None
+CellValue = int | float | str | bool | None
 
 RUN_FIELDS = ("step", "epoch", "loss", "accuracy", "validation_accuracy", "steps_per_second")
 FRAME_COLUMNS = (*RUN_FIELDS, "verdict", "layer", "fan_in", "fan_out", *LAYER_FIELDS, "lane")
@@ -28,30 +28,31 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a text begins with that a spreadsheet would compute, or pass over to what follows."""
 
 
-def frame_rows(header: Header, frame: Frame) -> Iterator[list[Cell]]:
+def frame_rows(header: Header, frame: Frame) -> Iterator[list[CellValue]]:
     """One row a weight layer, from the input, in the order of FRAME_COLUMNS. The lane is None where there is one."""
-    run: list[Cell] = [_plain(getattr(frame, name)) for name in RUN_FIELDS]
+    run: list[CellValue] = [_as_cell(getattr(frame, name)) for name in RUN_FIELDS]
     columns = [getattr(frame.layers, name).tolist() for name in LAYER_FIELDS]
     for info, values in zip(header.layers, zip(*columns, strict=True), strict=True):
         yield [*run, frame.verdict.kind, info.name, info.fan_in, info.fan_out, *values, frame.lane or None]
 
 
-def sweep_row(row: Row) -> list[Cell]:
+def sweep_row(row: Row) -> list[CellValue]:
     """In the order of SWEEP_COLUMNS."""
     settings = [row.values.get(option.field) for option in OPTIONS]
-    return [row.number, *settings, row.steps, *(_plain(getattr(row, name)) for name in RESULTS)]
+    return [row.number, *settings, row.steps, *(_as_cell(getattr(row, name)) for name in RESULTS)]
 
 
-def write_csv(file: IO[str], rows: Iterable[Iterable[Cell]]) -> None:
-    """Rows, and the names of columns, as CSV: unknown is empty, non-finite is NaN, Infinity or -Infinity.
+def write_csv(file: IO[str], rows: Iterable[Iterable[CellValue]]) -> None:
+    """Write rows, and the names of columns, as CSV.
 
-    Text has no control characters, so that a row is a line; where a spreadsheet would take it for a formula, it has an
-    apostrophe in front, as OWASP has it (CSV injection).
+    Unknown is empty; numbers that are not finite are NaN, Infinity or -Infinity. Text has no control characters, so
+    that a row is a line; where a spreadsheet would take it for a formula, it begins with an apostrophe (OWASP, CSV
+    injection).
     """
     csv.writer(file, lineterminator="\n").writerows(map(_as_text, rows))
 
 
-def _as_text(cells: Iterable[Cell]) -> list[Any]:
+def _as_text(cells: Iterable[CellValue]) -> list[Any]:
     return ["" if cell is None else _cell_text(cell) for cell in cells]
 
 
@@ -63,5 +64,5 @@ def _cell_text(cell: int | float | str | bool) -> int | float | str | bool:
     return cell
 
 
-def _plain(value: Any) -> Cell:
+def _as_cell(value: Any) -> CellValue:
     return float(value) if isinstance(value, float) else value

@@ -18,7 +18,9 @@ GZIP = 16 + zlib.MAX_WBITS
 class Recorder:
     """Writes one file, compressed when its name ends with .gz. After a fault it takes no more.
 
-    overwrite: a file that is there is replaced when the first lines are written; None where nobody can ask for that.
+    Attributes:
+        overwrite: Whether a file that exists is replaced when the first lines are written; None where there is no
+            such option.
     """
 
     def __init__(self, path: str | Path, overwrite: bool | None = None) -> None:
@@ -33,12 +35,16 @@ class Recorder:
 
     @property
     def where(self) -> str:
-        """Where the file is, and the command that shows it, for whoever has left the dashboard."""
+        """Where the file is, and the command that shows it, to be said when the dashboard has closed."""
         path = str(self.path.absolute())
         return f"the recording is {path}; see it again with: vgtui replay {shlex.quote(path)}"
 
     def write(self, message: Line) -> None:
-        """Take a line; it waits for the next flush. Raises OSError where a flush is due and the disk takes no more."""
+        """Take a line; it waits for the next flush.
+
+        Raises:
+            OSError: A flush is due and the disk takes no more.
+        """
         self._waiting += encode_line(message)
         self.lines += 1
         self.flush_if_due()

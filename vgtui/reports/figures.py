@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.theory import Prediction
-from vgtui.model.history import ACCURACY, LOSS, STEP, VALIDATION
 from vgtui.model.options import option_of
 from vgtui.model.quantities import GRADIENT
-from vgtui.reports.story import Story
+from vgtui.reports.summary import RunSummary
 from vgtui.sweeps.border import Border
 from vgtui.sweeps.grid import Axis
 from vgtui.sweeps.table import Table
@@ -32,7 +31,7 @@ SETTINGS: dict[Any, Any] = {
 }
 PIXELS_PER_INCH = 150
 MAP = "viridis"
-MOST_TICKS = 10
+MAX_TICKS = 10
 """More values of an axis have round numbers beside them."""
 
 Draw = Callable[[Any], None]
@@ -58,13 +57,21 @@ def save(figure: Any, kind: str) -> bytes:
 
 
 def check_installed() -> None:
-    """Raises UsageError where matplotlib is not installed; nothing is imported."""
-    if not is_installed("report"):
-        raise missing("pictures need", "report")
+    """Check that matplotlib is installed, without importing it.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    if not is_installed("matplotlib"):
+        raise missing("pictures need", "matplotlib")
 
 
 def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
-    """A figure with one part below the other. Raises UsageError where matplotlib is not installed."""
+    """A figure with one part below the other.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
     check_installed()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of a home that cannot be written
     import matplotlib
@@ -77,40 +84,40 @@ def draw(parts: list[Draw], width: float = 7.2, height: float = 3.0) -> Any:
         return figure
 
 
-def run_parts(*stories: Story) -> list[Draw]:
+def run_parts(*summaries: RunSummary) -> list[Draw]:
     """Everything that there is to draw of a run, or of the lanes that were compared."""
-    return [_of_lane(story, part(story)) for story in stories for part in (gradient_by_layer, heat_map, loss)]
+    return [_of_lane(summary, part(summary)) for summary in summaries for part in (gradient_by_layer, heat_map, loss)]
 
 
-def _of_lane(story: Story, part: Draw) -> Draw:
+def _of_lane(summary: RunSummary, part: Draw) -> Draw:
     """The same with the name of the lane above it, where there is one."""
 
     def paint(axes: Any) -> None:
         part(axes)
-        if story.lane:
-            axes.set_title(f"lane {story.lane}", loc="left")
+        if summary.lane:
+            axes.set_title(f"lane {summary.lane}", loc="left")
 
     return paint
 
 
-def gradient_by_layer(story: Story) -> Draw:
+def gradient_by_layer(summary: RunSummary) -> Draw:
     """The gradient norm of every layer: at the last frame, at step 0, and by theory where theory holds."""
 
     def paint(axes: Any) -> None:
-        layers = np.arange(1, len(story.header.layers) + 1)
-        theory = story.theory()
-        if story.first is not None and story.first is not story.last:
-            axes.plot(layers, _positive(story.first.layers.grad_norm), color=COLOURS["start"], label="at step 0")
+        layers = np.arange(1, len(summary.header.layers) + 1)
+        theory = summary.theory()
+        if summary.first is not None and summary.first is not summary.last:
+            axes.plot(layers, _positive(summary.first.layers.grad_norm), color=COLOURS["start"], label="at step 0")
         axes.plot(
             layers,
-            _positive(story.last.layers.grad_norm),
+            _positive(summary.last.layers.grad_norm),
             color=COLOURS["measured"],
-            label=f"at step {story.last.step}",
+            label=f"at step {summary.last.step}",
         )
-        if isinstance(theory, Prediction) and story.first is not None:
-            profile = theory.gradient_profile * story.first.layers.grad_norm[-1]
+        if isinstance(theory, Prediction) and summary.first is not None:
+            profile = theory.gradient_profile * summary.first.layers.grad_norm[-1]
             axes.plot(layers, _positive(profile), "--", color=COLOURS["theory"], label="theory at step 0, one sample")
-        zero = layers[np.ma.filled(story.last.layers.grad_norm, 1.0) == 0]
+        zero = layers[np.ma.filled(summary.last.layers.grad_norm, 1.0) == 0]
         axes.set_yscale("log")
         if len(zero):
             floor = [axes.get_ylim()[0]] * len(zero)
@@ -122,15 +129,15 @@ def gradient_by_layer(story: Story) -> Draw:
     return paint
 
 
-def heat_map(story: Story) -> Draw:
+def heat_map(summary: RunSummary) -> Draw:
     """Layers by time, the gradient norm as colour; points of the history, each the least of its frames."""
 
     def paint(axes: Any) -> None:
-        history = story.history
+        history = summary.history
         assert history
         begin = history.begin_of(history.length - 1)
         levels = history.least(GRADIENT)[begin:].T.astype(float)
-        steps = history.scalars[begin : history.length, STEP]
+        steps = history.scalars.step[begin:]
         image = axes.pcolormesh(
             _edges(steps),
             np.arange(levels.shape[0] + 1) + 0.5,
@@ -146,20 +153,22 @@ def heat_map(story: Story) -> Draw:
     return paint
 
 
-def loss(story: Story) -> Draw:
+def loss(summary: RunSummary) -> Draw:
     """Loss and accuracies over the steps."""
 
     def paint(axes: Any) -> None:
-        history = story.history
+        history = summary.history
         assert history
-        scalars = history.scalars[history.begin_of(history.length - 1) : history.length]
-        steps = scalars[:, STEP]
-        axes.plot(steps, scalars[:, LOSS], color=COLOURS["measured"], label="loss")
+        scalars, begin = history.scalars, history.begin_of(history.length - 1)
+        steps, losses, accuracies, validation = (
+            values[begin:] for values in (scalars.step, scalars.loss, scalars.accuracy, scalars.validation_accuracy)
+        )
+        axes.plot(steps, losses, color=COLOURS["measured"], label="loss")
         axes.set(xlabel="step", ylabel="loss")
         right = axes.twinx()
         right.spines.right.set_visible(True)
-        right.plot(steps, scalars[:, ACCURACY], ":", color=COLOURS["start"], label="accuracy of the batch")
-        right.plot(steps, scalars[:, VALIDATION], color=COLOURS["validation"], label="validation accuracy")
+        right.plot(steps, accuracies, ":", color=COLOURS["start"], label="accuracy of the batch")
+        right.plot(steps, validation, color=COLOURS["validation"], label="validation accuracy")
         right.set(ylim=(0, 1.02), ylabel="accuracy")
         axes.legend(handles=[*axes.get_lines(), *right.get_lines()], loc="best")
 
@@ -211,7 +220,7 @@ def _places(axis: Axis) -> tuple[NDArray[np.float64], list[str] | None]:
 
 
 def _label(axis: Any, places: NDArray[np.float64], labels: list[str] | None) -> None:
-    if labels is not None or len(places) <= MOST_TICKS:
+    if labels is not None or len(places) <= MAX_TICKS:
         axis.set_ticks(places, labels)
 
 

@@ -1,47 +1,37 @@
-"""One HTML file of a run or a sweep: everything is inside of it, so that it opens anywhere, without a network."""
+"""One HTML file of a run or a sweep: everything is inside it, so that it opens anywhere, without a network.
 
-import html
-import itertools
+This module says what is in a page; `page.html.j2` says how it is put there. Jinja2 escapes every value.
+"""
+
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import vgtui
 from engine.config import BACKEND_NAMES
-from engine.diagnosis import layer_health, layer_label
+from engine.diagnosis import Verdict, layer_health, layer_label
 from engine.theory import Prediction
 from vgtui.model.description import model_words
-from vgtui.model.differences import settings_of, switch_text
+from vgtui.model.differences import settings_from_header, switch_text
 from vgtui.model.options import flags_of, option_of, values_of, words_for
 from vgtui.model.quantities import entry
+from vgtui.reports import figures
 from vgtui.reports.figures import as_svg, draw, gradient_by_layer, heat_map, loss, sweep_chart
-from vgtui.reports.story import Story
+from vgtui.reports.summary import RunSummary
 from vgtui.sweeps.grid import Sweep
 from vgtui.sweeps.rows import RESULTS, Row
 from vgtui.sweeps.table import METRICS, Table, make_table
 from vgtui.terminal.text import plain, short_number
 from vgtui.user.defaults import read_defaults
+from vgtui.user.extras import is_installed, missing
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d2733; --paper: #fff; --quiet: #5a6776; --line: #d5dbe2; --panel: #f4f6f8 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #dfe5ee; --paper: #11151c; --quiet: #9aa7ba; --line: #45536b; --panel: #1a202b }
-}
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
-       margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-.quiet { color: var(--quiet) } figure { margin: 1rem 0; background: #fff; border-radius: 6px; padding: .5rem }
-figure svg { width: 100%; height: auto; display: block }
-.verdict { background: var(--panel); border-left: 5px solid #c77700; padding: .6rem 1rem; border-radius: 4px }
-.verdict.healthy { border-color: #3d8a4e }
-.scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { text-align: right; padding: .15rem .8rem; border-bottom: 1px solid var(--line); white-space: nowrap }
-th:first-child, td:first-child, .words td:last-child, .words th:last-child { text-align: left }
-code { background: var(--panel); padding: .1rem .35rem; white-space: pre-wrap }
-"""
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 FIELDS = {
     "grad_norm": "‖∂E/∂W‖",
     "delta_norm": "‖∂E/∂z‖",
@@ -52,133 +42,211 @@ FIELDS = {
 """What the table of layers has, and how it is headed."""
 FLAT = 1e6
 """A depth scale from here on is that of a gradient which does not change."""
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 """Of a sweep, in the page; all of them are in its file."""
-NO_REASON = "for a reason that is not known"
+NO_REASON = "for an unknown reason"
 SWEEP_METRICS = ("gradient_ratio_start", "depth_scale")
 """What is shown of a sweep beside the metric that was asked for."""
 
 
-def run_page(*stories: Story) -> str:
-    """The page of a run, or of the lanes that were compared. Raises UsageError where matplotlib is not installed."""
-    return _page(" beside ".join(map(_title, stories)), itertools.chain.from_iterable(map(_parts, stories)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RunPart:
+    """What the page says of a run. Figures are SVG elements; "" and an empty list are left out.
+
+    Attributes:
+        cures: What would help, with the options that do it or "".
+        options: The name, value and meaning of each option.
+        command: What repeats the run.
+    """
+
+    lane: str
+    title: str
+    subtitle: str
+    verdict: Verdict
+    evidence: list[str]
+    cures: list[tuple[str, str]]
+    scores: str
+    theory: str
+    gradient_figure: str
+    time_figure: str
+    loss_figure: str
+    layer_heads: list[str]
+    layer_rows: list[list[str]]
+    options: list[list[str]]
+    command: str
+    note: str
 
 
-def _parts(story: Story) -> list[str]:
-    """What a page says of a run."""
-    header, last = story.header, story.last
-    verdict = last.verdict
-    cures = _items(
-        f"{_escape(cure.text)}: <code>{_escape(shlex.join(words_for(cure.setting, cure.value)))}</code>"
-        if cure.setting
-        else _escape(cure.text)
-        for cure in verdict.cures
-    )
-    evidence = _items(
-        _escape(
-            f"{entry.field}: {float(entry.value):.3g}"
-            + (f" against the bound {entry.bound:g}" if entry.bound is not None else "")
-            + f", in {len(entry.layers)} of {len(header.layers)} layers"
-        )
-        for entry in verdict.evidence
-    )
-    return [
-        f"<h1>{f'Lane {story.lane}: ' if story.lane else ''}{_escape(_title(story))}</h1>",
-        f"<p class=quiet>{_escape(_subtitle(story))}</p>",
-        f'<div class="verdict {_escape(verdict.kind)}"><strong>{_escape(verdict.message)}</strong></div>',
-        f"<p>What it rests on:</p>{evidence}" if evidence else "",
-        f"<p>What would help:</p>{cures}" if cures else "",
-        f"<p>Loss {short_number(last.loss)}, accuracy of the batch {short_number(last.accuracy)}, "
-        f"validation accuracy {short_number(last.validation_accuracy)}.</p>",
-        "<h2>Gradient by layer</h2>",
-        f"<p>{_escape(_theory_words(story))}</p>",
-        _figure(as_svg(draw([gradient_by_layer(story)])), "The gradient norm of every layer, input on the left"),
-        "<h2>The whole run</h2>",
-        _figure(as_svg(draw([heat_map(story)])), "Layers by time, the gradient norm as colour"),
-        _figure(as_svg(draw([loss(story)])), "Loss and accuracy over the steps"),
-        "<h2>Every layer</h2>",
-        _layers(story),
-        *_again(story),
-        f"<p class=quiet>{_escape(story.summary)}</p>" if story.summary else "",
-    ]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SweepPart:
+    """What the page says of a sweep.
+
+    Attributes:
+        figures: A title and an SVG element each.
+        rows: The first MAX_ROWS runs.
+    """
+
+    title: str
+    subtitle: str
+    verdicts: str
+    failures: list[str]
+    figures: list[tuple[str, str]]
+    options: list[list[str]]
+    count: int
+    heads: list[str]
+    rows: list[list[str]]
+
+
+def check_installed() -> None:
+    """Check that what a page needs is installed, without importing it.
+
+    Raises:
+        UsageError: Something is missing.
+    """
+    figures.check_installed()
+    if not is_installed("jinja2"):
+        raise missing("a page needs", "jinja2")
+
+
+def run_page(*summaries: RunSummary) -> str:
+    """The page of a run, or of the lanes that were compared.
+
+    Raises:
+        UsageError: matplotlib or Jinja2 is not installed.
+    """
+    return _render(" beside ".join(map(_title, summaries)), runs=[_run_part(summary) for summary in summaries])
 
 
 def sweep_page(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> str:
-    """The page of a sweep. Raises UsageError where matplotlib is not installed."""
-    varied = ", ".join(axis.name for axis in sweep.vary) or "nothing"
-    title = f"Sweep over {varied}"
-    kinds = Counter(row.verdict for row in rows if row.verdict)
-    reasons = Counter(row.error or NO_REASON for row in rows if row.failed)
-    tables: list[Table | None] = [table]
-    if table:
-        by = [axis.name for axis in (table.x, table.y) if axis]
-        others = (METRICS[name] for name in SWEEP_METRICS)
-        tables += [make_table(sweep, rows, metric, by) for metric in others if metric is not table.metric]
-    shown = [entry for entry in tables if entry and entry.span is not None]
-    base = {**values_of(sweep.settings), **{axis.field: "varies" for axis in sweep.vary}}
-    if sweep.seeds > 1:
-        base["seed"] = f"{sweep.settings.training.seed} and {sweep.seeds - 1} more"
-    parts = [
-        f"<h1>{_escape(title)}</h1>",
-        f"<p class=quiet>{len(rows)} of {sweep.size} runs, {sweep.steps} steps each</p>",
-        f"<p>Verdicts at the end: {_escape(', '.join(f'{count} {kind}' for kind, count in kinds.most_common()))}.</p>"
-        if kinds
-        else "",
-        f"<p>Without a result:</p>{_items(_escape(f'{count} runs: {why}') for why, count in reasons.most_common())}"
-        if reasons
-        else "",
-        *(
-            f"<h2>{_escape(entry.metric.title)}</h2>"
-            + _figure(as_svg(draw([sweep_chart(entry)], height=4.2)), entry.metric.title)
-            for entry in shown
-        ),
-        "<h2>Configuration</h2>",
-        _configuration(base.items()),
-        "<h2>Every run</h2>",
-        _rows(sweep, rows),
-    ]
-    return _page(title, parts)
+    """The page of a sweep.
+
+    Raises:
+        UsageError: matplotlib or Jinja2 is not installed.
+    """
+    part = _sweep_part(sweep, rows, table)
+    return _render(part.title, sweep=part)
 
 
-def _escape(words: str) -> str:
-    """Outside words as text of a page: no element, no attribute, nothing that turns the line around."""
-    return html.escape(plain(words))
+def _render(title: str, runs: Sequence[_RunPart] = (), sweep: _SweepPart | None = None) -> str:
+    check_installed()
+    return _template().render(title=title, runs=runs, sweep=sweep, version=vgtui.__version__)
 
 
-def _page(title: str, parts: Iterable[str]) -> str:
-    body = "\n".join(part for part in parts if part)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{_escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n"
-        f"<p class=quiet>vgtui {_escape(vgtui.__version__)}</p>\n</body>\n</html>\n"
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("vgtui", "reports"),
+        autoescape=True,
+        finalize=_printable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _printable(value: Any) -> Any:
+    """A value without what could turn the line around; what is HTML already stays as it is."""
+    return value if hasattr(value, "__html__") else plain(str(value))
+
+
+def _run_part(summary: RunSummary) -> _RunPart:
+    header, last = summary.header, summary.last
+    heads, rows = _layers(summary)
+    options, command = _again(summary)
+    return _RunPart(
+        lane=summary.lane,
+        title=_title(summary),
+        subtitle=_subtitle(summary),
+        verdict=last.verdict,
+        evidence=[
+            f"{piece.field}: {float(piece.value):.3g}"
+            + (f" against the bound {piece.bound:g}" if piece.bound is not None else "")
+            + f", in {len(piece.layers)} of {len(header.layers)} layers"
+            for piece in last.verdict.evidence
+        ],
+        cures=[
+            (cure.text, shlex.join(words_for(cure.setting, cure.value)) if cure.setting else "")
+            for cure in last.verdict.cures
+        ],
+        scores=f"Loss {short_number(last.loss)}, accuracy of the batch {short_number(last.accuracy)}, "
+        f"validation accuracy {short_number(last.validation_accuracy)}.",
+        theory=_theory_words(summary),
+        gradient_figure=as_svg(draw([gradient_by_layer(summary)])),
+        time_figure=as_svg(draw([heat_map(summary)])),
+        loss_figure=as_svg(draw([loss(summary)])),
+        layer_heads=heads,
+        layer_rows=rows,
+        options=options,
+        command=command,
+        note=summary.note,
     )
 
 
-def _again(story: Story) -> Iterator[str]:
-    """The configuration of a run of ours, and the command that repeats it."""
-    if story.header.own:
-        settings = settings_of(story.header)
-        if story.header.backend.name in BACKEND_NAMES:  # where it was computed, wherever auto would compute it
-            settings = replace(settings, backend=story.header.backend.name)
-        elsewhere = [field for field, default in read_defaults().items() if not default.is_built_in]
-        command = shlex.join(["vgtui", "run", "--steps", str(story.last.step), *flags_of(settings, elsewhere)])
-        yield "<h2>Configuration</h2>"
-        yield _configuration(values_of(settings).items())
-        if story.first:  # otherwise it went on with the weights of another
-            yield f"<p>Again, with the same numbers: <code>{_escape(command)}</code></p>"
+def _sweep_part(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> _SweepPart:
+    kinds = Counter(row.verdict for row in rows if row.verdict)
+    reasons = Counter(row.error or NO_REASON for row in rows if row.failed)
+    base = {**values_of(sweep.settings), **{axis.field: "varies" for axis in sweep.vary}}
+    if sweep.seeds > 1:
+        base["seed"] = f"{sweep.settings.training.seed} and {sweep.seeds - 1} more"
+    fields = [axis.field for axis in sweep.vary] + (["seed"] if sweep.seeds > 1 else [])
+    results = [name for name in RESULTS if name != "error"]
+    return _SweepPart(
+        title=f"Sweep over {', '.join(axis.name for axis in sweep.vary) or 'nothing'}",
+        subtitle=f"{len(rows)} of {sweep.size} runs, {sweep.steps} steps each",
+        verdicts=", ".join(f"{count} {kind}" for kind, count in kinds.most_common()),
+        failures=[f"{count} runs: {why}" for why, count in reasons.most_common()],
+        figures=[
+            (shown.metric.title, as_svg(draw([sweep_chart(shown)], height=4.2)))
+            for shown in _tables(sweep, rows, table)
+            if shown.span is not None
+        ],
+        options=_options(base.items()),
+        count=len(rows),
+        heads=[option_of(field).name for field in fields] + results,
+        rows=[
+            [option_of(field).show(row.values[field]) for field in fields]
+            + [_number(getattr(row, name)) for name in results]
+            for row in rows[:MAX_ROWS]
+        ],
+    )
 
 
-def _title(story: Story) -> str:
-    if (own := story.header.own) is None:
-        return model_words(story.header)
+def _tables(sweep: Sweep, rows: Sequence[Row], table: Table | None) -> list[Table]:
+    """The table that was asked for, and the same of SWEEP_METRICS."""
+    if table is None:
+        return []
+    by = [axis.name for axis in (table.x, table.y) if axis]
+    others = (METRICS[name] for name in SWEEP_METRICS)
+    made = (make_table(sweep, rows, metric, by) for metric in others if metric is not table.metric)
+    return [table, *(one for one in made if one)]
+
+
+def _again(summary: RunSummary) -> tuple[list[list[str]], str]:
+    """The options of one of vgtui's own runs, and the command that repeats it, where there is one."""
+    if not summary.header.own:
+        return [], ""
+    settings = settings_from_header(summary.header)
+    if summary.header.backend.name in BACKEND_NAMES:  # where it was computed, wherever auto would compute it
+        settings = replace(settings, backend=summary.header.backend.name)
+    elsewhere = [field for field, default in read_defaults().items() if not default.is_built_in]
+    command = shlex.join(["vgtui", "run", "--steps", str(summary.last.step), *flags_of(settings, elsewhere)])
+    # a run that was not seen at step 0 went on with the weights of another
+    return _options(values_of(settings).items()), command if summary.first else ""
+
+
+def _title(summary: RunSummary) -> str:
+    if (own := summary.header.own) is None:
+        return model_words(summary.header)
     network = own.network
     return f"{network.activation}, {network.hidden_layers} hidden layers of {network.width}, {network.initialization}"
 
 
-def _subtitle(story: Story) -> str:
-    header, words = story.header, []
+def _subtitle(summary: RunSummary) -> str:
+    header, words = summary.header, []
     if header.own:
         network, training, dataset = header.own
         words = [
@@ -190,17 +258,17 @@ def _subtitle(story: Story) -> str:
         ]
     words += [
         f"{header.backend.name} {header.backend.dtype} on {header.backend.device}",
-        f"{story.last.step} steps",
+        f"{summary.last.step} steps",
     ]
-    if story.changes:
-        words.append(f"the last of {story.changes + 1} runs in this recording")
-    if story.compared_until is not None:
-        words.append(f"compared until step {story.compared_until} with another run, which is not shown here")
+    if summary.changes:
+        words.append(f"the last of {summary.changes + 1} runs in this recording")
+    if summary.compared_until is not None:
+        words.append(f"compared until step {summary.compared_until} with another run, which is not shown here")
     return " · ".join(words)
 
 
-def _theory_words(story: Story) -> str:
-    theory, fitted = story.theory(), story.depth_scale()
+def _theory_words(summary: RunSummary) -> str:
+    theory, fitted = summary.theory(), summary.depth_scale()
     measured = "" if math.isnan(fitted) else f" Fitted to the error signal at step 0: {fitted:.3g} layers."
     if not isinstance(theory, Prediction):
         return f"There is {theory}.{measured}"
@@ -211,10 +279,11 @@ def _theory_words(story: Story) -> str:
     )
 
 
-def _layers(story: Story) -> str:
-    layers, first, theory = story.last.layers, story.first, story.theory()
+def _layers(summary: RunSummary) -> tuple[list[str], list[list[str]]]:
+    """The table of layers: its heads, and its rows from the output to the input."""
+    layers, first, theory = summary.last.layers, summary.first, summary.theory()
     count = len(layers.grad_norm)
-    heads = ["layer", f"‖∂E/∂W‖, step {story.last.step}", *list(FIELDS.values())[1:], "health"]
+    heads = ["layer", f"‖∂E/∂W‖, step {summary.last.step}", *list(FIELDS.values())[1:], "health"]
     if first is not None:
         heads.insert(1, "‖∂E/∂W‖, step 0")
     profile = None
@@ -223,35 +292,22 @@ def _layers(story: Story) -> str:
         profile = theory.gradient_profile * first.layers.grad_norm[-1]
     rows = []
     for layer, health in reversed(list(enumerate(layer_health(layers.grad_norm)))):
-        info = story.header.layers[layer]
-        cells = [" ".join(filter(None, [info.name, info.kind])) if story.header.model else layer_label(layer, count)]
+        info = summary.header.layers[layer]
+        cells = [" ".join(filter(None, [info.name, info.kind])) if summary.header.model else layer_label(layer, count)]
         if first is not None:
             cells.append(_number(entry(first.layers.grad_norm, layer)))
         if profile is not None:
             cells.append(_number(profile[layer]))
         rows.append([*cells, *(_number(entry(getattr(layers, field), layer)) for field in FIELDS), health])
-    return _table(heads, rows)
+    return heads, rows
 
 
-def _configuration(values: Iterable[tuple[str, Any]]) -> str:
+def _options(values: Iterable[tuple[str, Any]]) -> list[list[str]]:
     rows = []
     for field, value in values:
         option = option_of(field)
-        varies = isinstance(value, str)
-        rows.append([option.name, value if varies else option.show(value), option.help])
-    return f'<div class="words">{_table(["option", "value", "what it is"], rows)}</div>'
-
-
-def _rows(sweep: Sweep, rows: Sequence[Row]) -> str:
-    fields = [axis.field for axis in sweep.vary] + (["seed"] if sweep.seeds > 1 else [])
-    heads = [option_of(field).name for field in fields] + [name for name in RESULTS if name != "error"]
-    cells = [
-        [option_of(f).show(row.values[f]) for f in fields]
-        + [_number(getattr(row, name)) for name in RESULTS if name != "error"]
-        for row in rows[:MOST_ROWS]
-    ]
-    more = f"<p class=quiet>The first {MOST_ROWS} of {len(rows)}.</p>" if len(rows) > MOST_ROWS else ""
-    return f"<details><summary>{len(rows)} runs</summary>{_table(heads, cells)}{more}</details>"
+        rows.append([option.name, value if isinstance(value, str) else option.show(value), option.help])
+    return rows
 
 
 def _number(value: Any) -> str:
@@ -260,19 +316,3 @@ def _number(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "0" if value == 0 else f"{float(value):.4g}"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{_escape(word)}</th>" for word in heads)
-    body = "\n".join("<tr>" + "".join(f"<td>{_escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
-
-
-def _items(words: Iterable[str]) -> str:
-    """A list of what is HTML already; nothing for none."""
-    items = "".join(f"<li>{word}</li>" for word in words)
-    return f"<ul>{items}</ul>" if items else ""
-
-
-def _figure(svg: str, words: str) -> str:
-    return f'<figure role="img" aria-label="{_escape(words)}">{svg}</figure>'

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from engine.errors import UsageError
-from vgtui.recordings.reader import CHUNK_BYTES, Reader
+from vgtui.recordings.reader import CHUNK_BYTES, RecordingReader
 from vgtui.watching.endpoints import Endpoint, endpoints_named, list_endpoints
 from vgtui.wire.frames import Event, Frame, Header, Line, encode_line
 from vgtui.wire.protocol import Answer, Pull
@@ -27,7 +27,7 @@ class Attached:
     def __init__(self, endpoint: Endpoint) -> None:
         """Prepare to attach to a model; the first question connects."""
         self._endpoint = endpoint
-        self._reader = Reader(endpoint.name)
+        self._reader = RecordingReader(endpoint.name)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._waiting: deque[Line] = deque()
         self._asked = False
@@ -111,7 +111,7 @@ class Attached:
         with suppress(OSError):
             self._streams = await asyncio.open_unix_connection(endpoint.path)
             self._endpoint = endpoint
-            self._reader = Reader(endpoint.name)
+            self._reader = RecordingReader(endpoint.name)
             self._asked = False
             return True
         return False

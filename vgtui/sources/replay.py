@@ -13,7 +13,7 @@ from contextlib import suppress
 from msgspec import UNSET
 
 from engine.errors import UsageError
-from vgtui.recordings.reader import CHUNK_BYTES, STREAM, Reader
+from vgtui.recordings.reader import CHUNK_BYTES, STREAM, RecordingReader
 from vgtui.wire.frames import Event, Frame, Header, Line, carried
 from vgtui.wire.protocol import Answer
 
@@ -40,7 +40,7 @@ class Replay:
         Raises:
             UsageError: It cannot be read, or it is not a recording.
         """
-        self._reader = Reader("standard input" if path == STREAM else path)
+        self._reader = RecordingReader("standard input" if path == STREAM else path)
         try:
             self._file = os.dup(sys.stdin.fileno()) if path == STREAM else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -140,7 +140,7 @@ class Replay:
 
     def play_from(self, frame: int) -> None:
         """Play again from a frame, 0 for the first with its header. The next one comes at once."""
-        self._reader = Reader(self._reader.name)
+        self._reader = RecordingReader(self._reader.name)
         self._messages = iter(())
         self._waiting.clear()
         self._ended = False

@@ -20,10 +20,14 @@ CURVE_POINTS = 61
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Border:
-    """curve: columns, as fractions of one in between too where these are numbers, and ξ_c by theory there.
+    """Where networks stop training, beside theory's depth scale ξ_c.
 
-    deepest[x]: where the metric crosses the middle of its span in a column, NaN where nowhere. factor: the median of
-    deepest / ξ_c, and its quartiles.
+    Attributes:
+        curve: Positions on the horizontal axis, in columns and fractions of one where its values are numbers, and ξ_c
+            by theory at each.
+        deepest: For each column, the depth at which the metric crosses the middle of its span; NaN where it does not.
+        factor: The median of deepest / ξ_c.
+        quartiles: The quartiles of deepest / ξ_c.
     """
 
     curve: tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -33,7 +37,11 @@ class Border:
 
 
 def find_border(sweep: Sweep, table: Table) -> Border:
-    """The border of a table whose vertical axis is the depth. Raises UsageError where there is none, or no theory."""
+    """The border of a table whose vertical axis is the depth.
+
+    Raises:
+        UsageError: There is no border, or no theory of it.
+    """
     if table.y is None or table.y.field != DEPTH:
         raise UsageError("depth_scale", "takes a sweep over hidden_layers; --by OTHER,hidden_layers puts it upright")
     depth_scale = _depth_scale(sweep, table.x, table.x.values)

@@ -1,12 +1,12 @@
-"""Handing out the points of a sweep and gathering their rows, whatever becomes of those who compute."""
+"""Handing out the points of a sweep and gathering their rows, also when workers die."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 
-from vgtui.sweeps.crew import Crew, CrewLostError
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.job import failed, measure
+from vgtui.sweeps.pool import PoolLostError, WorkerPool
 from vgtui.sweeps.rows import Row
 
 KILLED = "the process that trained it was killed, twice; it may take more memory than there is"
@@ -15,31 +15,42 @@ MAX_REFUSALS = 5
 """Executors that take nothing, one after the other, before it is believed that no process can be started."""
 
 
-def rows_of(points: Iterable[Point], crew: Crew, job: Callable[[Point], Row] = measure) -> Generator[Row, None, None]:
-    """The rows as they come, one a point. Raises CrewLostError.
+def rows_of(
+    points: Iterable[Point], pool: WorkerPool, job: Callable[[Point], Row] = measure
+) -> Generator[Row, None, None]:
+    """Compute points in a worker pool, and give a row for each as it comes.
 
-    A process pool breaks as a whole when one of its processes dies, and does not tell which: what was being computed is
-    then computed again, one at a time, so that the point that kills its process is known, and is a row with its reason.
+    A process pool breaks as a whole when one of its processes dies, and does not say which. The points in flight are
+    then computed again, one at a time, so that the point that kills its process is found; its row gives the reason.
+
+    Args:
+        points: The points to compute.
+        pool: The workers.
+        job: Computes a point in a worker.
+
+    Raises:
+        PoolLostError: No worker is left.
     """
-    office = _Office(points, crew, job)
+    dispatcher = _Dispatcher(points, pool, job)
     try:
-        while office.hand_out():
-            yield from office.gather()
+        while dispatcher.hand_out():
+            yield from dispatcher.gather()
     finally:
-        office.close()
+        dispatcher.close()
 
 
-class _Office:
-    """running: what is being computed. suspects: what was, when a pool broke. again: numbers of all that ever were.
+class _Dispatcher:
+    """Hands points to an executor and gathers their rows.
 
-    refusals: how many executors in a row have taken nothing.
+    `_running` are the points in flight, `_suspects` those that were when a pool broke, `_again` the numbers of all that
+    ever were. `_refusals` counts the executors in a row that took nothing.
     """
 
-    def __init__(self, points: Iterable[Point], crew: Crew, job: Callable[[Point], Row]) -> None:
+    def __init__(self, points: Iterable[Point], pool: WorkerPool, job: Callable[[Point], Row]) -> None:
         self._waiting = iter(points)
-        self._crew = crew
+        self._pool = pool
         self._job = job
-        self._executor = crew.open()
+        self._executor = pool.open()
         self._refusals = 0
         self._running: dict[Future[Row], Point] = {}
         self._suspects: deque[Point] = deque()
@@ -47,7 +58,7 @@ class _Office:
 
     def hand_out(self) -> bool:
         """Give out as much as is good; whether anything is being computed."""
-        width = self._crew.width()
+        width = self._pool.width()
         while len(self._running) < (1 if self._suspects else width):
             point = self._suspects.popleft() if self._suspects else next(self._waiting, None)
             if point is None:
@@ -55,16 +66,16 @@ class _Office:
             try:
                 self._running[self._executor.submit(self._job, point)] = point
                 self._refusals = 0
-            except self._crew.breaks as error:
+            except self._pool.breaks as error:
                 self._suspects.appendleft(point)
                 if self._running:
                     break  # they are broken too, and will say so
                 self._refusals += 1
                 if self._refusals > MAX_REFUSALS:
-                    raise CrewLostError(f"no process can be started: {error}") from error
+                    raise PoolLostError(f"no process can be started: {error}") from error
                 self._open_another()
             except Exception as error:  # each way of losing a cluster has a class of its own
-                raise CrewLostError(f"it takes no more runs: {error}") from error
+                raise PoolLostError(f"it takes no more runs: {error}") from error
         return bool(self._running)
 
     def gather(self) -> Iterator[Row]:
@@ -78,7 +89,7 @@ class _Office:
             except BrokenExecutor:
                 broken.append(point)
             except CancelledError as error:
-                raise CrewLostError("the scheduler is gone") from error
+                raise PoolLostError("the scheduler is gone") from error
             except Exception as error:
                 yield failed(point, f"{type(error).__name__}: {error}")
         if broken:
@@ -96,4 +107,4 @@ class _Office:
 
     def _open_another(self) -> None:
         self._executor.shutdown(wait=False)
-        self._executor = self._crew.open()
+        self._executor = self._pool.open()

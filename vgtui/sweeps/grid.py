@@ -19,8 +19,8 @@ from vgtui.wire.run_settings import RunSettings
 
 FORMAT = "vgtui-sweep"
 VERSION = 1
-MOST_POINTS = 1_000_000
-MOST_BYTES = LINE_LIMIT // 2
+MAX_POINTS = 1_000_000
+MAX_BYTES = LINE_LIMIT // 2
 """Of the line that defines a sweep. A row, which has some of its values, then is no longer than a line can be."""
 SIGNIFICANT = 12
 """Digits of a value from a range, so that 1.1 is not 1.1000000000000001."""
@@ -34,7 +34,11 @@ class Axis(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, text: str) -> "Axis":
-        """The axis that NAME=v1,v2,… or NAME=start:stop:count[:log] means. Raises UsageError."""
+        """Parse NAME=v1,v2,… or NAME=start:stop:count[:log].
+
+        Raises:
+            UsageError: There is no such option, or it cannot have these values.
+        """
         name, equals, words = text.partition("=")
         option = option_named(name)
         if option is None:
@@ -95,8 +99,8 @@ class Sweep(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_only
                 raise UsageError("vary", f"{axis.name} varies twice; name each option once, with all its values")
         if "seed" in fields and self.seeds > 1:
             raise UsageError("seeds", "varies the seed, as --vary seed does; take one of the two")
-        if self.size > MOST_POINTS:
-            raise UsageError("vary", f"all together are {self.size} runs; the most is {MOST_POINTS}")
+        if self.size > MAX_POINTS:
+            raise UsageError("vary", f"all together are {self.size} runs; the most is {MAX_POINTS}")
 
     def points(self) -> Iterator["Point"]:
         """Every run, the last axis changing fastest, and its seeds together."""
@@ -117,7 +121,11 @@ class Point(msgspec.Struct, frozen=True):
 
 
 def make_sweep(settings: RunSettings, vary: list[str], seeds: int, steps: int) -> Sweep:
-    """The sweep that the options mean. Raises UsageError."""
+    """The sweep that the options of the command line describe.
+
+    Raises:
+        UsageError: A name or a value is wrong, or there are too many points.
+    """
     axes = tuple(Axis.of(text) for text in vary)
     sweep = Sweep(settings=_whole_path(settings), vary=axes, seeds=seeds, steps=steps)
     sweep.check()
@@ -125,8 +133,8 @@ def make_sweep(settings: RunSettings, vary: list[str], seeds: int, steps: int) -
         size = len(encode_line(sweep))
     except OSError as error:
         raise UsageError("vary", f"the sweep does not fit into a file: {error.strerror}") from error
-    if size > MOST_BYTES:
-        raise UsageError("vary", f"all values together take {size} bytes; a sweep's file takes {MOST_BYTES}")
+    if size > MAX_BYTES:
+        raise UsageError("vary", f"all values together take {size} bytes; a sweep's file takes {MAX_BYTES}")
     return sweep
 
 
@@ -137,15 +145,15 @@ def _is_range(option: Option, words: str) -> bool:
 def _range(option: Option, words: str) -> list[Any]:
     """Evenly spaced values with both ends, or evenly in their logarithms. Raises UsageError."""
     parts = words.split(":")
-    problem = UsageError(option.field, f'"{words}" is no range; it takes start:stop:count or start:stop:count:log')
+    problem = UsageError(option.field, f'"{words}" is not a range; it takes start:stop:count or start:stop:count:log')
     if len(parts) not in (3, 4) or (len(parts) == 4 and parts[3] != "log"):
         raise problem
     try:
         start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
     except ValueError:
         raise problem from None
-    if not (math.isfinite(start) and math.isfinite(stop)) or not 1 <= count <= MOST_POINTS:
-        raise UsageError(option.field, f'"{words}" takes finite ends and a count from 1 to {MOST_POINTS}')
+    if not (math.isfinite(start) and math.isfinite(stop)) or not 1 <= count <= MAX_POINTS:
+        raise UsageError(option.field, f'"{words}" takes finite ends and a count from 1 to {MAX_POINTS}')
     if len(parts) == 4 and min(start, stop) <= 0:
         raise UsageError(option.field, f'"{words}" is spaced by logarithms, so both ends are above 0')
     spaced = np.geomspace(start, stop, count) if len(parts) == 4 else np.linspace(start, stop, count)

@@ -10,7 +10,7 @@ from vgtui.wire.frames import Frame, Number
 from vgtui.worker.run import Run
 
 NO_MEMORY = "there is not enough memory"
-LONGEST_REASON = 10_000
+MAX_REASON_LENGTH = 10_000
 """Characters: a row is a line, and lines have a bound."""
 
 
@@ -44,7 +44,7 @@ def measure(point: Point) -> Row:
 
 def failed(point: Point, reason: str) -> Row:
     """The row of a point of which there is nothing."""
-    return Row(number=point.number, values=point.values, steps=point.steps, error=reason[:LONGEST_REASON])
+    return Row(number=point.number, values=point.values, steps=point.steps, error=reason[:MAX_REASON_LENGTH])
 
 
 def _ratio(frame: Frame) -> Number:

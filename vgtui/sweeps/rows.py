@@ -1,6 +1,6 @@
 """The file of a sweep: a line that says what it is, then a line a run as they come, in whatever order.
 
-It can be cut off anywhere, and is gone on with: what is whole counts, and only the rest is computed.
+A sweep whose file was cut off anywhere can be resumed: rows that are whole count, and only the rest is computed.
 """
 
 import fcntl
@@ -22,10 +22,15 @@ from vgtui.wire.frames import LINE_LIMIT, Number, decode_other, encode_line
 
 
 class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True):
-    """What came of one run; None is unknown. number: of its point. values: every field of its settings.
+    """What came of one run; None is unknown.
 
-    gradient_ratio: ‖∂E/∂W‖ of the first layer to that of the output layer, at step 0 and at the last. depth_scale: that
-    fitted to the error signal at step 0. error: why there is nothing, where there is nothing.
+    Attributes:
+        number: The number of its point.
+        values: Every field of its settings.
+        gradient_ratio_start: ‖∂E/∂W‖ of the first layer / that of the output layer, at step 0.
+        gradient_ratio_end: The same at the last step.
+        depth_scale: Fitted to the error signal at step 0, in layers.
+        error: Why there is no result, where there is none.
     """
 
     number: int
@@ -44,7 +49,7 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
 
     @property
     def failed(self) -> bool:
-        """Whether there is no result; an error is one, also without a word."""
+        """Whether there is no result; an empty error is an error too."""
         return self.verdict is None or self.error is not None
 
 
@@ -64,10 +69,13 @@ _FAULTS = (msgspec.DecodeError, UsageError, ValueError, TypeError, OverflowError
 
 
 class SweepFile:
-    """Appends rows to a file, its own while it is open. Rows that are there already are in `done`, by number.
+    """Appends rows to a file, which is locked while it is open.
 
-    damage: what was wrong with the others, in words; "" where nothing was.
-    overwrite: whatever is there is replaced. Nothing is written or taken away before begin(), or the first row.
+    Nothing is written or removed before begin(), or the first row. With `overwrite`, what is there is replaced.
+
+    Attributes:
+        done: The rows that were in the file already, by number.
+        damage: What was wrong with the other lines, in words; "" where nothing was.
     """
 
     def __init__(self, path: str, sweep: Sweep, overwrite: bool = False) -> None:
@@ -148,7 +156,16 @@ class SweepReader:
     """Reads the file of a sweep, a line at a time."""
 
     def __init__(self, path: str, file: Any, setting: str = "FILE") -> None:
-        """file: open for reading bytes, at its start. setting: to be blamed. Raises UsageError where it is no sweep."""
+        """Read the line that defines the sweep.
+
+        Args:
+            path: What errors call the file.
+            file: Open for reading bytes, at its start.
+            setting: The setting that errors name.
+
+        Raises:
+            UsageError: It is not a sweep.
+        """
         self.path = path
         self._file = file
         self._damaged = self._first_damaged = 0
@@ -157,7 +174,7 @@ class SweepReader:
             sweep = _decoder.decode(first)
             assert isinstance(sweep, Sweep)
         except (*_FAULTS, AssertionError) as error:
-            problem = f"{path} is no sweep: its first line is not as vgtui sweep --output writes it"
+            problem = f"{path} is not a sweep: its first line is not as vgtui sweep --output writes it"
             if setting == "output":
                 problem += "; give a new file, or --overwrite"
             raise UsageError(setting, problem) from error
@@ -218,7 +235,11 @@ class SweepReader:
 
 
 def is_sweep(source: InputFile | str) -> bool:
-    """Whether a file begins as a sweep does; what was looked at is still there to be read. Raises UsageError."""
+    """Whether a file begins as a sweep does; its first line can still be read afterwards.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
     with opened(source) as file:
         line = file.look_at_first_line(LINE_LIMIT)
     try:
@@ -228,7 +249,11 @@ def is_sweep(source: InputFile | str) -> bool:
 
 
 def read_sweep(source: InputFile | str) -> tuple[Sweep, list[Row]]:
-    """A sweep and its rows by their number; what is damaged is said on stderr. Raises UsageError."""
+    """Read a sweep and its rows, in the order of their numbers; damaged rows are reported on stderr.
+
+    Raises:
+        UsageError: It cannot be read, or is not a sweep.
+    """
     with opened(source) as file:
         reader = SweepReader(file.path, file)
         rows = {row.number: row for row in reader.rows()}
@@ -239,7 +264,11 @@ def read_sweep(source: InputFile | str) -> tuple[Sweep, list[Row]]:
 
 
 def refuse_other_sweep(path: str, there: Sweep, wanted: Sweep) -> None:
-    """Raises UsageError where a file holds another sweep, with the first thing that differs."""
+    """Check that a file holds the sweep that is to be computed.
+
+    Raises:
+        UsageError: It holds another one; the error says in what they differ first.
+    """
     if there == wanted:
         return
     if there.vary != wanted.vary:

@@ -21,7 +21,7 @@ def _is_healthy(row: Row) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number of a row. By logarithm, rows are averaged and shown as such."""
+    """A number of a row; with by_logarithm, the logarithms of rows are averaged and shown."""
 
     title: str
     of: Callable[[Row], float | None]
@@ -42,10 +42,16 @@ METRICS: dict[str, Metric] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """values[y, x]: the mean of the rows there, as log10 for a metric by logarithms: −∞ is an exact 0, and NaN is NaN.
+    """A metric over one or two options of a sweep.
 
-    known[y, x]: whether there is any. y is None, and there is one line, where one option alone is looked at. averaged:
-    what else varies. failed: runs that have no number.
+    Attributes:
+        x: The option across.
+        y: The option upwards; None for a single line of values.
+        values: The mean of the rows at each place, (y, x); of their log10 for a metric by logarithm, where −∞ is an
+            exact 0.
+        known: Whether there are rows at each place, (y, x).
+        averaged: The options that vary beside x and y, over which values are averaged.
+        failed: How many runs have no number.
     """
 
     metric: Metric
@@ -64,7 +70,11 @@ class Table:
 
 
 def find_metric(name: str) -> Metric:
-    """Raises UsageError where there is none of this name."""
+    """The metric of this name.
+
+    Raises:
+        UsageError: There is no such metric.
+    """
     if name not in METRICS:
         raise unknown_name("metric", "metric", name, METRICS)
     return METRICS[name]

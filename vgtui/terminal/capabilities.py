@@ -27,7 +27,7 @@ _DOT_ROWS = (0, 1, 2, 0, 1, 2, 3, 3)
 
 def tell(words: str) -> None:
     """Say something beside the output: a sentence on standard error, where nothing in it commands the terminal."""
-    with suppress(OSError):  # where nobody can be told, nothing else fails for it
+    with suppress(OSError):  # a closed stderr must not fail anything else
         sys.stderr.write(f"vgtui: {plain(words)}\n")
 
 
@@ -99,8 +99,8 @@ def _ascii(character: str) -> str:
         return "+" if " AND " in name or not sides else "|" if sides > 0 else "-"
     if "BLOCK" in name:
         return "#"
-    plain = unicodedata.normalize("NFKD", character)[0]
-    return plain if plain.isascii() else " " if character.isspace() else "?"
+    base = unicodedata.normalize("NFKD", character)[0]
+    return base if base.isascii() else " " if character.isspace() else "?"
 
 
 def _line_at(bits: int) -> str:

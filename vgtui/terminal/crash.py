@@ -1,4 +1,4 @@
-"""A fault of vgtui itself: one sentence for the user, the traceback into a file for whoever mends it."""
+"""An internal error: one sentence for the user, and the traceback in a file for a bug report."""
 
 import traceback
 from pathlib import Path
@@ -16,7 +16,7 @@ def report_crash(error: BaseException) -> int:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     sentence = f"{type(first).__name__}: {first}".splitlines()[0]
-    tell(f"an error of its own: {sentence}; {keep_traceback(error)}")
+    tell(f"internal error: {sentence}; {keep_traceback(error)}")
     return CRASH_EXIT
 
 

@@ -22,7 +22,7 @@ def supports_mode(mode: int) -> bool | None:
         before = termios.tcgetattr(file)
         try:
             tty.setcbreak(file)
-            # an answer to the second question comes from every terminal, so that nobody waits for the first in vain
+            # every terminal answers the second question, so the wait ends even where the first is not answered
             os.write(file, f"\x1b[?{mode}$p\x1b[c".encode())
             answer = re.search(rf"\x1b\[\?{mode};(\d)\$y".encode(), _read_until(file, b"c"))
         finally:

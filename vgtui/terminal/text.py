@@ -17,7 +17,7 @@ _UNPRINTABLE = re.compile(
 
 
 def plain(text: str) -> str:
-    """Words from outside (a file, an exception), without what could command the terminal, reorder it, or is no text."""
+    """Text from outside (a file, an exception) without characters that control a terminal or reorder text."""
     return _UNPRINTABLE.sub("�", text)
 
 
@@ -66,8 +66,11 @@ def numbers_alike(values: Sequence[float]) -> list[str]:
 
 
 def column_number(value: float | None, decimals: int) -> str:
-    """A number of a column: as many decimals in every row, so that points stand below points where rows are aligned
-    on the right; with an exponent where the decimals would not show it."""
+    """A number of a column, with the same decimals in every row.
+
+    In a column that is aligned on the right, decimal points are then one below the other. A number that these decimals
+    would not show has an exponent.
+    """
     if value is None:
         return UNKNOWN
     if value == 0 or not math.isfinite(value) or not 10.0**-decimals <= abs(value) < 1e4:

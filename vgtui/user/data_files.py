@@ -17,9 +17,15 @@ Named = TypeVar("Named")
 
 
 def read_all(kind: str, model: type[Model], setting: str) -> tuple[list[Model], list[UsageError]]:
-    """Every file of a kind, such as "themes": ours, then the user's own.
+    """Read every file of a kind, such as "themes": first vgtui's own, then the user's.
 
-    A file of the user's that is not right is left out; what is wrong in it comes beside, blamed on `setting`.
+    Args:
+        kind: The name of the folder.
+        model: What a file is validated against.
+        setting: The setting that errors name.
+
+    Returns:
+        What was read, and an error for each of the user's files that is wrong; those are left out.
     """
     found = [read_toml(file, model, setting) for file in _toml_files(own_folder(kind))]
     warnings = []
@@ -32,7 +38,11 @@ def read_all(kind: str, model: type[Model], setting: str) -> tuple[list[Model], 
 
 
 def pick(name: str, found: Mapping[str, Named], warnings: Sequence[UsageError], setting: str) -> Named:
-    """The one of this name. Raises UsageError: what is wrong in its file, or that there is none."""
+    """The one of this name.
+
+    Raises:
+        UsageError: Its file is wrong, or there is none of this name.
+    """
     if name in found:
         return found[name]
     for warning in warnings:

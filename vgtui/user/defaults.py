@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from engine.errors import UsageError, unknown_name
 from vgtui.model.options import ALL_OPTIONS, Option
-from vgtui.user.settings import load_settings, settings_name, settings_path
+from vgtui.user.settings_file import load_settings, settings_name, settings_path
 from vgtui.user.variables import FILE_VARIABLE, RUNTIME_VARIABLE
 
 Origin = Literal["built in", "settings file", "environment"]
@@ -34,7 +34,11 @@ class Default:
 
 
 def read_defaults() -> dict[str, Default]:
-    """Every option's default, by its field. Raises UsageError for a wrong word in the file or the environment."""
+    """Every option's default, by its field.
+
+    Raises:
+        UsageError: A value in the settings file or the environment is wrong.
+    """
     chosen = load_settings().options
     names = [option.name for option in ALL_OPTIONS]
     for name in chosen:
@@ -45,7 +49,7 @@ def read_defaults() -> dict[str, Default]:
 
 
 def unknown_variables() -> list[str]:
-    """Variables of the environment that look like options of vgtui, and are none."""
+    """Variables of the environment that look like options of vgtui but are not."""
     known = {FILE_VARIABLE, RUNTIME_VARIABLE, *(option.variable for option in ALL_OPTIONS)}
     return sorted(name for name in os.environ if name.startswith("VGTUI_") and name not in known)
 

@@ -27,8 +27,11 @@ Colour = Annotated[str, msgspec.Meta(pattern=COLOUR_PATTERN)]
 class Series(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The lines of the charts.
 
-    measured: the run on the screen. ghost: that before the last change. pinned: runs that were kept. theory: what
-    mean-field theory says.
+    Attributes:
+        measured: The run on the screen.
+        ghost: The run before the last change.
+        pinned: Runs that were kept.
+        theory: The curve of mean-field theory.
     """
 
     measured: Colour
@@ -60,10 +63,19 @@ class HealthColours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Palette(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A theme.
 
-    name: what --theme calls it. dark: whether the background is. background: of the screen; panel: of the state line,
-    the footer and dialogs; selection: behind the chosen row. text, muted: for reading, for what is secondary. accent:
-    titles and keys. pending: a setting whose first frame has not come. levels: colours for small to large gradients,
-    from the vanishing end to the healthy one. health: one colour a word of health. series: the lines of the charts.
+    Attributes:
+        name: What --theme calls it.
+        dark: Whether the background is dark.
+        background: The background of the screen.
+        panel: The background of the state line, the footer and dialogs.
+        selection: The background of the chosen row.
+        text: Words for reading.
+        muted: Words that are secondary.
+        accent: Titles and keys.
+        pending: A setting whose first frame has not come yet.
+        levels: Colours for small to large gradients, from the vanishing end to the healthy one.
+        health: A colour for each word of health.
+        series: The lines of the charts.
     """
 
     name: str
@@ -82,15 +94,20 @@ class Palette(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_palettes() -> tuple[dict[str, Palette], list[UsageError]]:
-    """Every theme by its name: ours, then the user's own, which may take the place of one of ours.
+    """Every theme by its name: vgtui's own, then the user's, which may replace one of the same name.
 
-    A file of the user's that is no theme is left out; what is wrong in it comes beside.
+    Returns:
+        The themes, and an error for each of the user's files that is wrong; those are left out.
     """
     palettes, warnings = read_all("themes", Palette, "theme")
     return {palette.name: palette for palette in palettes}, warnings
 
 
 def find_palette(name: str) -> Palette:
-    """The theme of this name. Raises UsageError: what is wrong in its file, or that there is none."""
+    """The theme of this name.
+
+    Raises:
+        UsageError: Its file is wrong, or there is no theme of this name.
+    """
     palettes, warnings = load_palettes()
     return pick(name, palettes, warnings, "theme")

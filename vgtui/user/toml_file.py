@@ -12,22 +12,26 @@ from engine.errors import UsageError
 
 Model = TypeVar("Model")
 
-MOST_BYTES = 2**20
+MAX_BYTES = 2**20
 COLOUR_PATTERN = "^#[0-9a-fA-F]{6}$"
 
 
 def read_toml(file: Path | Traversable, model: type[Model], setting: str) -> Model:
-    """The file as a `model`. Raises UsageError that names the file and the field, blamed on `setting`."""
+    """The file as a `model`.
+
+    Raises:
+        UsageError: That names the file and the field, blamed on `setting`.
+    """
     try:
         with file.open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            raise UsageError(setting, f"{file} is longer than {MOST_BYTES} bytes, and no file of vgtui's is")
+            data = opened.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UsageError(setting, f"{file} is longer than {MAX_BYTES} bytes, and no file of vgtui's is")
         return msgspec.convert(tomllib.loads(data.decode()), model)
     except msgspec.ValidationError as error:
         raise UsageError(setting, f"{file}: {_explain(str(error))}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
-        raise UsageError(setting, f"{file} is no TOML file: {error}") from error
+        raise UsageError(setting, f"{file} is not a TOML file: {error}") from error
     except OSError as error:
         raise UsageError(setting, f"{file} cannot be read: {error.strerror}") from error
 
@@ -41,5 +45,5 @@ def _explain(problem: str) -> str:
     missing = re.fullmatch(r"Object (missing required|contains unknown) field `(.*)`", words)
     if missing:
         field = f"{field}.{missing[2]}" if field else missing[2]
-        words = "is missing" if missing[1].startswith("missing") else "is no field"
+        words = "is missing" if missing[1].startswith("missing") else "is not a field"
     return f"{field or 'the file'}: {words.replace('`', '')}"

@@ -1,4 +1,4 @@
-"""Variables of the environment that are no options: where the user's settings and sockets are."""
+"""Variables of the environment that are not options: where the user's settings and sockets are."""
 
 FILE_VARIABLE = "VGTUI_CONFIG"
 RUNTIME_VARIABLE = "VGTUI_RUNTIME_DIR"

@@ -19,7 +19,7 @@ from engine.diagnosis import PERSISTENCE
 from engine.errors import UsageError
 from engine.model_diagnosis import ModelLayer, diagnose_model
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
-from vgtui.recordings.reader import Reader
+from vgtui.recordings.reader import RecordingReader
 from vgtui.recordings.writer import Recorder
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.errors import ArgumentError
@@ -244,7 +244,7 @@ class Emitter:
             return None
         header = Header(backend=backend, model=model, layers=layers)
         try:
-            list(Reader(self.name).feed(encode_line(header)))
+            list(RecordingReader(self.name).feed(encode_line(header)))
         except OSError:
             pass  # too large for any reader, which is logged when it is written
         except Exception as error:

@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from engine.errors import UsageError
+from engine.npy_header import read_npy_header
 from engine.telemetry import LayerMeasurements
 from vgtui.files.atomic import write_whole
 from vgtui.model.differences import differences
@@ -132,9 +133,7 @@ def _about(path: str, archive: zipfile.ZipFile) -> About:
 def _array(path: str, archive: zipfile.ZipFile, name: str, like: NDArray[Any]) -> NDArray[Any]:
     """Read an array after its header: text may be as long as a line, all else must be as large as `like`."""
     try:
-        with archive.open(f"{name}.npy") as member:
-            version = npy.read_magic(member)
-            shape, _, dtype = npy.read_array_header_1_0(member) if version == (1, 0) else ((-1,), False, like.dtype)
+        shape, dtype = read_npy_header(archive, name)
         is_text = like.dtype == np.uint8 and len(shape) == 1 and 0 <= shape[0] <= LINE_LIMIT
         if dtype != like.dtype or (shape != like.shape and not is_text):
             raise _damaged(path, f"{name} is {dtype} of the shape {shape}")

@@ -26,7 +26,8 @@ COMMANDS = {
 def find_command(name: str) -> ModuleType:
     """A command's module: DESCRIPTION, EXAMPLES, add_arguments(parser) and call(chosen), which gives the exit code.
 
-    Raises UsageError where there is none of this name.
+    Raises:
+        UsageError: There is no command of this name.
     """
     if name not in COMMANDS:
         raise UsageError("COMMAND", unknown_name("", "command", name, COMMANDS).problem)

@@ -1,4 +1,4 @@
-"""`vgtui attach`: somebody's own model in the dashboard, or without a terminal its next frame as a report."""
+"""`vgtui attach`: your own model in the dashboard, or without a terminal its next frame as a report."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ from pathlib import Path
 from select import select
 
 from engine.errors import UsageError
+from vgtui.cli.output.columns import Columns
 from vgtui.cli.output.text_report import ReportWriter
 from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
 from vgtui.model.options import settings_from
@@ -52,7 +53,11 @@ def call(chosen: argparse.Namespace) -> int:
 
 
 async def report(source: Attached) -> int:
-    """Print what the model's next frame says. Returns the exit code."""
+    """Print what the model's next frame says.
+
+    Returns:
+        The exit code.
+    """
     writer = ReportWriter(sys.stdout)
     try:
         while True:
@@ -75,7 +80,7 @@ def _endpoint(wanted: str | None, may_ask: bool) -> Endpoint:
     """What is meant; where that is several, the user is asked. Raises UsageError."""
     if wanted is not None and "/" in wanted:
         if not is_listening(Path(wanted)):
-            raise UsageError("NAME", f"nobody answers on the socket {wanted}")
+            raise UsageError("NAME", f"nothing answers on the socket {wanted}")
         return Endpoint(Path(wanted), Path(wanted).stem, 0)
     try:
         found = find_endpoints(wanted, list_endpoints())
@@ -86,8 +91,9 @@ def _endpoint(wanted: str | None, may_ask: bool) -> Endpoint:
     if not may_ask:
         there = ", ".join(f"{endpoint.name} ({endpoint.pid})" for endpoint in found)
         raise UsageError("NAME", f"several are watched, {there}; say which, by its name or its process")
+    table = Columns(">3", "", "")
     for number, endpoint in enumerate(found, start=1):
-        sys.stdout.write(f"{number:>3}  {plain(endpoint.name)}  process {endpoint.pid}\n")
+        sys.stdout.write(table.row(number, plain(endpoint.name), f"process {endpoint.pid}") + "\n")
     while True:
         sys.stdout.write(f"which one, 1 to {len(found)}? ")
         sys.stdout.flush()

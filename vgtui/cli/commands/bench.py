@@ -10,6 +10,7 @@ from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
 from vgtui.cli.arguments import add_option, number, value_of
 from vgtui.cli.exit_codes import FAULT_EXIT
+from vgtui.cli.output.columns import Columns
 from vgtui.cli.output.progress import Advance, showing_progress
 from vgtui.model.options import option_of
 from vgtui.sources.live import LiveRun
@@ -21,6 +22,8 @@ from vgtui.wire.run_settings import RunSettings
 SIZES = ((10, 32, 64), (30, 64, 128), (50, 128, 256), (100, 64, 64), (20, 1024, 256))
 """Hidden layers, width, batch: those of `make bench`."""
 INITIALIZATION = {"sigmoid": "xavier_normal", "relu": "he_normal"}
+
+COLUMNS = Columns("<14", ">5", "<10", "<15", ">9", ">8")
 
 DESCRIPTION = "How fast this machine trains: five sizes, sigmoid and relu."
 EXAMPLES = "examples:\n  vgtui bench\n  vgtui bench --backend numpy --seconds 60"
@@ -39,7 +42,7 @@ def call(chosen: argparse.Namespace) -> int:
 
 def cases(backend: str) -> list[RunSettings]:
     """Five sizes with sigmoid and relu, and two of them with BatchNorm and skip connections."""
-    plain = [
+    uncured = [
         RunSettings(
             NetworkConfig(depth, width, activation, initialization=INITIALIZATION[activation]),
             TrainingConfig(batch, learning_rate=0.01),
@@ -49,14 +52,18 @@ def cases(backend: str) -> list[RunSettings]:
         for activation in INITIALIZATION
     ]
     cured = [
-        replace(case, network=replace(case.network, batch_norm=True, skip_connections=True)) for case in plain[3:6:2]
+        replace(case, network=replace(case.network, batch_norm=True, skip_connections=True)) for case in uncured[3:6:2]
     ]
-    return [*plain, *cured]
+    return [*uncured, *cured]
 
 
 def bench(backend: str, seconds: float) -> int:
-    """Measure every case for its share of the seconds, and print a row as it is known. Returns the exit code."""
-    print(f"{'network':<14} {'batch':>5}  {'activation':<10} {'':<15} {'ms a step':>10} {'steps/s':>9}")
+    """Measure every case for its share of the seconds, and print a row as it is known.
+
+    Returns:
+        The exit code.
+    """
+    print(COLUMNS.row("network", "batch", "activation", "", "ms a step", "steps/s"))
     settings = cases(backend)
     with showing_progress("training", len(settings), "cases", quiet=sys.stdout.isatty()) as advance:
         return asyncio.run(_bench(settings, seconds / len(settings), advance))
@@ -75,8 +82,14 @@ async def _bench(cases: list[RunSettings], seconds: float, advance: Advance) -> 
         network = settings.network
         extras = "BatchNorm, skip" if network.batch_norm else ""
         print(
-            f"{f'{network.hidden_layers}×{network.width}':<14} {settings.training.batch_size:>5}  "
-            f"{network.activation:<10} {extras:<15} {1e3 / best:>10.3f} {best:>9.0f}",
+            COLUMNS.row(
+                f"{network.hidden_layers}×{network.width}",
+                settings.training.batch_size,
+                network.activation,
+                extras,
+                f"{1e3 / best:.3f}",
+                f"{best:.0f}",
+            ),
             flush=True,
         )
         advance(done)

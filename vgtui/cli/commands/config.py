@@ -5,12 +5,13 @@ import os
 
 import msgspec
 
-from vgtui.cli.arguments import add_run_options, settings_of
+from vgtui.cli.arguments import add_run_options, settings_from_arguments
+from vgtui.cli.output.columns import Columns
 from vgtui.model.options import ALL_OPTIONS
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.text import plain
 from vgtui.user.defaults import Default, read_defaults, unknown_variables
-from vgtui.user.settings import load_settings, settings_path
+from vgtui.user.settings_file import load_settings, settings_path
 from vgtui.user.variables import FILE_VARIABLE
 
 DESCRIPTION = "Show every option's value and where it comes from: command line, environment, settings file, built in."
@@ -21,6 +22,7 @@ examples:
   vgtui config --example > ~/.config/vgtui/settings.toml     a settings file to begin with
   vgtui config --json | jq .options.lr"""
 COMMAND_LINE = "command line"
+COLUMNS = Columns("<16", "<16", "<14", "", gap=" ")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,10 +36,10 @@ def call(chosen: argparse.Namespace) -> int:
         print(example())
         return 0
     defaults = read_defaults()
-    settings_of(chosen)  # a value that is out of range is told, whoever gave it
+    settings_from_arguments(chosen)  # refuses a value out of range, wherever it came from
     rows = {field: _row(chosen, default) for field, default in defaults.items()}
     for name in unknown_variables():
-        tell(f"{name}: is no option of vgtui, and does nothing")
+        tell(f"{name}: is not an option of vgtui, and does nothing")
     path, keys = settings_path(), load_settings().keys
     if chosen.json:
         options = {defaults[f].option.name: {"value": value, "from": origin} for f, (value, origin) in rows.items()}
@@ -45,12 +47,12 @@ def call(chosen: argparse.Namespace) -> int:
         return 0
     there = "" if os.path.exists(path) else " (not there; vgtui config --example prints one)"
     print(f"settings file: {plain(str(path))}{there}")
-    print(f"\n{'option':<16} {'value':<16} {'from':<14} variable")
+    print("\n" + COLUMNS.row("option", "value", "from", "variable"))
     for field, (value, origin) in rows.items():
         option = defaults[field].option
-        print(f"{option.name:<16} {plain(option.show(value)):<16} {origin:<14} {option.variable}")
+        print(COLUMNS.row(option.name, plain(option.show(value)), origin, option.variable))
     for name, key in keys.items():
-        print(f"{'keys.' + name:<16} {plain(key):<16} settings file")
+        print(COLUMNS.row(f"keys.{name}", plain(key), "settings file").rstrip())
     return 0
 
 

@@ -5,7 +5,7 @@ import sys
 
 import vgtui
 from engine.errors import UsageError
-from vgtui.cli.arguments import add_overwrite_option, add_run_options, settings_of
+from vgtui.cli.arguments import add_overwrite_option, add_run_options, settings_from_arguments
 from vgtui.cli.commands import COMMANDS
 from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
 from vgtui.cli.unused_options import tell_unused, unused, unused_in_run, unused_run_options
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(chosen: argparse.Namespace) -> int:
     """The dashboard, or where there can be none a report."""
     theme, fps = screen_of(chosen)
-    settings = settings_of(chosen)
+    settings = settings_from_arguments(chosen)
     lesson = None
     if chosen.lesson is not None:
         from vgtui.lessons.lesson import find_lesson

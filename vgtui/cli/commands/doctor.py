@@ -21,6 +21,7 @@ from engine.backend import device_versions, select_backend
 from engine.errors import UsageError
 from engine.threads import usable_cores
 from vgtui.cli.commands.bench import best_rate
+from vgtui.cli.output.columns import Columns
 from vgtui.cli.output.progress import showing_progress
 from vgtui.model.options import words_of
 from vgtui.sources.live import LiveRun
@@ -30,14 +31,15 @@ from vgtui.terminal.text import plain
 from vgtui.user.data_files import users_folder
 from vgtui.user.defaults import read_defaults, unknown_variables
 from vgtui.user.extras import EXTRAS, install_command, is_installed
-from vgtui.user.settings import settings_path
+from vgtui.user.settings_file import settings_path
 from vgtui.user.themes import load_palettes
 from vgtui.wire.run_settings import RunSettings
 
 DESCRIPTION = "Look at this machine, its GPU and the terminal, measure for two seconds, and say what to mend."
 EXAMPLES = "examples:\n  vgtui doctor\n  vgtui doctor --json | jq .backend\n  ssh gpu vgtui doctor"
 SPEED_SECONDS = 2.0
-SMALLEST = (80, 24)
+COLUMNS = Columns("<22", "", gap=" ")
+MIN_SIZE = (80, 24)
 """The columns and rows below which the dashboard leaves out most of what it has."""
 
 
@@ -71,7 +73,7 @@ def call(chosen: argparse.Namespace) -> int:
         if finding.section != section:
             section = finding.section
             print(f"{section}:")
-        print(plain(f"  {finding.name:<22} {_words(finding.value)}"))
+        print("  " + plain(COLUMNS.row(finding.name, _words(finding.value))))
     print("\nto mend:" if advice else "\nnothing to mend")
     for number, sentence in enumerate(advice, start=1):
         print(plain(f"  {number}. {sentence}"))
@@ -98,7 +100,10 @@ def _program() -> Iterator[Finding]:
         yield Finding(
             "program", blas["user_api"], f"{blas['internal_api']} {blas['version']}, {blas['num_threads']} threads"
         )
-    how = {name: "installed" if is_installed(name) else f"not installed: {install_command(name)}" for name in EXTRAS}
+    how = {
+        name: "installed" if all(map(is_installed, modules)) else f"not installed: {install_command(name)}"
+        for name, modules in EXTRAS.items()
+    }
     yield Finding("program", "extras", [f"{name} ({words})" for name, words in how.items()])
 
 
@@ -142,8 +147,8 @@ def _terminal() -> Iterator[Finding]:
     if not is_terminal:
         return
     size = shutil.get_terminal_size()
-    small = f"the window has {size.columns}×{size.lines} cells; {SMALLEST[0]}×{SMALLEST[1]} and more shows the layers"
-    yield Finding("terminal", "size", f"{size.columns}×{size.lines}", small if size < SMALLEST else None)
+    small = f"the window has {size.columns}×{size.lines} cells; {MIN_SIZE[0]}×{MIN_SIZE[1]} and more shows the layers"
+    yield Finding("terminal", "size", f"{size.columns}×{size.lines}", small if size < MIN_SIZE else None)
     yield Finding("terminal", "synchronised output", supports_mode(SYNCHRONISED_OUTPUT))
 
 
@@ -161,7 +166,7 @@ def _paths() -> Iterator[Finding]:
         yield Finding("paths", "a theme", warning.problem, warning.problem)
     for name in unknown_variables():
         yield Finding(
-            "paths", name, os.environ[name], f"{name} is no option of vgtui, and does nothing; see vgtui config"
+            "paths", name, os.environ[name], f"{name} is not an option of vgtui, and does nothing; see vgtui config"
         )
     for name, folder in (("state", user_state_path("vgtui")), ("crash log", user_log_path("vgtui"))):
         yield Finding("paths", name, str(folder), _unwritable(folder))

@@ -18,20 +18,20 @@ from vgtui.cli.output.sink import STDOUT
 from vgtui.cli.unused_options import tell_unused, unused, unused_chart_options
 from vgtui.files.inputs import InputFile
 from vgtui.files.outputs import check_free, check_other, telling_faults, writing_whole
-from vgtui.recordings.reader import Reader, read_recording
+from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.recordings.tables import (
     FRAME_COLUMNS,
     SWEEP_COLUMNS,
     SWITCH_COLUMNS,
     TEXT_COLUMNS,
     WHOLE_COLUMNS,
-    Cell,
+    CellValue,
     frame_rows,
     sweep_row,
     write_csv,
 )
 from vgtui.reports.figures import draw, run_parts, save, sweep_chart
-from vgtui.reports.story import read_stories
+from vgtui.reports.summary import read_summaries
 from vgtui.sweeps.border import Border, find_border
 from vgtui.sweeps.grid import Sweep
 from vgtui.sweeps.rows import is_sweep, read_sweep
@@ -95,7 +95,7 @@ def call(chosen: argparse.Namespace) -> int:
                     tell(f"{len(rows)} of {sweep.size} runs are there, {table.failed} of them without this number")
                 figure = draw([sweep_chart(table, _border(sweep, table) if chosen.depth_scale else None)], height=4.5)
             else:
-                figure = draw(run_parts(*read_stories(file)))
+                figure = draw(run_parts(*read_summaries(file)))
             with _written(chosen) as picture:
                 picture.write(save(figure, kind))
             return 0
@@ -139,8 +139,8 @@ def _kind(chosen: argparse.Namespace) -> str:
     return kind
 
 
-def _frame_rows(file: InputFile) -> Iterator[list[Cell]]:
-    reader = Reader(file.path)
+def _frame_rows(file: InputFile) -> Iterator[list[CellValue]]:
+    reader = RecordingReader(file.path)
     for message in read_recording(file, reader):
         if isinstance(message, Frame):
             yield from frame_rows(reader.header_of(message), message)
@@ -148,7 +148,9 @@ def _frame_rows(file: InputFile) -> Iterator[list[Cell]]:
         tell(reader.summary())
 
 
-def _write_table(chosen: argparse.Namespace, kind: str, columns: Sequence[str], rows: Iterator[list[Cell]]) -> None:
+def _write_table(
+    chosen: argparse.Namespace, kind: str, columns: Sequence[str], rows: Iterator[list[CellValue]]
+) -> None:
     first = next(rows, None)  # what cannot be read is told before anything is written
     rows = rows if first is None else itertools.chain([first], rows)
     if kind == "parquet":
@@ -164,12 +166,12 @@ def _write_table(chosen: argparse.Namespace, kind: str, columns: Sequence[str], 
             text.detach()  # written to its end, and left open
 
 
-def _write_parquet(chosen: argparse.Namespace, columns: Sequence[str], rows: Iterable[list[Cell]]) -> None:
+def _write_parquet(chosen: argparse.Namespace, columns: Sequence[str], rows: Iterable[list[CellValue]]) -> None:
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise missing("Parquet needs", "parquet") from error
+        raise missing("Parquet needs", "pyarrow") from error
     types = {
         name: pyarrow.int64()
         if name in WHOLE_COLUMNS

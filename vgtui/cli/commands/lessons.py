@@ -4,10 +4,11 @@ import argparse
 import sys
 
 from vgtui.cli.arguments import offer
+from vgtui.cli.output.columns import Columns
 from vgtui.lessons.lesson import Lesson, find_lesson, load_lessons
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.text import plain
-from vgtui.user.settings import recall
+from vgtui.user.settings_file import recall
 
 DESCRIPTION = "The guided lessons and how far you are; or the text of one."
 EXAMPLES = "examples:\n  vgtui lessons\n  vgtui lessons quarter\n  vgtui --lesson quarter"
@@ -28,16 +29,19 @@ def print_lessons() -> int:
     done = recall().lessons
     for warning in warnings:
         tell(str(warning))
-    width = max(map(len, lessons))
-    wide = max(len(lesson.title) for lesson in lessons.values())
+    table = Columns(f"<{max(map(len, lessons))}", f"<{max(len(lesson.title) for lesson in lessons.values())}", "")
     for name, lesson in lessons.items():
-        print(plain(f"{name:<{width}}  {lesson.title:<{wide}}  {_progress(lesson, done.get(name, 0))}"))
+        print(plain(table.row(name, lesson.title, _progress(lesson, done.get(name, 0)))))
     sys.stderr.write("vgtui --lesson NAME begins one\n")
     return 0
 
 
 def print_lesson(name: str) -> int:
-    """What a lesson says. Raises UsageError where there is none of this name."""
+    """What a lesson says.
+
+    Raises:
+        UsageError: There is no lesson of this name.
+    """
     lesson = find_lesson(name)
     print(plain(lesson.title))
     for number, step in enumerate(lesson.steps, start=1):

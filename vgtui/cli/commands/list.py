@@ -11,13 +11,14 @@ from engine.errors import UsageError, unknown_name
 from engine.initializers import INITIALIZERS
 from engine.optimizers import OPTIMIZERS
 from vgtui.cli.arguments import offer
+from vgtui.cli.output.columns import Columns
 from vgtui.model.presets import PRESETS
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.text import plain
 from vgtui.user.themes import load_palettes
 
 Rows = list[tuple[str, str]]
-LEAST_WIDTH = 17
+MIN_WIDTH = 17
 """Of the names, so that most sections have their remarks in one column."""
 
 DESCRIPTION = "What can be chosen."
@@ -93,7 +94,7 @@ def print_choices(section: str | None) -> int:
             print(f"{name}:")
         indent = "" if section else "  "
         rows = SECTIONS[name]()
-        width = max(LEAST_WIDTH, *(len(word) for word, _ in rows))
+        table = Columns(f"<{max(MIN_WIDTH, *(len(word) for word, _ in rows))}", "", gap=" ")
         for word, remark in rows:
-            print(plain(f"{indent}{word:<{width}} {remark}"))
+            print(indent + plain(table.row(word, remark)))
     return 0

@@ -17,8 +17,8 @@ examples:
   vgtui plot sweep.jsonl --metric gradient_ratio_start
   vgtui plot sweep.jsonl --by width,activation"""
 DEFAULT_METRIC = "validation_accuracy"
-MOST_COLUMNS = 120
-MOST_VALUES = 400
+MAX_COLUMNS = 120
+MAX_VALUES = 400
 DEFAULT_THEME = "dark"
 
 
@@ -38,12 +38,20 @@ def add_chart_options(parser: "argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def metric_of(chosen: argparse.Namespace) -> Metric:
-    """The one of --metric. Raises UsageError."""
+    """The metric that --metric names.
+
+    Raises:
+        UsageError: There is no such metric.
+    """
     return find_metric(DEFAULT_METRIC if chosen.metric is None else chosen.metric)
 
 
 def names_of(chosen: argparse.Namespace) -> list[str]:
-    """The options of --by. Raises UsageError."""
+    """The options that --by names.
+
+    Raises:
+        UsageError: They are not one or two different ones.
+    """
     names = [name for name in (chosen.by or "").split(",") if name]
     if len(names) > 2 or len(set(names)) < len(names):
         raise UsageError("by", f'"{chosen.by}" is not one or two different options, as in --by width,activation')
@@ -65,9 +73,9 @@ def print_table(table: Table | None, theme: str | None) -> None:
     if table is None:
         print("nothing varies, so there is no chart: see vgtui sweep --vary")
         return
-    if max(table.values.shape) > MOST_VALUES:
+    if max(table.values.shape) > MAX_VALUES:
         print(
-            f"a terminal shows {MOST_VALUES} values of an option at most: vgtui export FILE -o chart.png draws them all"
+            f"a terminal shows {MAX_VALUES} values of an option at most: vgtui export FILE -o chart.png draws them all"
         )
         return
     from rich.console import Console
@@ -86,7 +94,7 @@ def print_table(table: Table | None, theme: str | None) -> None:
     console = Console(
         no_color=not has_colour(), color_system="auto" if sys.stdout.isatty() else None, highlight=False, soft_wrap=True
     )
-    columns = min(shutil.get_terminal_size((80, 24)).columns, MOST_COLUMNS)
+    columns = min(shutil.get_terminal_size((80, 24)).columns, MAX_COLUMNS)
     for row in sweep_chart(table, columns):
         text = Text()
         for cell in row:

@@ -7,9 +7,9 @@ import sys
 from engine.errors import UsageError
 from vgtui.cli.output.text_report import ReportWriter
 from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
-from vgtui.model.differences import settings_of
+from vgtui.model.differences import settings_from_header
 from vgtui.model.options import settings_from
-from vgtui.recordings.reader import STREAM, Reader, read_recording
+from vgtui.recordings.reader import STREAM, RecordingReader, read_recording
 from vgtui.sources.replay import Replay
 from vgtui.terminal.capabilities import tell
 from vgtui.wire.frames import Frame, Header, carried
@@ -40,19 +40,26 @@ def call(chosen: argparse.Namespace) -> int:
 
 
 def replay(path: str, theme: str | None, fps: float) -> int:
-    """Show a recording, or a stream, "-", as it comes. Returns the exit code; raises UsageError for what is none."""
+    """Show a recording, or a stream ("-") as it comes.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: It is not a recording.
+    """
     source = Replay(path)
     if path == STREAM:
         _take_keys_from_the_terminal()
     from vgtui.dashboard.launch import open_dashboard
 
-    settings = settings_of(source.header) if source.header.own else settings_from({})
+    settings = settings_from_header(source.header) if source.header.own else settings_from({})
     return open_dashboard(source, settings, theme, fps)
 
 
 def report(path: str) -> int:
     """Print what the last frame says, of each lane where two are compared; what is damaged is said on stderr."""
-    reader = Reader(path)
+    reader = RecordingReader(path)
     last: dict[str, tuple[Header, Frame]] = {}
     for message in read_recording(path, reader):
         if isinstance(message, Header):

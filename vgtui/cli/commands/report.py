@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from engine.errors import UsageError
-from vgtui.cli.arguments import add_overwrite_option, add_run_options, check_least, settings_of, whole
+from vgtui.cli.arguments import add_overwrite_option, add_run_options, check_least, settings_from_arguments, whole
 from vgtui.cli.commands.plot import add_chart_options, metric_of, names_of
 from vgtui.cli.output.plan import Plan
 from vgtui.cli.output.sink import STDOUT
@@ -19,9 +19,8 @@ from vgtui.cli.unused_options import (
 )
 from vgtui.files.inputs import InputFile
 from vgtui.files.outputs import check_free, check_other, is_regular, telling_faults, writing_whole
-from vgtui.reports.figures import check_installed
-from vgtui.reports.page import run_page, sweep_page
-from vgtui.reports.story import Story, read_stories
+from vgtui.reports.page import check_installed, run_page, sweep_page
+from vgtui.reports.summary import RunSummary, read_summaries
 from vgtui.sweeps.rows import is_sweep, read_sweep
 from vgtui.sweeps.table import make_table
 from vgtui.terminal.capabilities import tell
@@ -34,7 +33,7 @@ examples:
   vgtui report sweep.jsonl --metric depth_scale -o sweep.html
   vgtui report --steps 500 --activation relu --init he_normal -o relu.html
 
-The pictures need matplotlib: pip install 'vgtui[report]'."""
+A page needs matplotlib and Jinja2: pip install 'vgtui[report]'."""
 DEFAULT_NAME = "vgtui-report.html"
 FRAMES = 200
 """Of a run that is trained for its page."""
@@ -61,15 +60,15 @@ def call(chosen: argparse.Namespace) -> int:
     output = chosen.output or _beside(chosen.file)
     if chosen.file is None:
         _check_free(output, chosen.overwrite)
-        story = Story()
+        summary = RunSummary()
         steps = 500 if chosen.steps is None else chosen.steps
-        settings = settings_of(chosen)
+        settings = settings_from_arguments(chosen)
         tell_unused(unused_in_run(chosen, settings))
         tell_unused(unused_chart_options(chosen, "here: it is for a sweep"))
-        code = train_into(_Teller(story), settings, Plan(steps, every=max(1, steps // FRAMES)))
+        code = train_into(_Teller(summary), settings, Plan(steps, every=max(1, steps // FRAMES)))
         if code:
             return code
-        page = run_page(story)
+        page = run_page(summary)
     elif chosen.steps is not None:
         raise UsageError("steps", f"is of a run that is trained for its page, and {chosen.file} has its own")
     else:
@@ -83,7 +82,7 @@ def call(chosen: argparse.Namespace) -> int:
                 page = sweep_page(sweep, rows, make_table(sweep, rows, metric, by))
             else:
                 tell_unused(unused_chart_options(chosen, f"here: it is for a sweep, and {file.path} is not one"))
-                page = run_page(*read_stories(file))
+                page = run_page(*read_summaries(file))
             check_other("output", output, chosen.file, "reported")
     _write(page, output, chosen.overwrite)
     return 0
@@ -98,23 +97,23 @@ def _check_free(output: str, overwrite: bool) -> None:
 
 
 class _Teller:
-    """A frame writer that gives everything to a story."""
+    """A frame writer that gives everything to a summary."""
 
-    def __init__(self, story: Story) -> None:
-        self._story = story
+    def __init__(self, summary: RunSummary) -> None:
+        self._summary = summary
 
     def header(self, header: Header, begun: bool = False) -> None:
-        self._story.take(header)
+        self._summary.take(header)
 
     def frame(self, frame: Frame) -> None:
-        self._story.take(frame)
+        self._summary.take(frame)
 
     def close(self) -> None:
         pass
 
 
 def _beside(file: str | None) -> str:
-    """Where a page is written that nobody gave a name: beside the file, if it has a place of its own."""
+    """Where a page goes without --output: beside the file, if that is a regular one."""
     if file is None or not is_regular(file):
         return DEFAULT_NAME
     path = Path(file)

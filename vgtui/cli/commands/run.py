@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import UsageError, unknown_name
-from vgtui.cli.arguments import add_overwrite_option, add_run_options, check_least, settings_of, whole
+from vgtui.cli.arguments import add_overwrite_option, add_run_options, check_least, settings_from_arguments, whole
 from vgtui.cli.output.plan import Plan
 from vgtui.cli.output.sink import STDOUT
 from vgtui.cli.output.training import train
-from vgtui.cli.output.until import NAMES, Bound
+from vgtui.cli.output.until import NAMES, StopCondition
 from vgtui.cli.unused_options import tell_unused, unused, unused_in_run
 from vgtui.files.outputs import check_free, is_regular
 
@@ -77,12 +77,12 @@ def call(chosen: argparse.Namespace) -> int:
     plan = Plan(
         steps=chosen.steps,
         every=chosen.every or tenth,
-        until=Bound.all_of(chosen.until),
+        until=StopCondition.all_of(chosen.until),
         checkpoint=chosen.checkpoint,
         save_every=(chosen.checkpoint_every or tenth) if chosen.checkpoint else 0,
         resume=chosen.resume,
     )
-    settings = settings_of(chosen)
+    settings = settings_from_arguments(chosen)
     tell_unused(unused_in_run(chosen, settings))
     tell_unused(_unused(chosen))
     return train(settings, plan, chosen.output, name, chosen.overwrite)

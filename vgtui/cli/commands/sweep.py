@@ -1,4 +1,4 @@
-"""`vgtui sweep`: a grid of runs on the cores of a machine or a cluster, a row each, gone on with where it stopped."""
+"""`vgtui sweep`: a grid of runs on the cores of a machine or a cluster, a row each, resumed where it stopped."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from vgtui.cli.arguments import (
     add_overwrite_option,
     add_run_options,
     check_least,
-    settings_of,
+    settings_from_arguments,
     value_of,
     whole,
 )
@@ -27,8 +27,8 @@ from vgtui.cli.unused_options import tell_unused, unused, unused_chart_options, 
 from vgtui.files.outputs import is_regular, open_output
 from vgtui.model.options import option_of
 from vgtui.sweeps.collect import rows_of
-from vgtui.sweeps.crew import CrewLostError, cluster_crew, local_crew
 from vgtui.sweeps.grid import Sweep, make_sweep
+from vgtui.sweeps.pool import PoolLostError, cluster_pool, local_pool
 from vgtui.sweeps.rows import Row, SweepFile
 from vgtui.sweeps.table import make_table
 from vgtui.terminal.capabilities import tell
@@ -76,7 +76,7 @@ def call(chosen: argparse.Namespace) -> int:
     jobs, scheduler = value_of(chosen, "jobs"), value_of(chosen, "scheduler")
     check_least("jobs", jobs, 1)
     metric, by = metric_of(chosen), names_of(chosen)
-    settings = settings_of(chosen, threads=1)
+    settings = settings_from_arguments(chosen, threads=1)
     sweep = make_sweep(settings, chosen.vary, chosen.seeds, chosen.steps)
     make_table(sweep, [], metric, by)  # so that a wrong name is told before anything is computed
     tell_unused(unused_in_run(chosen, settings, {axis.field: axis.values for axis in sweep.vary}))
@@ -160,15 +160,15 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
         tell(f"{store.name}: {store.file.damage}; {left} of {sweep.size} runs are to be computed")
     missing = (point for point in sweep.points() if point.number not in store.rows)
     if len(store.rows) == sweep.size:
-        return 0  # and nobody who could compute need be there
+        return 0  # no worker is needed
     quiet = store.stream is not None and (store.stream.isatty() or is_pipe(store.stream))
     code, problem = 0, ""
     try:
         with (
             _stopping_on_signals(),
             showing_progress("training", sweep.size, "runs", quiet, done=len(store.rows)) as advance,
-            cluster_crew(scheduler) if scheduler else local_crew(jobs) as crew,
-            contextlib.closing(rows_of(missing, crew)) as rows,
+            cluster_pool(scheduler) if scheduler else local_pool(jobs) as pool,
+            contextlib.closing(rows_of(missing, pool)) as rows,
         ):
             store.begin(sweep)
             for row in rows:
@@ -176,7 +176,7 @@ def _compute(sweep: Sweep, store: _Store, jobs: int | None, scheduler: str | Non
                 advance(len(store.rows))
     except _Stopped as stopped:
         code = 128 + stopped.number
-    except CrewLostError as error:
+    except PoolLostError as error:
         code, problem = FAULT_EXIT, f"--{'scheduler' if scheduler else 'jobs'}: {error}"
     except OSError as error:
         if error.errno not in DISK_FAULTS or store.stream is sys.stdout:

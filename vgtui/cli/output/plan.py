@@ -3,19 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vgtui.cli.output.until import Bound
+from vgtui.cli.output.until import StopCondition
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How far to train, with a frame each `every` steps, and a checkpoint each `save_every` where there is a file.
 
-    until: ends it sooner, at the first frame that meets all of them. resume: go on from the checkpoint, if it is there.
+    Attributes:
+        until: Conditions that end the run early, at the first frame that meets all of them.
+        resume: Whether to go on from the checkpoint, if it exists.
     """
 
     steps: int
     every: int
-    until: tuple[Bound, ...] = ()
+    until: tuple[StopCondition, ...] = ()
     checkpoint: str | None = None
     save_every: int = 0
     resume: bool = False

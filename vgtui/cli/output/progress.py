@@ -1,4 +1,4 @@
-"""A progress bar on stderr, where that is a terminal that nobody else writes to."""
+"""A progress bar on stderr, where that is a terminal that nothing else writes to."""
 
 import io
 import os
@@ -16,7 +16,10 @@ Advance: TypeAlias = Callable[[int], None]
 def showing_progress(doing: str, total: int, unit: str, quiet: bool, done: int = 0) -> Iterator[Advance]:
     """Show a bar with the rate and the time left, unless it is quiet, as where results scroll by on the same terminal.
 
-    There is none either where stdout is a pipe: its reader may draw on this terminal. done: how far it is already.
+    There is none either where stdout is a pipe: its reader may draw on this terminal.
+
+    Args:
+        done: How many are done already.
     """
     if quiet or not sys.stderr.isatty() or is_pipe(sys.stdout):
         yield lambda done: None

@@ -17,7 +17,12 @@ STDOUT = "-"
 
 @dataclass(slots=True)
 class Sink:
-    """Where the frames go. opened: the file, where it is one. kept: so many of its bytes stay, the header too."""
+    """Where the frames go.
+
+    Attributes:
+        opened: The output file, if it is one.
+        kept: How many of its bytes are kept, those of the header among them.
+    """
 
     file: IO[str]
     opened: OutputFile | None = None
@@ -30,7 +35,7 @@ class Sink:
 
     @property
     def size(self) -> int:
-        """In bytes, all that was written; 0 where nobody can go back."""
+        """The bytes that were written; 0 for a stream that cannot be rewound."""
         return self.opened.size if self.opened else 0
 
     def keep(self, begun: Resumed) -> None:

@@ -6,12 +6,15 @@ from typing import IO
 
 from engine.diagnosis import layer_health
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
+from vgtui.cli.output.columns import Columns
 from vgtui.model.description import model_words
 from vgtui.model.options import words_for
 from vgtui.terminal.text import UNKNOWN, column_number, layer_name, plain
 from vgtui.wire.frames import Frame, Header
 
 CHART_SIZE = (64, 12)
+FRAME_COLUMNS = Columns(">7", *[">10"] * 6, "")
+"""Of the table: a row for each frame."""
 
 
 class ReportWriter:
@@ -38,8 +41,8 @@ class ReportWriter:
             self._print(line)
         labels = self._labels(len(frame.layers.grad_norm))
         room = max(5, *map(len, labels))
-        heads = f"{'‖∂E/∂W‖':>9}  {'‖∂E/∂z‖':>9}  {'φ′ rms':>7}  {'output mean':>11}  {'std':>8}  health"
-        self._print(f"\n{'layer':>{room}}  {heads}")
+        table = Columns(f">{room}", ">9", ">9", ">7", ">11", ">8", "")
+        self._print("\n" + table.row("layer", "‖∂E/∂W‖", "‖∂E/∂z‖", "φ′ rms", "output mean", "std", "health"))
         layers = frame.layers
         columns = [
             getattr(layers, name).tolist()
@@ -47,10 +50,8 @@ class ReportWriter:
         ]
         rows = zip(labels, *columns, layer_health(layers.grad_norm), strict=True)
         for label, norm, signal, slope, mean, spread, health in reversed(list(rows)):
-            self._print(
-                f"{label:>{room}}  {_norm(norm):>9}  {_norm(signal):>9}  {_number(slope, '.3f'):>7}  "
-                f"{_norm(mean):>11}  {_norm(spread):>8}  {health}"
-            )
+            cells = _norm(norm), _norm(signal), _number(slope, ".3f"), _norm(mean), _norm(spread)
+            self._print(table.row(label, *cells, health))
         self._print(
             f"\nloss {_number(frame.loss, '.4g')}, accuracy {_number(frame.accuracy, '.3f')}, "
             f"validation accuracy {_number(frame.validation_accuracy, '.3f')}"
@@ -58,7 +59,7 @@ class ReportWriter:
         self._print(plain(verdict_sentence(frame)))
 
     def _labels(self, count: int) -> list[str]:
-        """What the rows are called: of somebody's own model by the names of its layers."""
+        """What the rows are called: the layers of your own model by their names."""
         if self._header and self._header.model:
             return [plain(info.name) for info in self._header.layers]
         return [layer_name(layer, count) for layer in range(count)]
@@ -76,16 +77,23 @@ class TableWriter(ReportWriter):
             return
         if header.backend.fallback_reason:
             self._print(f"no GPU: {header.backend.fallback_reason}")
-        columns = ("loss", "accuracy", "validation", "layer 1", "output", "steps/s")
-        self._print(f"\n{'step':>7}  " + "  ".join(f"{name:>10}" for name in columns) + "  verdict")
+        heads = ("step", "loss", "accuracy", "validation", "layer 1", "output", "steps/s", "verdict")
+        self._print("\n" + FRAME_COLUMNS.row(*heads))
 
     def frame(self, frame: Frame) -> None:
         super().frame(frame)
         norms = frame.layers.grad_norm
         self._print(
-            f"{frame.step:>7}  {column_number(frame.loss, 4):>10}  {_number(frame.accuracy, '.3f'):>10}  "
-            f"{_number(frame.validation_accuracy, '.3f'):>10}  "
-            f"{_norm(norms[0]):>10}  {_norm(norms[-1]):>10}  {frame.steps_per_second:>10.0f}  {frame.verdict.kind}"
+            FRAME_COLUMNS.row(
+                frame.step,
+                column_number(frame.loss, 4),
+                _number(frame.accuracy, ".3f"),
+                _number(frame.validation_accuracy, ".3f"),
+                _norm(norms[0]),
+                _norm(norms[-1]),
+                f"{frame.steps_per_second:.0f}",
+                frame.verdict.kind,
+            )
         )
         self._file.flush()
 

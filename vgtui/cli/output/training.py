@@ -31,9 +31,13 @@ class _Fault(Exception):
 
 
 def train(settings: RunSettings, plan: Plan, output: str, format_name: str, overwrite: bool = False) -> int:
-    """Train as planned and write the frames. Returns the exit code.
+    """Train as planned and write the frames.
 
-    Raises UsageError for an output that cannot be written or settings that cannot be had.
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: The output cannot be written, or the settings are not available.
     """
     begun = plan.checkpoint if plan.resume and plan.checkpoint and os.path.exists(plan.checkpoint) else None
     source = LiveRun(settings, validate=True, checkpoint=begun)
@@ -52,9 +56,13 @@ def train(settings: RunSettings, plan: Plan, output: str, format_name: str, over
 
 
 def train_into(writer: FrameWriter, settings: RunSettings, plan: Plan) -> int:
-    """Train as planned, without checkpoints, and give the frames to a writer that needs no file. Returns the exit code.
+    """Train as planned, without checkpoints, and give the frames to a writer that needs no file.
 
-    Raises UsageError for settings that cannot be had.
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: The settings are not available.
     """
     with showing_progress("training", plan.steps, "steps", quiet=False) as advance:
         sink = Sink(sys.stdout)

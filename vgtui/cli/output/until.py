@@ -21,15 +21,19 @@ NAMES = (*NUMBERS, VERDICT)
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class StopCondition:
     """A field of a frame, and what it shall be."""
 
     name: str
     wanted: float | str
 
     @classmethod
-    def of(cls, text: str) -> "Bound":
-        """The bound that NAME=VALUE means. Raises UsageError."""
+    def of(cls, text: str) -> "StopCondition":
+        """Parse NAME=VALUE.
+
+        Raises:
+            UsageError: There is no such field, or it cannot have this value.
+        """
         name, _, value = text.partition("=")
         if name not in NAMES:
             raise unknown_name("until", "bound", name, NAMES)
@@ -48,8 +52,12 @@ class Bound:
         return cls(name, number)
 
     @classmethod
-    def all_of(cls, texts: Iterable[str]) -> tuple["Bound", ...]:
-        """Bounds that a frame can meet together. Raises UsageError."""
+    def all_of(cls, texts: Iterable[str]) -> tuple["StopCondition", ...]:
+        """Parse conditions that a frame can meet together.
+
+        Raises:
+            UsageError: One of them is wrong, or they exclude each other.
+        """
         bounds = tuple(map(cls.of, texts))
         verdicts = sorted({str(bound.wanted) for bound in bounds if bound.name == VERDICT})
         if len(verdicts) > 1:

@@ -1,4 +1,4 @@
-"""A look inside of one layer: its histograms, its numbers, its history, its factor in the chain rule."""
+"""A look inside one layer: its histograms, its numbers, its history, its factor in the chain rule."""
 
 from collections.abc import Callable
 

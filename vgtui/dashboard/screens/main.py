@@ -238,8 +238,8 @@ class MainScreen(Screen[None]):
             from vgtui.dashboard.screens.lessons import LessonsScreen  # 16 ms that the first paint need not wait for
 
             lessons, warnings = load_lessons()
-            course, done = self.controller.course, self.controller.lessons_done
-            present = course.lesson.name if course else None
+            progress, done = self.controller.progress, self.controller.lessons_done
+            present = progress.lesson.name if progress else None
             self._open(LessonsScreen(self.state, self._palette, lessons, warnings, done, present, self.begin_lesson))
 
     def action_find(self) -> None:
@@ -325,8 +325,8 @@ class MainScreen(Screen[None]):
         self._lesson.show()
 
     def show_lesson(self) -> None:
-        self._lesson.course = self.controller.course
-        self.set_class(self._lesson.course is not None, "-lesson")
+        self._lesson.progress = self.controller.progress
+        self.set_class(self._lesson.progress is not None, "-lesson")
         self._lesson.show()
         self.call_after_refresh(self.draw_all)
 

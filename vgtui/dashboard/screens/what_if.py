@@ -15,7 +15,7 @@ from vgtui.dashboard.view.state import RunView
 from vgtui.terminal.text import UNKNOWN, norm_text
 from vgtui.user.themes import Palette
 
-COLUMNS = ("change", "gradient,\nfirst / output", "times\nas now", "update,\nfirst / output")
+COLUMNS = ("change", "gradient,\nfirst / output", "× now", "update,\nfirst / output")
 """Over the rows, in two lines."""
 SETTING_WORDS = {"batch_norm": "BatchNorm", "skip_connections": "skip connections", "initialization": "init"}
 

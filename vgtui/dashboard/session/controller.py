@@ -13,8 +13,8 @@ from vgtui.dashboard.steps import CLIPS, DEPTHS, LEARNING_RATES, neighbour, rung
 from vgtui.dashboard.view.look import VIEWS
 from vgtui.dashboard.view.outline import Outline
 from vgtui.dashboard.view.state import RunView
-from vgtui.lessons.course import Course
 from vgtui.lessons.lesson import Lesson
+from vgtui.lessons.progress import LessonProgress
 from vgtui.model.options import settings_from
 from vgtui.model.presets import Preset
 from vgtui.model.quantities import QUANTITIES
@@ -88,7 +88,7 @@ class Controller:
     def __init__(self, lanes: Lanes, recording: Recording, display: Display) -> None:
         self.lanes = lanes
         self.recording = recording
-        self.course: Course | None = None
+        self.progress: LessonProgress | None = None
         """The lesson under way."""
         self.lessons_done: dict[str, int] = {}
         """Steps done of each lesson."""
@@ -183,7 +183,7 @@ class Controller:
 
     def keep_weights(self) -> None:
         """Let changes keep the weights from now on, or restart."""
-        if self.course:
+        if self.progress:
             self._display.say("a lesson's changes restart, as it measures initializations", title="Changes")
         elif self.experiment:
             self.state.look.keep = not self.state.look.keep
@@ -354,31 +354,31 @@ class Controller:
                 self._display.say(error.problem, "error")
                 return
             done = self.lessons_done.get(lesson.name, 0)
-            self.course = Course(lesson, done if done < len(lesson.steps) else 0)
+            self.progress = LessonProgress(lesson, done if done < len(lesson.steps) else 0)
             look.own_view = look.view_to_remember
             look.view = VIEWS[0]
             if self.state.status.paused:  # what its steps wait for comes by training
                 self.set_paused(False)
             self.back_to_lesson()
         else:
-            self.course = None
+            self.progress = None
             look.view, look.own_view = look.view_to_remember, None
         self._display.show_lesson()
 
     def back_to_lesson(self) -> None:
         """Restart the run with which the lesson's present step begins."""
-        if self.course:
-            self.run(self.course.beginning)
+        if self.progress:
+            self.run(self.progress.beginning)
         else:
             self._display.say(f"there is no lesson; {self.state.look.keymap.shown('lessons')} lists them")
 
     def watch_lesson(self) -> None:
         """Let the lesson see what is measured now; it may advance by it."""
-        course, state = self.course, self.state
-        if course is None or state.newest is None or state.header is None or state.begins_run:
+        progress, state = self.progress, self.state
+        if progress is None or state.newest is None or state.header is None or state.begins_run:
             return
-        if course.observe(state.newest, state.newest_first, state.header, state.look.view):
-            self.lessons_done[course.lesson.name] = course.at
+        if progress.observe(state.newest, state.newest_first, state.header, state.look.view):
+            self.lessons_done[progress.lesson.name] = progress.at
             self._display.lesson_advanced()
 
     # files
@@ -463,7 +463,7 @@ class Controller:
     def next_view(self) -> None:
         look, views = self.state.look, self.state.views
         look.view = views[(views.index(look.view) + 1) % len(views)] if look.view in views else views[1]
-        if self.course and self.course.step is None:  # nothing is asked for any more
+        if self.progress and self.progress.step is None:  # nothing is asked for any more
             look.own_view = look.view
         self._look_changed()
         self.watch_lesson()

@@ -15,8 +15,8 @@ from vgtui.dashboard.keymap import Key
 from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.dashboard.view.outline import Outline
 from vgtui.dashboard.view.status import LaneStatus
-from vgtui.model.differences import FIELDS, Difference, differences, settings_of
-from vgtui.model.history import ACCURACY, LOSS, STEP, History
+from vgtui.model.differences import FIELDS, Difference, differences, settings_from_header
+from vgtui.model.history import History
 from vgtui.terminal.text import layer_name, plain
 from vgtui.wire.frames import Frame, Header
 from vgtui.wire.protocol import Inspected, Tried
@@ -105,7 +105,7 @@ class RunView:
 
     @property
     def not_examined(self) -> str:
-        """Why one cannot look inside of the network on the screen; "" where one can."""
+        """Why one cannot look inside the network on the screen; "" where one can."""
         if self.moment is not None:
             return "available for the present only"
         return "not available: the training has stopped" if self.status.fault else ""
@@ -125,7 +125,7 @@ class RunView:
     def on_screen(self) -> RunSettings:
         """The settings to name: those that were asked for, or in the past those of the run that is shown."""
         shown = self.shown
-        return self.wanted if self.moment is None or shown is None or shown.own is None else settings_of(shown)
+        return self.wanted if self.moment is None or shown is None or shown.own is None else settings_from_header(shown)
 
     @property
     def first(self) -> Frame | None:
@@ -133,7 +133,7 @@ class RunView:
         if self.moment is None or self.shows_newest_run:
             return self.newest_first
         begin = self.history.begin_of(self.moment)
-        return self.history.frame_of(begin) if self.history.scalars[begin, STEP] == 0 else None
+        return self.history.frame_of(begin) if self.history.scalars.step[begin] == 0 else None
 
     @property
     def health(self) -> list[Health]:
@@ -247,7 +247,7 @@ class RunView:
         self.status.ended = False
         self._examine_anew(restarting=False)
         if self.status.follows and header.own:
-            self.wanted = settings_of(header)
+            self.wanted = settings_from_header(header)
 
     def take_frame(self, frame: Frame) -> None:
         """Take a frame, which is the present now. The first of a new run marks the history."""
@@ -308,7 +308,7 @@ class RunView:
         self.header = self._present = header
         self.newest, self.newest_first = frame, first
         if header and header.own:
-            self.wanted = settings_of(header)
+            self.wanted = settings_from_header(header)
         self.status.ended = False
         self.go_to(point)
         return frames
@@ -351,8 +351,8 @@ class RunView:
         shown = self.newest if moment is None else history.frame_of(moment)
         assert shown
         point = history.length - 1 if moment is None else moment
-        run = history.scalars[history.begin_of(point) : history.end_of(point) + 1]
-        steps, loss, accuracy = (run[:, column].copy() for column in (STEP, LOSS, ACCURACY))
+        run, scalars = slice(history.begin_of(point), history.end_of(point) + 1), history.scalars
+        steps, loss, accuracy = (values[run].copy() for values in (scalars.step, scalars.loss, scalars.accuracy))
         return Ghost(shown.layers, steps, loss, accuracy, label)
 
 

@@ -6,8 +6,8 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.lessons.course import Course, Reading
 from vgtui.lessons.measures import MEASURES
+from vgtui.lessons.progress import LessonProgress, Reading
 from vgtui.terminal.text import numbers_alike, plain, wrap_words
 
 DONE, WAITING = "✓", "·"
@@ -20,20 +20,20 @@ ROOM_FOR_ALL = 18
 class LessonPanel(Lines):
     """Takes as many lines as its words need; hidden where there is no lesson."""
 
-    course: Course | None = None
+    progress: LessonProgress | None = None
 
     def draw(self, width: int, height: int) -> list[Strip]:
         return [Strip([Segment(f" {words}", self.style(colour))]) for words, colour in self._lines_for(width)][:height]
 
     def show(self) -> None:
-        """Bring title, height and words up to the course."""
-        course = self.course
-        self.display = course is not None
-        if course is None:
+        """Bring title, height and words up to the progress."""
+        progress = self.progress
+        self.display = progress is not None
+        if progress is None:
             return
-        count = len(course.lesson.steps)
+        count = len(progress.lesson.steps)
         title = f"Lesson: {self._title}" if self._title_fits(self.content_size.width) else "Lesson"
-        subtitle = f"step {course.at + 1} of {count}" if course.step else f"all {count} steps done"
+        subtitle = f"step {progress.at + 1} of {count}" if progress.step else f"all {count} steps done"
         if (title, subtitle) != (self.border_title, self.border_subtitle):
             self.border_title, self.border_subtitle = title, subtitle
         lines = len(self._lines_for(max(self.content_size.width, 1))) + self.gutter.height
@@ -43,8 +43,8 @@ class LessonPanel(Lines):
 
     @property
     def _title(self) -> str:
-        assert self.course
-        return plain(self.course.lesson.title)
+        assert self.progress
+        return plain(self.progress.lesson.title)
 
     def _title_fits(self, width: int) -> bool:
         """Whether the border has room for the lesson's title; else it is the first line."""
@@ -52,23 +52,23 @@ class LessonPanel(Lines):
 
     def _lines_for(self, width: int) -> list[tuple[str, str]]:
         """Words and their colour, line by line."""
-        course, keymap, palette = self.course, self.state.look.keymap, self.palette
+        progress, keymap, palette = self.progress, self.state.look.keymap, self.palette
         room = max(width - 2, 1)
-        if course is None:
+        if progress is None:
             return []
-        if course.step is None:
+        if progress.step is None:
             words = f"Well done. {keymap.shown('lessons')} opens the list of lessons; the run is yours to go on with."
             return [(line, palette.text) for line in wrap_words(words, room)]
-        say = [(line, palette.text) for line in wrap_words(plain(course.step.say), room)]
+        say = [(line, palette.text) for line in wrap_words(plain(progress.step.say), room)]
         if not self._title_fits(width):
             say = [*((line, palette.accent) for line in wrap_words(self._title, room)), *say]
         lines = [(line, palette.accent) for line in wrap_words(self._presses(), room)]
-        if astray := course.astray(self.state.wanted):
+        if astray := progress.astray(self.state.wanted):
             words = ", ".join(entry.after for entry in astray)
             key = keymap.shown("back_to_lesson")
             words = f"Not the lesson's run any more ({plain(words)}): {key} sets it back."
             lines += [(line, palette.pending) for line in wrap_words(words, room)]
-        for reading in course.readings:
+        for reading in progress.readings:
             words, colour = self._reading(reading)
             lines += [(line, colour) for line in wrap_words(words, room, subsequent_indent="  ")]
         # where not all is seen, what to do comes first
@@ -76,8 +76,8 @@ class LessonPanel(Lines):
 
     def _presses(self) -> str:
         """The keys of the step, one after the other, each with how often."""
-        assert self.course and self.course.step
-        counted = [(name, len(list(presses))) for name, presses in groupby(self.course.step.press)]
+        assert self.progress and self.progress.step
+        counted = [(name, len(list(presses))) for name, presses in groupby(self.progress.step.press)]
         keys = [f"{self.state.look.keymap.shown(name)}{f' {count} times' * (count > 1)}" for name, count in counted]
         return f"Press {', then '.join(keys)}." if keys else ""
 

@@ -12,7 +12,6 @@ from vgtui.charts.line_chart import Cell, Line, draw_lines
 from vgtui.charts.strip_chart import MARK, points_per_dot
 from vgtui.dashboard.view.state import Ghost
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart, Entry
-from vgtui.model.history import ACCURACY, LOSS, STEP, VALIDATION, means
 from vgtui.terminal.text import short_number
 
 RIGHT_GUTTER = 5
@@ -49,15 +48,15 @@ class LossChart(Chart):
         if width < 2 or height < 1:
             return heads
         per_dot = points_per_dot(history.length, width * DOTS_ACROSS)
-        averaged = means(history.scalars[: history.length], per_dot)
-        xs, ends = range(len(averaged)), (0, width * DOTS_ACROSS - 1)
-        loss, accuracy, validation = _log10(averaged[:, LOSS]), averaged[:, ACCURACY], averaged[:, VALIDATION]
+        averaged = history.scalars.means(per_dot)
+        xs, ends = range(len(averaged.step)), (0, width * DOTS_ACROSS - 1)
+        loss, accuracy, validation = _log10(averaged.loss), averaged.accuracy, averaged.validation_accuracy
         span = _loss_span(loss)
         shares = [
             Line(series.validation, xs, validation.tolist(), dashes=DOTTED),
             Line(series.accuracy, xs, accuracy.tolist(), dashes=DASHED),
         ]
-        beside = self._beside(companions, averaged[:, STEP], history.marks, per_dot)
+        beside = self._beside(companions, averaged.step, history.marks, per_dot)
         losses = [*(line for pair in beside for line in pair[:1]), Line(series.loss, xs, loss.tolist())]
         shares = [*(line for pair in beside for line in pair[1:]), *shares]
         picture = draw_lines(losses, ends, span, width, height)

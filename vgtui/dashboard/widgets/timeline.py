@@ -5,7 +5,6 @@ from textual.strip import Strip
 
 from vgtui.charts.strip_chart import CURSOR, MARK
 from vgtui.dashboard.widgets.lines import Lines
-from vgtui.model.history import STEP
 from vgtui.terminal.text import count_text, plain, whole_words
 
 LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
@@ -45,9 +44,9 @@ class Timeline(Lines):
             where, hint = self._present()
             return f"{where}   ({hint})" if self.state.look.hints else where
         end, newest = history.end_of(point), self.state.newest
-        last = newest.step if newest and end == history.length - 1 else round(history.scalars[end, STEP])
+        last = newest.step if newest and end == history.length - 1 else round(history.scalars.step[end])
         frames = history.frames_of(point)
-        words = f"step {count_text(round(history.scalars[point, STEP]))} of {count_text(last)}"
+        words = f"step {count_text(round(history.scalars.step[point]))} of {count_text(last)}"
         words = words if frames == 1 else f"about {words}, {frames} frames"
         happened = next((entry for entry in reversed(history.occasions) if entry.point == point), None)
         return f"{words} · {plain(happened.message)}" if happened else words

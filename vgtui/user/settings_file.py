@@ -19,8 +19,9 @@ from vgtui.user.variables import FILE_VARIABLE
 class UserSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The settings file.
 
-    options: an option of the command line, with _ for -, and the value that it shall have where nothing else is said.
-    keys: an action's name, as in the help, and the key that it shall have instead of its own.
+    Attributes:
+        options: The default of each option of the command line, by its name with _ for -.
+        keys: The key of each action, by its name in the help.
     """
 
     options: dict[str, bool | int | float | str] = {}
@@ -49,7 +50,11 @@ def settings_name() -> str:
 
 
 def load_settings() -> UserSettings:
-    """The settings file, or the defaults where there is none. Raises UsageError."""
+    """Read the settings file; without one, the defaults hold.
+
+    Raises:
+        UsageError: The file is wrong.
+    """
     path = settings_path()
     if not os.path.exists(path) and FILE_VARIABLE not in os.environ:
         return UserSettings()

@@ -1,4 +1,4 @@
-"""What a report tells of a run: its settings, its first and its last frame, and the time between in bounded memory."""
+"""A run in summary, for reports: its settings, its first and last frames, and the time between in bounded memory."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,21 @@ from engine.errors import UsageError
 from engine.theory import Prediction, predict
 from vgtui.files.inputs import InputFile, opened
 from vgtui.model.history import History
-from vgtui.recordings.reader import Reader, read_recording
+from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.terminal.capabilities import tell
 from vgtui.wire.frames import Event, Frame, Header, carried
 
 
 @dataclass(eq=False)
-class Story:
+class RunSummary:
     """Takes what a run says, as writers do. header, first and last are of the run that came last.
 
-    first: its frame at step 0, None where that was not seen. changes: how many runs went before it. lane: which of two
-    that are compared it is, "" the only one. compared_until: the step at which it was compared with another for the
-    last time, where that one is told of no more.
+    Attributes:
+        first: Its frame at step 0, None where that was not seen.
+        changes: How many runs went before it.
+        lane: Which of two compared lanes it is; "" for a single run.
+        compared_until: The last step at which it was compared with a run that the summary does not cover.
+        note: What its file held, and what was wrong with it.
     """
 
     header_seen: Header | None = None
@@ -31,7 +34,7 @@ class Story:
     changes: int = 0
     lane: str = ""
     compared_until: int | None = None
-    summary: str = ""
+    note: str = ""
 
     @property
     def header(self) -> Header:
@@ -56,9 +59,9 @@ class Story:
             self.history.append(message)
 
     def theory(self) -> Prediction | str:
-        """What mean-field theory says of this network at initialization, or in words why nothing."""
+        """The prediction of mean-field theory for this network at initialization, or why there is none."""
         if (own := self.header.own) is None:
-            return "no theory of somebody's own model"
+            return "no theory for a model of your own"
         return predict(own.network, own.dataset.features, own.dataset.classes, own.dataset.mean_square)
 
     def depth_scale(self) -> float:
@@ -75,30 +78,33 @@ class Story:
         self.header_seen, self.first = header, None
 
 
-def read_stories(source: InputFile | str) -> list[Story]:
-    """The story of a recording, or where it ends with two lanes that are compared, of each.
+def read_summaries(source: InputFile | str) -> list[RunSummary]:
+    """The summary of a recording, or where it ends with two lanes that are compared, of each.
 
-    What is damaged is said on stderr too. Raises UsageError where it is not a recording, or there is no frame in it.
+    What is damaged is said on stderr too.
+
+    Raises:
+        UsageError: It is not a recording, or there is no frame in it.
     """
-    lanes: dict[str, Story] = {}
+    lanes: dict[str, RunSummary] = {}
     with opened(source) as file:
-        reader = Reader(file.path)
+        reader = RecordingReader(file.path)
         for message in read_recording(file, reader):
             name = message.lane or ""
             if isinstance(message, Header):
                 ends = len(lanes) > 1 and not name
                 lanes = carried(lanes, message)
-                story = lanes.setdefault(name, Story())
-                story.lane = name
-                if ends and story.last_seen:
-                    story.compared_until = story.last_seen.step
+                summary = lanes.setdefault(name, RunSummary())
+                summary.lane = name
+                if ends and summary.last_seen:
+                    summary.compared_until = summary.last_seen.step
             if not isinstance(message, Event):
                 lanes[name].take(message)
-    stories = [story for _, story in sorted(lanes.items()) if story.last_seen]
-    if not stories:
+    summaries = [summary for _, summary in sorted(lanes.items()) if summary.last_seen]
+    if not summaries:
         raise UsageError("FILE", f"{file.path} has no frame, so there is nothing to show")
-    for story in stories:
-        story.summary = reader.summary()
+    for summary in summaries:
+        summary.note = reader.summary()
     if reader.flawed:
         tell(reader.summary())
-    return stories
+    return summaries

@@ -1,4 +1,4 @@
-"""Going through a lesson: it watches the frames, and goes on when what it asks for has really been measured."""
+"""Progress through a lesson: it watches the frames, and moves on once what a step asks for has been measured."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,11 @@ from vgtui.wire.run_settings import RunSettings
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a step expects, with what is measured of it. value: None before there is any."""
+    """What a step expects, with what is measured of it.
+
+    Attributes:
+        value: What was measured; None before anything was.
+    """
 
     expected: Expected
     value: float | None
@@ -25,8 +29,12 @@ class Reading:
         return (expected.least is None or value >= expected.least) and (expected.most is None or value <= expected.most)
 
 
-class Course:
-    """A lesson under way. at: the step, the number of steps when all are done."""
+class LessonProgress:
+    """A lesson under way.
+
+    Attributes:
+        at: The index of the present step; the number of steps when all are done.
+    """
 
     def __init__(self, lesson: Lesson, at: int = 0) -> None:
         self.lesson = lesson
@@ -50,7 +58,11 @@ class Course:
         return [entry for entry in differences(self.beginning, wanted) if entry.field not in self.step.change]
 
     def observe(self, frame: Frame, first: Frame | None, header: Header, view: str) -> bool:
-        """Look at a frame, the run's first one and the view. Returns whether the lesson has gone on by it."""
+        """Look at a frame, the run's first one and the view.
+
+        Returns:
+            Whether the lesson moved on to its next step.
+        """
         step = self.step
         if step is None:
             return False

@@ -1,4 +1,4 @@
-"""Who computes: the processes of this machine or a Dask cluster, both behind the standard library's Executor."""
+"""The worker pools of a sweep: processes of this machine, or a Dask cluster, as the standard library's Executor."""
 
 import logging
 import math
@@ -26,16 +26,19 @@ CONNECT_SECONDS = 10
 LOOK_SECONDS = 2.0
 
 
-class CrewLostError(Exception):
-    """Nobody is left who could compute."""
+class PoolLostError(Exception):
+    """There are no workers left."""
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class WorkerPool:
     """How an executor is opened, again when it is broken; and how many runs it is to be given at a time, just now.
 
-    Both raise CrewLostError where nobody is left. breaks: what an executor raises that takes no more runs since one of
-    its processes died; another one takes its place.
+    Both raise PoolLostError where no worker is left.
+
+    Attributes:
+        breaks: What an executor raises that takes no more runs since one of its processes died; another one takes
+            its place.
     """
 
     open: Callable[[], Executor]
@@ -44,8 +47,8 @@ class Crew:
 
 
 @contextmanager
-def local_crew(jobs: int | None) -> Iterator[Crew]:
-    """Processes of this machine, one for each core that we may use where no number is given; none outlives us."""
+def local_pool(jobs: int | None) -> Iterator[WorkerPool]:
+    """Processes of this machine, by default one for each usable core; none outlives this process."""
     count = jobs or usable_cores()
     others = set(multiprocessing.active_children())
 
@@ -54,7 +57,7 @@ def local_crew(jobs: int | None) -> Iterator[Crew]:
 
     try:
         # an OSError where the pool is just being taken down: Python's own submit then meets a closed pipe
-        yield Crew(start, lambda: AHEAD * count, (BrokenExecutor, OSError))
+        yield WorkerPool(start, lambda: AHEAD * count, (BrokenExecutor, OSError))
     finally:
         # what they are at would be waited for when we leave
         for process in set(multiprocessing.active_children()) - others:
@@ -76,12 +79,16 @@ def _leave_with_the_parent() -> None:
 
 
 @contextmanager
-def cluster_crew(address: str) -> Iterator[Crew]:
-    """The workers of a Dask scheduler. Raises UsageError where it does not answer, or they cannot compute for us."""
+def cluster_pool(address: str) -> Iterator[WorkerPool]:
+    """The workers of a Dask scheduler.
+
+    Raises:
+        UsageError: The scheduler does not answer, or its workers have another vgtui.
+    """
     try:
         from distributed import Client
     except ImportError as error:
-        raise missing("--scheduler needs Dask's", "cluster") from error
+        raise missing("--scheduler needs Dask's", "distributed") from error
     with _without_logging():
         try:
             client: Any = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
@@ -95,7 +102,7 @@ def cluster_crew(address: str) -> Iterator[Crew]:
             cluster = _Cluster(client)
             if not cluster.threads():
                 tell(f"{address} has no workers yet, and the runs wait for one: dask worker {address}")
-            yield Crew(client.get_executor, lambda: AHEAD * max(cluster.threads(), 1))
+            yield WorkerPool(client.get_executor, lambda: AHEAD * max(cluster.threads(), 1))
         finally:
             with suppress(Exception):
                 client.close(timeout=CONNECT_SECONDS)
@@ -120,12 +127,12 @@ class _Cluster:
         self._threads = 0
 
     def threads(self) -> int:
-        """Raises CrewLostError where the scheduler does not say."""
+        """Raises PoolLostError where the scheduler does not say."""
         if time.monotonic() - self._asked_at >= LOOK_SECONDS:
             try:
                 self._threads = sum(self._client.ncores().values())
             except Exception as error:  # Dask's own classes, some of them an OSError
-                raise CrewLostError(f"the scheduler does not answer any more: {error}") from error
+                raise PoolLostError(f"the scheduler does not answer any more: {error}") from error
             self._asked_at = time.monotonic()
         return self._threads
 

@@ -60,12 +60,11 @@ class LayerScreen(Overlay):
         layer = min(max(self.state.selected + step, 0), self.state.layers - 1)
         if layer != self.state.selected:
             self._choose(layer)
-            self.state.inspected = None
             self._ask()
             self.state_changed()
 
     def _ask(self) -> None:
-        if not self.state.not_examined:
+        if not self.state.why_not_examined:
             self._inspect(self.state.selected)
 
     def state_changed(self) -> None:

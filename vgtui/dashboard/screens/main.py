@@ -250,17 +250,11 @@ class MainScreen(Screen[None]):
     def action_look_inside(self) -> None:
         if self.state.outline:
             self.controller.fold()
-        elif experiment := self.controller.experiment:
-            self.state.inspected = None
-            self._open(LayerScreen(self.state, self._palette, self.controller.select, experiment.inspect))
+        elif experiment := self.controller.begin_inspection():
+            self._open(LayerScreen(self.state, self._palette, self.controller.inspect_next, experiment.inspect))
 
     def action_what_if(self) -> None:
-        if experiment := self.controller.experiment:
-            if reason := self.controller.why_not_tried:
-                self.say(reason)
-                return
-            self.state.tried = []
-            experiment.try_changes()
+        if self.controller.try_changes():
             self._open(
                 WhatIfScreen(self.state, self._palette, lambda name, value: self.controller.change({name: value}))
             )

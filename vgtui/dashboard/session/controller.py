@@ -296,6 +296,7 @@ class Controller:
             self._display.show_lanes()
         lane = self.lanes.chosen
         player.play_from(lane.state.rewind(point))
+        lane.state.status.ended = False
         if point:
             assert lane.state.header
             self.recording.take(lane, lane.state.header)
@@ -416,7 +417,7 @@ class Controller:
         """Choose a layer, in every lane."""
         for lane in self.lanes.all:
             lane.state.selected = min(layer, lane.state.layers - 1)
-        self.state.fit_rows()
+            lane.state.fit_rows()
         self._display.draw_layers()
 
     def move_selection(self, step: int) -> None:
@@ -493,8 +494,38 @@ class Controller:
 
     # what is examined
 
+    def begin_inspection(self) -> Experiment | None:
+        """Prepare to look inside the chosen layer, and forget what was found before.
+
+        Returns:
+            The source to ask, or None where it cannot be examined; the user has been told why.
+        """
+        if experiment := self.experiment:
+            self.state.inspected = None
+        return experiment
+
+    def inspect_next(self, layer: int) -> None:
+        """Choose another layer to look inside, and forget what was found in the last one."""
+        self.select(layer)
+        self.state.inspected = None
+
+    def try_changes(self) -> bool:
+        """Have each change of the network measured on its own.
+
+        Returns:
+            Whether that has begun; if not, the user has been told why.
+        """
+        if (experiment := self.experiment) is None:
+            return False
+        if reason := self._why_not_tried:
+            self._display.say(reason)
+            return False
+        self.state.tried = []
+        experiment.try_changes()
+        return True
+
     @property
-    def why_not_tried(self) -> str:
+    def _why_not_tried(self) -> str:
         """Why changes of the network on the screen cannot be measured; "" if they can."""
         if not self.state.shows_newest_run:
             return f"what if is available for the present run only; {self.state.look.keymap.shown('present')} shows it"

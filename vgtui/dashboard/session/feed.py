@@ -83,7 +83,8 @@ class Feed:
             case Silent() | Pong():
                 self._canvas.draw_numbers()
             case Header():
-                lane.state.take_header(answer)
+                if lane.state.take_header(answer):
+                    lane.state.status.fault, lane.state.status.ended = None, False
             case Frame():
                 self._take_frame(lane, answer)
             case Refused():
@@ -95,7 +96,7 @@ class Feed:
                 lane.state.take_tried(answer)
                 self._canvas.examined()
             case Event(kind="fault") if not lane.state.status.follows:
-                lane.state.take_fault(answer.message)
+                self._take_fault(lane, answer.message)
                 self._lanes.fell_out(lane)
                 self._canvas.draw_numbers()
             case Event(kind="fault" | "note"):
@@ -144,6 +145,11 @@ class Feed:
         lane.state.status.pictures_per_second = self._scheduler.pictures_per_second
         self._canvas.draw(what)
 
+    @staticmethod
+    def _take_fault(lane: Lane, message: str) -> None:
+        lane.state.status.fault = message
+        lane.state.history.note("fault", message)
+
     def _is_ahead(self, lane: Lane) -> bool:
         """Whether the other lane's frame of the same step is still to come."""
         other = lane.state.other
@@ -156,7 +162,7 @@ class Feed:
             return
         self._canvas.say(f"{refused.setting}: {refused.problem}", "error")
         if lane.state.status.fault:  # there is no run that could go on
-            lane.state.take_fault(refused.problem)
+            self._take_fault(lane, refused.problem)
             self._canvas.draw_numbers()
             return
         assert lane.state.header

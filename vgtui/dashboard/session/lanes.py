@@ -76,7 +76,7 @@ class Lanes:
     def begin_again(self) -> None:
         """Have one lane without a name, as a recording begins; its headers say when a second one begins."""
         self._leave(self.chosen)
-        self.chosen.state.status.name, self.chosen.state.ghost = "", None
+        self.chosen.state.ghost = None
 
     def _arrange(self, header: Header) -> None:
         """Have the lanes that there are from a header on, in a recording."""
@@ -98,6 +98,7 @@ class Lanes:
         """Go on with one lane; returns the other."""
         (left,) = (lane for lane in self.all if lane is not kept)
         kept.state.leave_neighbour()
+        kept.state.status.name = ""
         self.all = [kept]
         self.choose(kept)
         return left

@@ -104,7 +104,7 @@ class RunView:
         return self.ghost if self.shows_newest_run else None
 
     @property
-    def not_examined(self) -> str:
+    def why_not_examined(self) -> str:
         """Why one cannot look inside of the network on the screen; "" where one can."""
         if self.moment is not None:
             return "available for the present only"
@@ -236,18 +236,21 @@ class RunView:
         if self.other and self.other.newest:
             words = plain(", ".join(entry.after for entry in differences(self.wanted, self.other.wanted)))
             self.ghost = self.other._as_ghost(words or "same settings", None)
-        self.other, self.status.name = None, ""
+        self.other = None
 
-    def take_header(self, header: Header) -> None:
-        """A run begins; its first frame is still to come. Or the one that there is goes on in another lane."""
+    def take_header(self, header: Header) -> bool:
+        """Take the header of a run whose first frame is still to come.
+
+        Returns:
+            Whether a run begins; otherwise the present one continues in another lane.
+        """
         if header.continues is not UNSET and self.header:
-            return
+            return False
         self.header = header
-        self.status.fault = None
-        self.status.ended = False
         self._examine_anew(restarting=False)
         if self.status.follows and header.own:
             self.wanted = settings_of(header)
+        return True
 
     def take_frame(self, frame: Frame) -> None:
         """Take a frame, which is the present now. The first of a new run marks the history."""
@@ -271,11 +274,6 @@ class RunView:
         """What a header changes of the run on the screen."""
         changes = differences(self._present, header) if self._present else []
         return plain(", ".join(entry.after for entry in changes)) or "restart"
-
-    def take_fault(self, message: str) -> None:
-        """The run has ended by a fault."""
-        self.status.fault = message
-        self.history.note("fault", message)
 
     @property
     def on_gpu(self) -> bool:
@@ -309,7 +307,6 @@ class RunView:
         self.newest, self.newest_first = frame, first
         if header and header.own:
             self.wanted = settings_of(header)
-        self.status.ended = False
         self.go_to(point)
         return frames
 

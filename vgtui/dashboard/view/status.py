@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class LaneStatus:
-    """The state of one lane. The session writes it (session/), widgets read it."""
+    """The state of one lane. Only the session (session/) writes it; screens and widgets read it."""
 
     name: str = ""
     """A or B when two runs are compared."""

@@ -24,8 +24,8 @@ class HistogramChart(Lines):
     def draw(self, width: int, height: int) -> list[Strip]:
         inspected = self.state.inspected
         muted, text = self.style(self.palette.muted), self.style(self.palette.text)
-        if inspected is None or self.state.not_examined or height < 3:
-            words = self.state.not_examined or "measuring …"
+        if inspected is None or self.state.why_not_examined or height < 3:
+            words = self.state.why_not_examined or "measuring …"
             return [Strip([Segment(f" {line}", muted)]) for line in wrap(words, max(1, width - 2))[:height]]
         histogram: Histogram = getattr(inspected.inspection, self._part)
         if not any(histogram.counts):

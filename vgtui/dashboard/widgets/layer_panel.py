@@ -103,7 +103,6 @@ class LayerPanel(Vertical):
 
     def draw_numbers(self, begins: bool) -> None:
         """Draw the newest frame's numbers; `begins`: it is the first of a run."""
-        self.state.fit_rows()
         if self.view == "sparklines":
             self.numbers.fit_axis(begins)
             for part in (self.numbers, self.second, self.words):

@@ -59,9 +59,7 @@ class Timeline(Lines):
             return "stopped here", f"{shown('restart')} starts again"
         if status.ended and status.seekable:
             return "end of the recording", f"{shown('restart')} plays again"
-        if status.pace:
-            where = "the end" if status.ended else "played so far"
-        else:
-            where = "ended" if status.ended else "now"
+        ended, going_on = ("the end", "played so far") if status.pace else ("ended", "now")
+        where = ended if status.ended else going_on
         back = shown("back")
         return where, f"{back} goes back" if status.paused else f"pause, then {back} {shown('forth')} goes back"

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from vgtui.dashboard.view.governor import MOST_SHARE, SLOWEST_SECONDS, Governor, takes_bytes
+from vgtui.dashboard.view.governor import MAX_SHARE, MAX_INTERVAL_SECONDS, Governor, takes_bytes
 
 
 class Machine:
@@ -36,7 +36,7 @@ def test_cheap_pictures_come_at_the_pace_that_was_asked_for() -> None:
 
 @pytest.mark.parametrize("cost", [0.01, 0.03, 0.08, 0.15])
 def test_costly_pictures_come_more_seldom_so_that_the_share_is_kept(cost: float) -> None:
-    assert Machine(fps=30).run(60, cost) <= 1.1 * MOST_SHARE
+    assert Machine(fps=30).run(60, cost) <= 1.1 * MAX_SHARE
 
 
 def test_the_pace_recovers_when_pictures_are_cheap_again() -> None:
@@ -50,7 +50,7 @@ def test_the_pace_recovers_when_pictures_are_cheap_again() -> None:
 def test_pictures_never_stop() -> None:
     machine = Machine(fps=10)
     machine.run(60, cost=5.0)
-    assert machine.governor.interval <= SLOWEST_SECONDS
+    assert machine.governor.interval <= MAX_INTERVAL_SECONDS
 
 
 def test_a_pace_slower_than_the_slowest_is_the_users_to_ask_for() -> None:

@@ -114,7 +114,7 @@ def test_nobody_waits_for_a_run_that_has_ended_until_it_is_back() -> None:
     pair = Pair(5, 5)
     pair.tick(20)
     pair.runs[1].speed = 0
-    pair.pace.fell_out(pair.paced[1])
+    pair.pace.drop_out(pair.paced[1])
     pair.tick(50)
     assert pair.runs[0].step > 250
     pair.runs[1] = Simulated(20)
@@ -129,7 +129,7 @@ def test_with_both_runs_ended_keys_do_nothing() -> None:
     pair = Pair(5, 5)
     pair.tick(20)
     for paced in pair.paced:
-        pair.pace.fell_out(paced)
+        pair.pace.drop_out(paced)
     pair.pace.step_once()
     pair.pace.go_on()
     pair.pace.pause()

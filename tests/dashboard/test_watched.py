@@ -11,7 +11,7 @@ from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.forms import slow_but
 from tests.models import BLOCKS, make_model_frame, make_model_header
 from tests.scripted_run import ScriptedSource
-from vgtui.dashboard.view.outline import LONGEST_LABEL, Outline
+from vgtui.dashboard.view.outline import MAX_LABEL_WIDTH, Outline
 from vgtui.wire.frames import Event, LayerInfo
 from vgtui.wire.run_settings import RunSettings
 
@@ -181,7 +181,7 @@ def test_short_names_leave_room_for_their_groups() -> None:
 def test_long_labels_keep_their_ends() -> None:
     outline = Outline([LayerInfo("a" * 50 + ".weight_one", 1, 1), LayerInfo("b", 1, 1)])
     assert outline.label(0).startswith("…") and outline.label(0).endswith("weight_one")
-    assert len(outline.label(0)) == outline.width == LONGEST_LABEL
+    assert len(outline.label(0)) == outline.width == MAX_LABEL_WIDTH
 
 
 def test_what_is_folded_stays_folded_when_the_same_model_begins_again() -> None:

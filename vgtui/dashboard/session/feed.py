@@ -97,7 +97,7 @@ class Feed:
                 self._canvas.examined()
             case Event(kind="fault") if not lane.state.status.follows:
                 self._take_fault(lane, answer.message)
-                self._lanes.fell_out(lane)
+                self._lanes.drop_out(lane)
                 self._canvas.draw_numbers()
             case Event(kind="fault" | "note"):
                 lane.state.history.note("note", answer.message)

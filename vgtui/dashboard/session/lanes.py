@@ -9,7 +9,7 @@ from vgtui.dashboard.view.state import RunView
 from vgtui.sources.base import Experiment, FrameSource, Player
 from vgtui.wire.frames import Header, Line
 
-MOST_STRIDE = 10_000
+MAX_STRIDE = 10_000
 """Steps between two frames of compared runs."""
 
 
@@ -117,7 +117,7 @@ class Lanes:
         """A frame has come, and the next picture is wanted so many seconds later."""
         if self._pace and lane.paced:
             rates = [entry.state.newest.steps_per_second for entry in self.all if entry.state.newest]
-            stride = min(max(round(min(rates, default=0.0) * seconds), 1), MOST_STRIDE)
+            stride = min(max(round(min(rates, default=0.0) * seconds), 1), MAX_STRIDE)
             self._pace.arrived(lane.paced, step, stride)
 
     def restarted(self, lane: Lane) -> None:
@@ -125,10 +125,10 @@ class Lanes:
         if self._pace and lane.paced:
             self._pace.restarted(lane.paced)
 
-    def fell_out(self, lane: Lane) -> None:
+    def drop_out(self, lane: Lane) -> None:
         """A lane has ended by a fault; a pair does not wait for it."""
         if self._pace and lane.paced:
-            self._pace.fell_out(lane.paced)
+            self._pace.drop_out(lane.paced)
 
     def set_paused(self, paused: bool) -> None:
         """Pause all lanes, or let them go on."""

@@ -61,7 +61,7 @@ class InStep:
         run.source.ask(0)
         run.source.train(until=0)
 
-    def fell_out(self, run: Paced) -> None:
+    def drop_out(self, run: Paced) -> None:
         """A run has ended by a fault: nobody waits for it until it is restarted."""
         run.lost = True
         if not self.paused:

@@ -4,11 +4,11 @@ import select
 import time
 from collections.abc import Callable
 
-MOST_SHARE = 0.2
+MAX_SHARE = 0.2
 """Of one core, for everything that the dashboard does."""
 WINDOW_SECONDS = 1.0
 """How long is measured before the pace is changed."""
-SLOWEST_SECONDS = 1.0
+MAX_INTERVAL_SECONDS = 1.0
 """Between two pictures, however much one costs."""
 RECOVERY = 0.8
 """By what the interval shrinks in a window that left room."""
@@ -41,10 +41,10 @@ class Governor:
             return
         share = (processor - self._processor_began) / elapsed
         self.pictures_per_second = self._pictures / elapsed
-        if share > MOST_SHARE:
+        if share > MAX_SHARE:
             # the share of the next window should be the most; a single costly one must not stop the picture
-            self.interval = min(self.interval * min(share / MOST_SHARE, 2.0), max(SLOWEST_SECONDS, self._shortest))
-        elif share < RECOVERY * MOST_SHARE:
+            self.interval = min(self.interval * min(share / MAX_SHARE, 2.0), max(MAX_INTERVAL_SECONDS, self._shortest))
+        elif share < RECOVERY * MAX_SHARE:
             self.interval = max(self.interval * RECOVERY, self._shortest)
         self._began, self._processor_began, self._pictures = now, processor, 0
 

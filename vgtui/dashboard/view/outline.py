@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from vgtui.terminal.text import plain
 from vgtui.wire.frames import LayerInfo
 
-LONGEST_LABEL = 20
-LEAST_KIND = 12
-LEAST_OF_GROUP = 2
+MAX_LABEL_WIDTH = 20
+MIN_KIND_WIDTH = 12
+MIN_GROUP_SIZE = 2
 SHORT = {"MultiheadAttention": "Attention"}
 """Kinds in fewer letters."""
 
@@ -30,10 +30,10 @@ class Outline:
         self.rows: Sequence[int] = range(len(self.names))
         self._shown_for: dict[int, str] = {}
         labels = [*self.names, *map(self._group_label, self._inside)]
-        self.width = min(max(map(len, labels)), LONGEST_LABEL)
+        self.width = min(max(map(len, labels)), MAX_LABEL_WIDTH)
         """Cells that the longest label takes, within bounds."""
         longest = max(len(self._kind_and_shape(layer)) for layer in self.rows)
-        self.kind_width = max(LEAST_KIND, min(longest, LEAST_KIND + LONGEST_LABEL - self.width))
+        self.kind_width = max(MIN_KIND_WIDTH, min(longest, MIN_KIND_WIDTH + MAX_LABEL_WIDTH - self.width))
         """Cells for kinds and shapes: what the labels leave of theirs is for them too."""
 
     def label(self, layer: int) -> str:
@@ -132,7 +132,7 @@ def _groups_of(names: Sequence[str]) -> tuple[dict[str, list[int]], list[list[st
     for groups in prefixes:
         size, found = len(names), []
         for group in groups:
-            if LEAST_OF_GROUP <= len(inside[group]) < size:
+            if MIN_GROUP_SIZE <= len(inside[group]) < size:
                 found.append(group)
                 size = len(inside[group])
         kept.append(found)

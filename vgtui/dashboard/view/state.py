@@ -24,7 +24,7 @@ from vgtui.wire.run_settings import RunSettings
 
 NUMBER_WIDTH = 4
 """Cells of a layer's number."""
-MOST_PINS = 3
+MAX_PINS = 3
 """Runs that can be kept in the charts; a further one takes the place of the oldest."""
 
 
@@ -225,7 +225,7 @@ class RunView:
         """Keep the run on the screen in the charts, its layers as they are there."""
         if self.frame and self.shown:
             label = _summary(self.shown, self.frame, with_step=self.moment is not None)
-            self.pins = [*self.pins, self._as_ghost(label, self.moment)][-MOST_PINS:]
+            self.pins = [*self.pins, self._as_ghost(label, self.moment)][-MAX_PINS:]
 
     def as_ghost(self) -> Ghost:
         """This run as its neighbour shows it."""

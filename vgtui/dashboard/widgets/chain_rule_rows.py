@@ -15,7 +15,7 @@ PART = 8
 FACTORS = 3 * PART + 4
 """Width of "factor = rms φ′ × weights"."""
 DECIMALS = 3
-LEAST_BAR = 8
+MIN_BAR_WIDTH = 8
 BOUND_SIGN = "┊"
 
 
@@ -87,7 +87,7 @@ class ChainRuleRows(LayerRows):
         left = width - self.state.label_width - 1 - VALUE - 2
         with_factor = left >= FACTORS
         bar = left - FACTORS * with_factor - 1
-        return with_factor, bar if bar >= LEAST_BAR else 0
+        return with_factor, bar if bar >= MIN_BAR_WIDTH else 0
 
     def _measured(self) -> ChainRule | None:
         """The present frame's factors, worked out once a frame."""

@@ -17,7 +17,7 @@ from vgtui.model.quantities import ACTIVATION, GRADIENT, SIGNAL, Quantity
 from vgtui.terminal.text import whole_words
 from vgtui.wire.frames import Frame
 
-LEAST_DECADES = 2
+MIN_DECADES = 2
 TICK_EVERY = 3
 """Rows between two ticks of the vertical axis."""
 THEORY = ("┄ theory at init", "┄ theory")
@@ -134,10 +134,10 @@ def _dashed(logs: list[float], colour: str, width: int) -> Line:
 
 
 def _decades(lines: list[Line]) -> tuple[float, float]:
-    """Whole decades that hold all points, at least LEAST_DECADES."""
+    """Whole decades that hold all points, at least MIN_DECADES."""
     finite = [y for line in lines for y in line.ys if math.isfinite(y)] or [0.0]
     low, high = math.floor(min(finite)), math.ceil(max(finite))
-    return min(low, high - LEAST_DECADES), high
+    return min(low, high - MIN_DECADES), high
 
 
 def _column(layer: int, layers: int, width: int) -> int:

@@ -6,7 +6,7 @@ from textual.strip import Strip
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.terminal.text import wrap_words
 
-MOST_LINES = 2
+MAX_LINES = 2
 
 
 class Hint(Lines):
@@ -21,7 +21,7 @@ class Hint(Lines):
     def fit(self, words: str, width: int) -> int:
         """Say this, in a panel of this width. Returns the lines that it takes."""
         lines = len(wrap_words(words, width - 2)) if words else 0
-        height = lines if lines <= MOST_LINES else 0
+        height = lines if lines <= MAX_LINES else 0
         if (words, height) != (self.words, self.styles.height.value if self.styles.height else -1):
             self.words = words
             self.styles.height = height

@@ -20,7 +20,7 @@ BAR_FROM, SECOND_FROM = 48, 58
 HINT_FROM_LINES = 16
 CORNERS = 4
 """Cells of a line inside of the border that a title has no room in."""
-MOST_LINES = 3
+MAX_ROW_HEIGHT = 3
 """A sparkline is at most so many cells high."""
 
 HINTS = {
@@ -146,7 +146,7 @@ class LayerPanel(Vertical):
         self._show_columns(width)
         rows = self.state.rows
         chosen = rows.index(self.state.selected) if self.state.selected in rows else 0
-        row_height = max(1, min(MOST_LINES, lines // len(rows))) if self.view == "sparklines" else 1
+        row_height = max(1, min(MAX_ROW_HEIGHT, lines // len(rows))) if self.view == "sparklines" else 1
         self._room = room = max(1, lines // row_height)
         top = min(max(self.numbers.top, chosen), chosen + room - 1, len(rows) - 1)
         top = max(top, min(room, len(rows)) - 1)

@@ -12,7 +12,7 @@ LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
 SIGNS = {"change": MARK, "fault": FAULT, "note": NOTE}
 WORDS = 40
 """Cells for the words beside the line, where there is room for both."""
-LEAST_LINE = 20
+MIN_LINE_WIDTH = 20
 
 
 class Timeline(Lines):
@@ -25,7 +25,7 @@ class Timeline(Lines):
         point = history.length - 1 if moment is None else moment
         muted = self.style(self.palette.muted)
         words = self._words(point)
-        columns = max(width - max(WORDS, len(words)) - 3, min(LEAST_LINE, width - 2), 1)
+        columns = max(width - max(WORDS, len(words)) - 3, min(MIN_LINE_WIDTH, width - 2), 1)
         cells = [Segment(LINE, muted)] * columns
         for occasion in history.occasions:
             colour = self.palette.health["NaN"] if occasion.kind == "fault" else self.palette.accent

@@ -30,7 +30,7 @@ from vgtui.wire.frames import Frame
 
 ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
 """Lines from which the chosen layer is described too, and from which it begins with what is trained."""
-LONGEST_FACT = 28
+MAX_FACT_WIDTH = 28
 """Cells that are kept in one line."""
 ROOM_FOR_CURES = 44
 """Columns from which cures are named beside their keys."""
@@ -168,7 +168,7 @@ class VerdictPanel(Lines):
             if (value := entry(values, layer)) is not None:
                 facts.append(words.format(form(value)))
         # no line ends inside of a fact, if that is not long
-        whole = [fact.replace(" ", GLUE) if len(fact) <= LONGEST_FACT else fact for fact in facts]
+        whole = [fact.replace(" ", GLUE) if len(fact) <= MAX_FACT_WIDTH else fact for fact in facts]
         return Text.assemble((f"{name}: ", self.palette.accent), (f"{GLUE}· ".join(whole), self.palette.muted))
 
 

@@ -1,5 +1,6 @@
 """What keys do to the runs, without a screen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from vgtui.wire.run_settings import RunSettings
 
 @dataclass
 class Told:
-    """A display that keeps what it was told."""
+    """A display that records what it was told."""
 
     words: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -42,7 +43,7 @@ class Sitting:
 
 
 def begin(source: ScriptedSource, frames: int = 6) -> Sitting:
-    """A controller of a run that has given these frames."""
+    """A controller of a run that has given this many frames."""
     told = Told()
     state = RunView(source.settings, follows=not isinstance(source, ScriptedRun))
     lanes = Lanes(source, state)
@@ -66,13 +67,13 @@ def test_a_change_restarts_and_is_wanted_at_once(sitting: Sitting) -> None:
     assert sitting.told.calls == ["wake", "refresh_lines"]
 
 
-def test_a_change_that_cannot_be_is_said_and_changes_nothing(sitting: Sitting) -> None:
+def test_an_impossible_change_is_reported_and_changes_nothing(sitting: Sitting) -> None:
     sitting.controller.change(training={"batch_size": -1})
     assert sitting.source.told == [] and len(sitting.told.words) == 1
     assert "batch_size" in sitting.told.words[0]
 
 
-def test_a_change_after_a_fault_lets_the_training_go_on_and_after_a_pause_does_not(sitting: Sitting) -> None:
+def test_a_change_resumes_training_after_a_fault_but_not_after_a_pause(sitting: Sitting) -> None:
     sitting.controller.set_paused(True, by_fault=True)
     sitting.controller.deepen(1)
     assert sitting.source.told == ["pause", "train", "restart"]
@@ -82,7 +83,7 @@ def test_a_change_after_a_fault_lets_the_training_go_on_and_after_a_pause_does_n
     assert sitting.source.told == ["pause", "restart"] and sitting.state.status.paused
 
 
-def test_time_is_for_a_run_that_is_paused(sitting: Sitting) -> None:
+def test_only_a_paused_run_moves_in_time(sitting: Sitting) -> None:
     sitting.controller.travel(-1)
     assert sitting.state.moment is None and "space pauses" in sitting.told.words[0]
     sitting.controller.pause()
@@ -94,7 +95,7 @@ def test_time_is_for_a_run_that_is_paused(sitting: Sitting) -> None:
     assert sitting.state.moment is None and not sitting.state.status.paused
 
 
-def test_two_runs_are_begun_and_ended_with_the_source_closed_by_the_display(sitting: Sitting) -> None:
+def test_a_comparison_begins_and_ends_and_the_display_closes_the_other_source(sitting: Sitting) -> None:
     sitting.controller.compare()
     assert [lane.state.status.name for lane in sitting.controller.lanes.all] == ["A", "B"]
     assert sitting.told.calls[-2:] == ["show_lanes", "follow"]
@@ -104,14 +105,15 @@ def test_two_runs_are_begun_and_ended_with_the_source_closed_by_the_display(sitt
     assert len(sitting.controller.lanes.all) == 1 and "close" in sitting.told.calls
 
 
-def test_a_source_that_cannot_be_changed_is_left_alone_whatever_is_asked() -> None:
+def test_a_source_that_cannot_be_changed_is_left_alone() -> None:
     sitting = begin(ScriptedSource(RunSettings()))
-    for ask in (
+    asks: tuple[Callable[[], None], ...] = (
         lambda: sitting.controller.switch("batch_norm"),
         sitting.controller.restart,
         sitting.controller.compare,
         lambda: sitting.controller.begin_preset(next(iter(PRESETS.values()))),
-    ):
+    )
+    for ask in asks:
         ask()
     assert sitting.source.told == []
     assert FIXED_SOURCE in sitting.told.words

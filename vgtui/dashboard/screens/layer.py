@@ -1,4 +1,4 @@
-"""A look inside of one layer: its histograms, its numbers, its history, its factor in the chain rule."""
+"""A look inside a layer: its histograms, numbers, history, and factor in the chain rule."""
 
 from collections.abc import Callable
 
@@ -19,11 +19,18 @@ from vgtui.terminal.text import UNKNOWN, count_text, norm_text, share_text, shor
 from vgtui.user.themes import Palette
 
 REFRESH_SECONDS = 1.0
-"""How often the histograms are asked for again while the screen is open."""
+"""How often the histograms are requested while the screen is open."""
 
 
 class LayerScreen(Overlay):
-    """← and → go to the neighbours. What is shown is asked of the source when it is shown, and once a second."""
+    """A look inside a layer. ← and → go to its neighbours.
+
+    Args:
+        state: The run on the screen.
+        palette: The colours.
+        choose: Called with another layer to look inside.
+        inspect: Asks the source for the histograms of a layer.
+    """
 
     BINDINGS = [
         ("left,down", "go(-1)", "Towards the input"),
@@ -69,7 +76,7 @@ class LayerScreen(Overlay):
 
     def state_changed(self) -> None:
         label = layer_label(self.state.selected, self.state.layers)
-        title = f"Inside of {label}, of {self.state.layers - 1} hidden layers"
+        title = f"Inside {label} ({self.state.layers - 1} hidden layers)"
         box = self.query_one("#layer")
         if box.border_title != title:
             box.border_title = title

@@ -1,4 +1,4 @@
-"""The time since the start on one line: where something was changed, where a fault was, and which moment is shown."""
+"""The time since the start on one line: changes, faults, notes, and the moment on the screen."""
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -11,12 +11,12 @@ from vgtui.terminal.text import count_text, plain, whole_words
 LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
 SIGNS = {"change": MARK, "fault": FAULT, "note": NOTE}
 WORDS = 40
-"""Cells for the words beside the line, where there is room for both."""
+"""Cells for the words beside the line, if both fit."""
 MIN_LINE_WIDTH = 20
 
 
 class Timeline(Lines):
-    """A line from the start to the newest frame; beside it the step shown, and what happened there."""
+    """A line from the start to the newest frame; beside it the step on the screen, and what happened there."""
 
     def draw(self, width: int, height: int) -> list[Strip]:
         history, moment = self.state.history, self.state.moment
@@ -53,7 +53,7 @@ class Timeline(Lines):
         return f"{words} · {plain(happened.message)}" if happened else words
 
     def _present(self) -> tuple[str, str]:
-        """What the newest frame is, and the key that goes on from there."""
+        """What the newest frame is, and the key to use there."""
         status, shown = self.state.status, self.state.look.keymap.shown
         if status.fault:
             return "stopped here", f"{shown('restart')} starts again"

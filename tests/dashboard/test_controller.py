@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.inspection import Histogram, Inspection
 from tests.frames import make_frame
 from tests.scripted_run import ScriptedRun, ScriptedSource, vanishing
 from vgtui.dashboard.session.controller import FIXED_SOURCE, Controller
@@ -14,6 +15,7 @@ from vgtui.dashboard.session.recording import Recording
 from vgtui.dashboard.view.state import RunView
 from vgtui.model.presets import PRESETS
 from vgtui.wire.frames import Header
+from vgtui.wire.protocol import Inspected
 from vgtui.wire.run_settings import RunSettings
 
 
@@ -117,6 +119,24 @@ def test_a_source_that_cannot_be_changed_is_left_alone() -> None:
         ask()
     assert sitting.source.told == []
     assert FIXED_SOURCE in sitting.told.words
+
+
+def test_changes_are_measured_for_a_run_that_trains_only(sitting: Sitting) -> None:
+    assert sitting.controller.try_changes() and sitting.told.words == []
+    sitting.state.status.fault = "killed"
+    assert not sitting.controller.try_changes()
+    assert "the training has stopped" in sitting.told.words[0]
+
+
+def test_a_new_look_inside_forgets_the_last_one(sitting: Sitting) -> None:
+    blank = Histogram(-1.0, 1.0, (1,), 0, 0)
+    found = Inspected(50, Inspection(0, blank, blank, blank))
+    sitting.state.take_inspected(found)
+    assert sitting.state.inspected is found
+    assert sitting.controller.begin_inspection() and sitting.state.inspected is None
+    sitting.state.take_inspected(found)
+    sitting.controller.inspect_next(1)
+    assert sitting.state.selected == 1 and sitting.state.inspected is None
 
 
 def test_a_layer_is_chosen_in_every_lane(sitting: Sitting) -> None:

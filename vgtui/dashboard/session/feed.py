@@ -60,7 +60,7 @@ class Feed:
                 await asyncio.sleep(self._scheduler.interval)
             try:
                 answer = await lane.source.next_answer(self._lanes.next_step(lane))
-            except UsageError as error:  # what it is attached to is not a run
+            except UsageError as error:  # the process it is attached to is not what it claimed to be
                 self._canvas.leave(error)
                 return
             if not self._is_shown(lane):

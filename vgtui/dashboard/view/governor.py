@@ -9,7 +9,7 @@ MAX_SHARE = 0.2
 WINDOW_SECONDS = 1.0
 """How long the cost is measured before the pace changes."""
 MAX_INTERVAL_SECONDS = 1.0
-"""The longest wait between two redraws, whatever they cost."""
+"""The longest wait between two redraws, whatever they cost, unless the user asked for fewer."""
 RECOVERY = 0.8
 """The factor by which the interval shrinks when the last window stayed below the share."""
 

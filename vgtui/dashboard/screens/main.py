@@ -235,7 +235,7 @@ class MainScreen(Screen[None]):
 
     def action_lessons(self) -> None:
         if self.controller.experiment:
-            from vgtui.dashboard.screens.lessons import LessonsScreen  # takes 16 ms, not before the first paint
+            from vgtui.dashboard.screens.lessons import LessonsScreen  # 16 ms, not needed for the first paint
 
             lessons, warnings = load_lessons()
             course, done = self.controller.course, self.controller.lessons_done
@@ -243,7 +243,7 @@ class MainScreen(Screen[None]):
             self._open(LessonsScreen(self.state, self._palette, lessons, warnings, done, present, self.begin_lesson))
 
     def action_find(self) -> None:
-        from vgtui.dashboard.screens.search import SearchScreen  # a form is slow to import; not before the first paint
+        from vgtui.dashboard.screens.search import SearchScreen  # a form, not needed for the first paint
 
         self._open(SearchScreen(self.state, self._palette, self.controller.find))
 

@@ -23,7 +23,7 @@ class ActionPalette(CommandPalette):
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)
     def take_one_command(self, event: Input.Changed | Input.Submitted | OptionList.OptionSelected) -> None:
-        """Ignore events after the first command: a second enter must not run it again, nor typed text search."""
+        """Ignore events after the first command, so that a second enter does not run it again."""
         if not self.is_current:
             event.prevent_default()
 

@@ -1,4 +1,4 @@
-"""For tests of the dashboard: what no test reads is not drawn, which is half of their time."""
+"""For tests of the dashboard: skips drawing what no test reads, which halves their time."""
 
 import pytest
 from textual._compositor import Compositor
@@ -18,16 +18,16 @@ def _notices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def painted() -> None:
-    """For a test that may find a fault in painting itself: all is painted, as with --slow."""
+    """For tests that may find faults in painting: everything is painted, as with --slow."""
 
 
 @pytest.fixture(autouse=True)
 def _only_what_is_read_is_drawn(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, long_form: bool
 ) -> None:
-    """Leave out the bytes for a terminal that is not there, and pictures of frames that others follow at once.
+    """Skip output to the missing terminal, and redraws for frames that others follow at once.
 
-    What a test reads, Sitting.text, is composed of the same widgets when it reads it.
+    `Sitting.text` is composed from the same widgets when a test reads it.
     """
     if long_form or "painted" in request.fixturenames:
         return
@@ -36,7 +36,7 @@ def _only_what_is_read_is_drawn(
     def forget_what_changed(
         compositor: Compositor, full: bool = False, screen_stack: list[Screen[object]] | None = None, **form: bool
     ) -> object:
-        if full:  # a picture that is exported
+        if full:  # an exported picture
             return paint(compositor, full, screen_stack, **form)
         visible_screen_stack.set(screen_stack or [])
         compositor._dirty_regions.clear()

@@ -20,15 +20,15 @@ from vgtui.user.themes import load_palettes
 from vgtui.wire.run_settings import RunSettings
 
 MOMENT = 0.001
-"""Seconds. Without a length, a pause of the pilot waits until the processor is idle, which here it seldom is."""
+"""Seconds. Without a length, a pause of the pilot waits for an idle processor, which is rare here."""
 
 SECONDS = 60
-"""Until a test gives up, with the screen, what never comes. No test is about it."""
+"""How long a test waits for something before it fails and prints the screen."""
 
 
 @dataclass
 class Sitting:
-    """An open dashboard, the hand at its keys, and the source behind it."""
+    """An open dashboard with its pilot and its source."""
 
     app: Dashboard
     pilot: Pilot[UsageError]
@@ -41,21 +41,21 @@ class Sitting:
 
     @property
     def line(self) -> str:
-        """The line of state."""
+        """The state line."""
         return self.text.split("\n")[0]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Let the app run until this holds; fail with the screen."""
+        """Let the app run until the condition holds; on a timeout, print the screen and fail."""
         async with asyncio.timeout(SECONDS):
             try:
                 while not condition():
-                    await asyncio.sleep(0.01)  # a pause of the pilot draws all anew
+                    await asyncio.sleep(0.01)  # a pause of the pilot redraws everything
             except asyncio.CancelledError:
                 print(self.text)
                 raise
 
     async def press(self, *keys: str) -> None:
-        """Press keys by Textual's names for them, each when the one before has done all that it does."""
+        """Press keys, named as in Textual, each after the effect of the one before is complete."""
         for key in keys:
             self.type_key(key)
             await self.pilot.pause(MOMENT)
@@ -64,17 +64,17 @@ class Sitting:
         await self.settle()
 
     def type_key(self, key: str) -> None:
-        """Press a key as a terminal does: without waiting for what it does."""
+        """Press a key as a terminal does: without waiting for its effect."""
         self.app.post_message(events.Key(key, key_to_character(key)))
 
     async def settle_keys(self) -> None:
-        """Wait until the keys that were typed have been taken, or the app has been left."""
+        """Wait until all typed keys are processed, or the app has exited."""
         app = self.app
         await self.until(lambda: not (app.is_running and (app.message_queue_size or app.screen.message_queue_size)))
 
     @staticmethod
     def all_is_taken(app: App[Any]) -> bool:
-        """Whether all that the sources of the lanes had to say has been taken; it is drawn a moment later."""
+        """Whether all answers of the lanes' sources are taken; they are drawn a moment later."""
         assert isinstance(app, Dashboard)
         return not app.is_running or all(
             lane.source.exhausted and not (lane.state.begins_run and lane.state.header and lane.source.frames)
@@ -83,7 +83,7 @@ class Sitting:
         )
 
     async def settle(self) -> None:
-        """Wait until all that the source had to say is on the screen."""
+        """Wait until all answers of the source are on the screen."""
         await self.until(lambda: self.source.exhausted and self.all_is_taken(self.app))
         main = self.app.main
         for panel in main._shown_panels:
@@ -110,7 +110,7 @@ def make_dashboard(
 async def open_dashboard(
     source: ScriptedSource | None = None, size: tuple[int, int] = (120, 40), theme: str = "dark", **options: Any
 ) -> AsyncIterator[Sitting]:
-    """The dashboard after the source's first frames."""
+    """Open the dashboard, and wait for the source's first frames."""
     source = source or ScriptedRun(RunSettings())
     app = make_dashboard(source, theme, **options)
     async with app.run_test(size=size, notifications=True) as pilot:

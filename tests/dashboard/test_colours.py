@@ -1,4 +1,4 @@
-"""What a terminal really gets: colours that can be read in every theme, none where none are wanted, ASCII alone."""
+"""What a terminal gets: readable colours in every theme, no colours on request, or only ASCII."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from vgtui.user.themes import load_palettes
 
 PALETTES = load_palettes()[0]
 SHORT = ("light",)
-"""Themes, without --slow, of all but the first view."""
+"""Without --slow, the themes for all views except the first."""
 OVERLAYS = ("w", "enter", "comma", "question_mark", "ctrl+p")
 
 
@@ -26,13 +26,13 @@ def segments(sitting: Sitting) -> Iterator[Segment]:
 
 
 def is_read(text: str) -> bool:
-    """Whether this is text, and no frame, bar, scroll bar or blank."""
+    """Whether this is text, not a border, bar, scroll bar or blank."""
     names = (unicodedata.name(letter, "") for letter in text)
     return any(not name.startswith(("BOX DRAWINGS", "SPACE", "BRAILLE")) and "BLOCK" not in name for name in names)
 
 
 def hidden_words(sitting: Sitting) -> dict[str, float]:
-    """Text of too little contrast, as it is on the screen."""
+    """The texts on the screen with too little contrast."""
     found = {}
     for text, style, _ in segments(sitting):
         if style and style.color and style.bgcolor and is_read(text):
@@ -43,7 +43,7 @@ def hidden_words(sitting: Sitting) -> dict[str, float]:
 
 
 async def faint_words(sitting: Sitting, themes: Iterable[str]) -> dict[str, dict[str, float]]:
-    """By theme, on the screen that is open."""
+    """The texts on the present screen with too little contrast, by theme."""
     faint = {}
     for theme in themes:
         sitting.app.theme = theme

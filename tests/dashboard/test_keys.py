@@ -1,4 +1,4 @@
-"""The keymap: every key does something everywhere without harm, every action is in the palette, keys can be changed."""
+"""The keymap: every key is harmless everywhere, every action is in the palette, and keys can be changed."""
 
 import random
 from pathlib import Path
@@ -15,7 +15,7 @@ from vgtui.model.presets import PRESETS
 from vgtui.wire.run_settings import RunSettings
 
 RUN = 40
-"""Presses in one view and screen before the next; 5 without --slow."""
+"""Presses in one view and screen before the next one; 5 without --slow."""
 PRESSES = 2000
 OVERLAY_KEYS = ("", "w", "enter", "comma", "question_mark", "ctrl+p")
 LEAVING = ("quit",)
@@ -24,7 +24,7 @@ EVERYWHERE = ["escape", "tab", "left", "right", "home", "end", "x", "backspace",
 
 
 async def open_overlay(sitting: Sitting, key: str) -> None:
-    """Leave what is open, and open this."""
+    """Close any overlay, and open this one."""
     for _ in range(3):
         sitting.type_key("escape")
         await sitting.settle_keys()
@@ -109,10 +109,10 @@ async def test_a_key_can_be_given_another_action_and_every_text_says_so() -> Non
         ({"batch_norm": "a"}, 'keys.batch_norm: "a" is the key of next_activation too'),
         ({"next_activation": "b"}, 'keys.next_activation: "b" is the key of batch_norm too'),
         ({"batchnorm": "x"}, 'keys.batchnorm: no action "batchnorm"; did you mean "batch_norm"?'),
-        ({"view": "foo"}, "keys.view: 'foo' is no key; it takes one character"),
-        ({"view": ""}, "keys.view: '' is no key"),
-        ({"view": "ctrl+"}, "keys.view: 'ctrl+' is no key"),
-        ({"view": "hyper+x"}, "keys.view: 'hyper+x' is no key"),
+        ({"view": "foo"}, "keys.view: 'foo' is not a key; it takes one character"),
+        ({"view": ""}, "keys.view: '' is not a key"),
+        ({"view": "ctrl+"}, "keys.view: 'ctrl+' is not a key"),
+        ({"view": "hyper+x"}, "keys.view: 'hyper+x' is not a key"),
     ],
 )
 def test_a_wrong_key_is_one_sentence(chosen: dict[str, str], words: str) -> None:
@@ -142,10 +142,10 @@ def test_the_readme_names_every_action() -> None:
         (Cure("batch_norm", True, ""), "b"),
         (Cure("skip_connections", True, ""), "s"),
         (Cure("activation", "tanh", ""), "a"),
-        (Cure("activation", "relu", ""), "2× a"),
+        (Cure("activation", "relu", ""), "a twice"),
         (Cure("activation", "linear", ""), "A"),
-        (Cure("activation", "softplus", ""), "2× A"),
-        (Cure("initialization", "he_normal", ""), "2× i"),
+        (Cure("activation", "softplus", ""), "A twice"),
+        (Cure("initialization", "he_normal", ""), "i twice"),
         (Cure("learning_rate", 0.01, ""), "L"),
         (Cure("learning_rate", 1.0, ""), "l"),
     ],

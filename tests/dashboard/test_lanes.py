@@ -1,4 +1,4 @@
-"""Two runs side by side: what the screen says of both, and which one keys act on."""
+"""Two runs side by side: what the screen shows, and which run keys act on."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ def better_with_batch_norm(settings: RunSettings, step: int) -> list[float]:
     return [1.0] * 21 if settings.network.batch_norm else vanishing(settings, step)
 
 
-async def test_c_lets_the_run_go_on_as_lane_b_and_the_next_one_is_lane_a() -> None:
+async def test_c_continues_the_run_as_lane_b_and_the_next_run_is_lane_a() -> None:
     async with open_dashboard(ScriptedRun(RunSettings(), norms=better_with_batch_norm)) as sitting:
         first = sitting.source
         await sitting.press("c")
@@ -95,7 +95,7 @@ def test_a_lane_that_waits_is_compared_at_the_step_of_the_other() -> None:
 async def test_tab_chooses_the_lane_that_keys_act_on() -> None:
     async with open_dashboard() as sitting:
         await sitting.press("tab")
-        await sitting.until(lambda: "there is one run; c keeps it" in sitting.text)
+        await sitting.until(lambda: "there is only one run; c keeps it" in sitting.text)
         await sitting.press("c", "tab")
         await sitting.until(lambda: [line[:3] for line in state_lines(sitting)] == [" A ", "▸B "])
         await sitting.press("s")
@@ -174,7 +174,7 @@ async def test_a_lane_that_fails_is_explained_and_the_other_goes_on() -> None:
 
 
 class BadlyClosing(ScriptedRun):
-    """A run whose process cannot be ended."""
+    """A run whose process fails to end."""
 
     def another(self, settings: RunSettings) -> "BadlyClosing":
         return BadlyClosing(settings, self.frames, self._norms, self._dead)
@@ -201,7 +201,7 @@ async def test_a_lane_that_closes_badly_is_a_notice_and_the_other_goes_on(
             raise sitting.app.crash
 
 
-async def test_every_source_is_closed_though_the_first_one_closes_badly() -> None:
+async def test_every_source_is_closed_even_if_closing_the_first_fails() -> None:
     async with open_dashboard(BadlyClosing(RunSettings())) as sitting:
         await sitting.press("c")
         runs = [run_of(sitting, number) for number in (0, 1)]

@@ -1,4 +1,4 @@
-"""What charts and rows say: every line and sign is named, in black and white too, and columns align."""
+"""Legends: every line and sign is explained, also without colours, and columns align."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def broken(settings: RunSettings, step: int) -> list[float]:
 
 
 def apart(settings: RunSettings, step: int) -> list[float]:
-    """Norms of which none hide those of another network."""
+    """Norms that differ between networks, so that no line hides another."""
     network = settings.network
     scale = 10.0 ** (2 * ("sigmoid", "tanh", "relu").index(network.activation) + network.batch_norm)
     scale *= 1.0 if network.initialization == "xavier_normal" else 300.0
@@ -46,7 +46,7 @@ async def test_both_lanes_are_named_in_both_charts(size: tuple[int, int]) -> Non
         await sitting.press("c", "b")
         by_layer, loss = ("\n".join(rows) for rows in charts_of(sitting))
         assert re.search(r"━ A .*theory.* B( |\n)", by_layer, re.DOTALL)
-        if loss:  # at 100 columns there is no room for it
+        if loss:  # at 100 columns it does not fit
             assert re.search(r"━ loss .*╍ accuracy .*┅ validation .*B( |\n)", loss, re.DOTALL)
 
 
@@ -61,7 +61,7 @@ async def test_every_line_of_a_chart_has_a_sign_of_its_own_that_is_drawn() -> No
             picture = "\n".join(line[6:] for line in rows if line not in legend and "layer" not in line)
             for sign in signs:
                 assert re.search(rf"(^| ){re.escape(sign)}( |$)", "\n".join(legend), re.MULTILINE), (sign, text)
-                if "layer 1" in text:  # the losses of runs made up for tests hide each other
+                if "layer 1" in text:  # the losses of scripted runs hide each other
                     assert sign in picture, (sign, text)
 
 

@@ -1,4 +1,4 @@
-"""Every lesson, played to its end on the real engine, and what the screen says meanwhile."""
+"""Every lesson, played to its end with the real engine, and what the screen shows meanwhile."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from vgtui.wire.run_settings import RunSettings
 
 LESSONS = load_lessons()[0]
 WRONG_KEYS = ("next_activation", "skip", "batch_norm")
-"""Of these, one that the step does not ask for."""
+"""Of these, a test presses one that the step does not ask for."""
 
 
 @asynccontextmanager
@@ -56,7 +56,7 @@ async def test_a_lesson_is_played_to_its_end_and_waits_at_a_wrong_key(name: str)
                 wrong = next(action for action in WRONG_KEYS if action not in step.press)
                 sitting.type_key(key_of[wrong])
                 await wait_for(sitting, lambda: not state.begins_run and not state.pending() and state.newest)
-                await wait_for(sitting, lambda: "Not the lesson's run" in sitting.text)
+                await wait_for(sitting, lambda: "No longer the lesson's run" in sitting.text)
                 await wait_for(sitting, lambda: state.status.paused or (state.newest and state.newest.step >= 20))
                 assert progress.at == number
                 sitting.type_key("G")
@@ -88,13 +88,13 @@ async def test_the_list_begins_a_lesson_where_it_was_left_and_leaves_it() -> Non
         await sitting.until(lambda: "Ten layers more" in sitting.text)
         assert remembered == [{"quarter": 2, "skip": 3}]
         await sitting.press("s")
-        await sitting.until(lambda: "Not the lesson's run any more (skip on): G" in sitting.text)
+        await sitting.until(lambda: "No longer the lesson's run (skip on): G" in sitting.text)
         await sitting.press("G")
-        await sitting.until(lambda: "Not the lesson's" not in sitting.text)
+        await sitting.until(lambda: "No longer the lesson's" not in sitting.text)
         await sitting.press("g", "home", "enter")
         await sitting.until(lambda: "Ten layers more" not in sitting.text)
         await sitting.press("G")
-        await sitting.until(lambda: "there is no lesson; g lists them" in sitting.text)
+        await sitting.until(lambda: "no lesson is under way; g lists them" in sitting.text)
 
 
 async def test_a_lesson_begun_while_paused_or_in_the_past_trains() -> None:
@@ -146,7 +146,7 @@ async def test_a_lesson_speaks_of_the_users_own_keys() -> None:
 
 @pytest.mark.parametrize("view", slow_but(VIEWS, "sparklines"))
 async def test_rows_are_drawn_before_their_panel_has_fitted_a_shallower_run(view: str) -> None:
-    """A lesson's words change the room while its run has fewer layers than the one before."""
+    """The text of a lesson changes the room for rows while its run has fewer layers than the previous one."""
     async with open_dashboard(size=(80, 24), look=Look(view=view)) as sitting:
         parts = list(sitting.app.main._panel.query(LayerRows))
         await sitting.press("minus", "minus")

@@ -1,11 +1,11 @@
-"""Notes of a source as notices: each of a few, and of a flood the newest."""
+"""Notes from a source: each of a few is shown, but only the newest of a flood."""
 
 from tests.dashboard.sitting import open_dashboard
 from vgtui.dashboard.session.notes import MAX_LENGTH, MAX_NOTICES, WINDOW_SECONDS, Notes
 from vgtui.wire.frames import Event
 
 
-def test_a_few_notes_are_shown_each_and_of_a_flood_the_newest_with_how_many_there_were() -> None:
+def test_each_of_a_few_notes_is_shown_but_only_the_newest_of_a_flood_with_a_count() -> None:
     now, shown = 0.0, list[str]()
     notes = Notes(shown.append, lambda: now)
     for number in range(1_000):

@@ -1,4 +1,4 @@
-"""Notices: one of a kind at a time."""
+"""Notices: one of each kind at a time."""
 
 from textual.widgets._toast import Toast, ToastHolder
 
@@ -17,7 +17,7 @@ async def test_a_notice_that_comes_seven_times_is_on_the_screen_once() -> None:
         await sitting.settle_keys()
         sitting.app.main.notify("the last one")
         await sitting.until(lambda: toasts(sitting)[1:] == ["the last one"] and "the last one" in sitting.text)
-        assert sitting.text.count("there is one run") == 1
+        assert sitting.text.count("there is only one run") == 1
         assert len(sitting.app.screen.query(ToastHolder)) == 2
 
 

@@ -1,4 +1,4 @@
-"""What lies over the main screen: what if, look inside, settings, help."""
+"""The overlays: what if, look inside, settings, help."""
 
 import gc
 import re
@@ -21,7 +21,7 @@ from vgtui.wire.protocol import Inspected
 from vgtui.wire.run_settings import RunSettings
 
 
-async def test_what_if_lists_every_single_change_best_first() -> None:
+async def test_what_if_lists_each_change_best_first() -> None:
     async with open_dashboard() as sitting:
         await sitting.press("w")
         assert sitting.source.told == ["try changes"]
@@ -57,18 +57,18 @@ async def test_a_look_inside_shows_the_layers_numbers_and_goes_to_neighbours(mon
     async with open_dashboard() as sitting:
         await sitting.press("up", "up", "enter")
         assert sitting.source.told == ["inspect 2"]
-        assert "Inside of layer 3, of 20 hidden layers" in sitting.text
+        assert "Inside layer 3 (20 hidden layers)" in sitting.text
         for words in ("shape 64 → 64", "‖∂E/∂W‖ 2.0e-18", "rms φ′ 0.25", "saturated 50 %", "vanished", "1 128 values"):
             assert words in sitting.text
         assert "-1.0e+00" in sitting.text
         await sitting.press("right", "right", "left", "left", "left")
         assert sitting.source.told[1:] == [f"inspect {layer}" for layer in (3, 4, 3, 2, 1)]
-        assert "Inside of layer 2" in sitting.text
+        assert "Inside layer 2" in sitting.text
         await sitting.press("escape")
         assert "layer 2: gradient" in sitting.text
 
 
-async def test_a_look_inside_of_what_is_not_finite_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_inside_a_layer_that_is_not_finite_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vgtui.dashboard.screens.layer.REFRESH_SECONDS", 3600)  # what is said stays
     source = ScriptedRun(RunSettings())
     async with open_dashboard(source) as sitting:
@@ -78,7 +78,7 @@ async def test_a_look_inside_of_what_is_not_finite_says_so(monkeypatch: pytest.M
         source.say(Inspected(110, Inspection(0, broken, partly, broken)))
         await sitting.settle()
         await sitting.until(lambda: "nothing finite here" in sitting.text)
-        assert re.search(r"│67 % exactly 0, 1 NaN or ∞ *│", sitting.text)  # what is wrong, where not all has room
+        assert re.search(r"│67 % exactly 0, 1 NaN or ∞ *│", sitting.text)  # faults stay if not everything fits
         no_zeros = Histogram.of(np.array([1.0, 2.0, 3.0, np.nan]))
         source.say(Inspected(120, Inspection(0, broken, no_zeros, broken)))
         await sitting.settle()
@@ -91,7 +91,7 @@ async def test_two_clicks_look_inside() -> None:
     async with open_dashboard() as sitting:
         await sitting.pilot.click(offset=(20, 5), times=2)
         await sitting.settle()
-        assert "Inside of layer 19" in sitting.text
+        assert "Inside layer 19" in sitting.text
 
 
 async def test_the_wheel_moves_through_the_layers() -> None:
@@ -181,7 +181,7 @@ REFUSED = [
     ("momentum", "", 'momentum: "" is not a number'),
     ("dataset", "digitz", 'dataset: no data set "digitz"; did you mean "digits"?'),
 ]
-"""A field, what is typed there, and what is said."""
+"""A field, what is typed into it, and the message."""
 
 
 async def test_a_wrong_value_is_refused_in_the_words_of_the_command_line() -> None:
@@ -243,7 +243,7 @@ async def test_every_overlay_fits_every_size(size: tuple[int, int]) -> None:
     "key", slow_but(["w", "enter", "comma", "question_mark", "g", "slash", "ctrl+p"], "comma", "ctrl+p")
 )
 @pytest.mark.usefixtures("painted")
-async def test_what_lies_over_the_screen_can_be_drawn_at_every_size(key: str, long_form: bool) -> None:
+async def test_every_overlay_can_be_drawn_at_every_size(key: str, long_form: bool) -> None:
     async with open_dashboard() as sitting:
         await sitting.press(key)
         sizes = ((3, 3), (1, 1), (2, 40), (200, 1), (20, 5), (4, 40), (80, 24))
@@ -256,7 +256,7 @@ async def test_what_lies_over_the_screen_can_be_drawn_at_every_size(key: str, lo
 
 @pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("key", slow_but(["enter", "ctrl+p", "w"], "ctrl+p"))
-async def test_what_lay_over_the_screen_leaves_nothing_behind(key: str) -> None:
+async def test_a_closed_overlay_leaves_nothing_in_memory(key: str) -> None:
     async with open_dashboard() as sitting:
 
         async def open_and_close() -> None:
@@ -271,11 +271,11 @@ async def test_what_lay_over_the_screen_leaves_nothing_behind(key: str) -> None:
             return sum(type(entry) is Strip for entry in gc.get_objects())  # isinstance wakes lazy objects
 
         before = await strips_left(2)
-        assert await strips_left(4) < before + 2000  # one picture of them is 800
+        assert await strips_left(4) < before + 2000  # one overlay has 800
 
 
 @pytest.mark.parametrize("key", slow_but(["question_mark", "comma", "g", "w", "ctrl+p"], "comma", "w", "ctrl+p"))
-async def test_ctrl_c_leaves_whatever_lies_over_the_screen(key: str) -> None:
+async def test_ctrl_c_exits_from_every_overlay(key: str) -> None:
     async with open_dashboard() as sitting:
         await sitting.press(key)
         sitting.type_key("ctrl+c")

@@ -1,4 +1,4 @@
-"""Two runs in step: simulated ones that answer as a worker does, and real ones."""
+"""Two runs in step, with simulated and with real workers."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from vgtui.wire.run_settings import RunSettings
 
 @dataclass(eq=False)
 class Simulated:
-    """A run that trains `speed` steps a tick, up to its bound, and answers what is asked for."""
+    """A run that trains `speed` steps per tick, up to its bound, and answers requests for frames."""
 
     speed: int = 5
     step: int = 0
@@ -35,7 +35,7 @@ class Simulated:
         self.step, self.until, self.answered = 0, 0, -1
 
     def tick(self) -> list[int]:
-        """The steps of the frames that it answers with while it trains on."""
+        """Train for one tick; returns the steps of the frames given."""
         answers = []
         for left in range(self.speed, -1, -1):
             if self.step >= self.asked and self.step != self.answered:
@@ -110,11 +110,11 @@ def test_a_pause_ends_at_one_step_and_single_steps_are_together() -> None:
     assert pair.runs[0].frames[-1] > stopped[0] + 20
 
 
-def test_nobody_waits_for_a_run_that_has_ended_until_it_is_back() -> None:
+def test_an_ended_run_is_not_waited_for_until_it_restarts() -> None:
     pair = Pair(5, 5)
     pair.tick(20)
     pair.runs[1].speed = 0
-    pair.pace.fell_out(pair.paced[1])
+    pair.pace.drop_out(pair.paced[1])
     pair.tick(50)
     assert pair.runs[0].step > 250
     pair.runs[1] = Simulated(20)
@@ -129,7 +129,7 @@ def test_with_both_runs_ended_keys_do_nothing() -> None:
     pair = Pair(5, 5)
     pair.tick(20)
     for paced in pair.paced:
-        pair.pace.fell_out(paced)
+        pair.pace.drop_out(paced)
     pair.pace.step_once()
     pair.pace.go_on()
     pair.pace.pause()
@@ -142,7 +142,7 @@ def test_a_run_whose_restart_was_refused_goes_on_from_where_it_was() -> None:
     step = pair.runs[1].frames[-1]
     pair.pace.restarted(pair.paced[1])
     pair.tick(5)
-    pair.pace.arrived(pair.paced[1], step, 10)  # what a refusal leaves it with
+    pair.pace.arrived(pair.paced[1], step, 10)  # as after a refusal
     pair.tick(60)
     assert pair.runs[1].frames[-1] > step + 100
     assert abs(pair.runs[0].step - pair.runs[1].step) <= 20

@@ -1,4 +1,4 @@
-"""The past: what a moment shows is of that moment's run, and what is known of the present alone says so."""
+"""The past: a moment shows its own run, and what is only known in the present says so."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ RAMP = Histogram(-1.0, 2.0, tuple(range(48)), 1, 0)
 
 
 def timeline(sitting: Sitting) -> str:
-    """The line above the keys, also where a notice lies over it."""
+    """The line above the keys, even if a notice covers it."""
     return "".join(strip.text for strip in sitting.app.main._timeline._lines)
 
 
@@ -34,12 +34,12 @@ def notices(sitting: Sitting) -> str:
 
 
 def flat(sitting: Sitting) -> str:
-    """The words of the screen in one line, whatever frames are around them."""
+    """The text of the screen in one line, without borders."""
     return " ".join("".join(" " if mark in "│╭╮─╯╰" else mark for mark in sitting.text).split())
 
 
 class SlowToBegin(ScriptedRun):
-    """After a restart it says nothing of the new run until it is told to begin it."""
+    """A run that gives nothing after a restart until it is told to begin."""
 
     def restart(self, settings: RunSettings, keep: bool = False) -> None:
         self.settings = settings
@@ -58,7 +58,7 @@ async def test_the_timeline_counts_the_steps_of_the_run_that_is_shown() -> None:
         assert "step 40 of 50" in timeline(sitting)
 
 
-async def test_a_look_inside_of_the_past_has_its_numbers_and_says_what_is_of_the_present_only() -> None:
+async def test_a_look_inside_in_the_past_shows_its_numbers_and_says_what_is_only_in_the_present() -> None:
     async with open_dashboard() as sitting:
         await sitting.press("d", "space", "home", "enter")
         assert isinstance(sitting.app.screen, LayerScreen)

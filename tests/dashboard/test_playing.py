@@ -1,4 +1,4 @@
-"""Pausing, resuming and playing again: what the keys do, and what the screen says that they do."""
+"""Pausing, resuming and playing again: what the keys do, and what the screen says they do."""
 
 import os
 from collections.abc import AsyncIterator
@@ -20,11 +20,11 @@ from vgtui.wire.run_settings import RunSettings
 FRAMES = 30
 SLOWEST = ["less_than_sign"] * 3
 RECORDED: dict[tuple[str, ...], bytes] = {}
-"""What was recorded already, by the keys."""
+"""Finished recordings, by their keys."""
 
 
 def timeline(sitting: Sitting) -> str:
-    """The line above the keys, also where a notice lies over it."""
+    """The line above the keys, even if a notice covers it."""
     return "".join(strip.text for strip in sitting.app.main._timeline._lines)
 
 
@@ -37,13 +37,13 @@ def keys(sitting: Sitting) -> str:
 
 
 def steps(sitting: Sitting) -> list[float]:
-    """Those of all frames that were played."""
+    """The steps of all frames played."""
     history = sitting.app.main.state.history
     return [float(step) for step in history.scalars.step]
 
 
 async def record(path: Path, *keys_between: str) -> None:
-    """A run of FRAMES frames, ten steps apart, and another one after each key."""
+    """Record a run of FRAMES frames, ten steps apart, and another one after each key."""
     what = (path.suffix, *keys_between)
     if what in RECORDED:
         path.write_bytes(RECORDED[what])

@@ -1,4 +1,4 @@
-"""A recording of two runs that are compared, and what every reader of it shows."""
+"""A recording of two compared runs, and what every reader of it shows."""
 
 import asyncio
 import csv
@@ -22,13 +22,13 @@ from vgtui.wire.frames import Event, Frame, Header, Line
 from vgtui.wire.run_settings import RunSettings
 
 FRAMES = 6
-"""Of every run."""
+"""Frames of each run."""
 RECORDED: dict[tuple[str, ...], bytes] = {}
-"""What was recorded already, by the keys."""
+"""Finished recordings, by their keys."""
 
 
 async def record(path: Path, *keys: str, before: str = "") -> None:
-    """A recording of what these keys do. before: a key that is pressed before it begins."""
+    """Record what these keys do. `before`: a key pressed before the recording begins."""
     if (before, *keys) in RECORDED:
         path.write_bytes(RECORDED[before, *keys])
         return
@@ -47,7 +47,7 @@ async def record(path: Path, *keys: str, before: str = "") -> None:
 
 
 def has_all_frames(lane: Lane) -> bool:
-    """Whether the present run of a lane has been taken to its end."""
+    """Whether all frames of a lane's present run are taken."""
     newest = lane.state.newest
     return newest is not None and not lane.state.begins_run and newest.step == 10 * (FRAMES - 1)
 
@@ -60,7 +60,7 @@ def lines_of(path: Path) -> list[Line]:
 
 
 def outline(lines: list[Line]) -> list[str]:
-    """The lines in short: what each is, and of which lane; frames that follow each other are one."""
+    """The kind and lane of each line; consecutive frames are one entry."""
     words: list[str] = []
     for line in lines:
         entry = f"{type(line).__name__} {line.lane or '-'}"
@@ -72,7 +72,7 @@ def outline(lines: list[Line]) -> list[str]:
 
 
 async def play(replay: Replay, sitting: Sitting) -> None:
-    """To its end, every frame of which may be drawn."""
+    """Play a recording to its end."""
     replay.skip(1.0)
     async with asyncio.timeout(60):
         while not replay.ended:
@@ -81,7 +81,7 @@ async def play(replay: Replay, sitting: Sitting) -> None:
 
 @asynccontextmanager
 async def replaying(path: Path) -> AsyncIterator[Sitting]:
-    """The dashboard with a recording, played as far as it goes."""
+    """Open the dashboard with a recording, and play it to its end."""
     replay = Replay(str(path))
     app = make_dashboard(replay, settings=settings_from_header(replay.header))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:

@@ -1,4 +1,4 @@
-"""What is drawn when, by a clock of the test's own."""
+"""What is drawn when, by a clock under the test's control."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ INTERVAL = 1 / FPS
 
 
 class Clock:
-    """Seconds that pass when the test says so; pictures cost no processor time."""
+    """A clock that moves only when the test says so; redraws cost no processor time."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -31,7 +31,7 @@ def scheduler(clock: Clock) -> Scheduler:
 
 
 def draw(scheduler: Scheduler, what: Draw) -> Draw:
-    """Draw what was asked for, as a screen does."""
+    """Draw the requested parts, as a screen does."""
     if Draw.NUMBERS in what:
         scheduler.numbers_drawn()
     return what
@@ -76,7 +76,7 @@ def test_charts_wait_for_their_own_time(scheduler: Scheduler, clock: Clock) -> N
     assert scheduler.charts_due() == Draw.CHARTS
 
 
-def test_of_a_recording_frames_between_two_pictures_wait_and_a_begin_among_them_is_not_lost(
+def test_frames_of_a_recording_between_redraws_wait_and_the_beginning_of_a_run_is_not_lost(
     scheduler: Scheduler, clock: Clock
 ) -> None:
     assert draw(scheduler, scheduler.frame(begins=False, played=True)) != Draw.NOTHING
@@ -85,13 +85,13 @@ def test_of_a_recording_frames_between_two_pictures_wait_and_a_begin_among_them_
     assert scheduler.begins and scheduler.stale & Draw.NUMBERS
     assert scheduler.numbers_due(played=True) == Draw.SPARKLINES
     clock.now += INTERVAL
-    assert scheduler.frame(begins=False, played=True, ready=False) == Draw.NOTHING  # the terminal takes nothing
+    assert scheduler.frame(begins=False, played=True, ready=False) == Draw.NOTHING  # the terminal cannot take a redraw
     clock.now += NUMBERS_SECONDS
     assert scheduler.frame(begins=False, played=True) == Draw.SPARKLINES | Draw.NUMBERS
     assert scheduler.numbers_drawn()
 
 
-def test_two_lanes_are_one_picture_and_a_third_as_many(scheduler: Scheduler, clock: Clock) -> None:
+def test_two_lanes_are_drawn_together_and_a_third_as_often(scheduler: Scheduler, clock: Clock) -> None:
     scheduler.comparing = True
     draw(scheduler, scheduler.frame(begins=False))
     clock.now += COMPARING_PATIENCE * NUMBERS_SECONDS
@@ -101,7 +101,7 @@ def test_two_lanes_are_one_picture_and_a_third_as_many(scheduler: Scheduler, clo
     assert scheduler.stride_seconds == pytest.approx(COMPARING_PATIENCE * INTERVAL)
 
 
-async def test_a_key_ends_the_wait_for_the_next_picture() -> None:
+async def test_a_key_ends_the_wait_for_the_next_redraw() -> None:
     scheduler = Scheduler(fps=1 / 3600)
     scheduler.hurry()
     async with asyncio.timeout(60):

@@ -1,6 +1,6 @@
-"""The look: every view at four sizes for five verdicts as text, and a few pictures with their colours.
+"""Snapshots: every view at four sizes for five verdicts as text, and a few pictures with their colours.
 
-`make test ARGS=--snapshot-update` renews them; the texts are beside the pictures in __snapshots__, to be read.
+`make test ARGS="--slow --snapshot-update"` updates them. The texts in __snapshots__ are meant to be read.
 """
 
 import math
@@ -52,7 +52,7 @@ VERDICTS: dict[str, tuple[Norms, float | None]] = {
     "NaN": (broken, None),
     "dead": (healthy, 0.97),
 }
-"""What the frames say, and the share of dead units."""
+"""The norms of the frames, and the share of dead units."""
 
 
 @pytest.mark.parametrize("verdict", slow_but(VERDICTS, "NaN"))

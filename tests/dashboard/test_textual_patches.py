@@ -1,4 +1,4 @@
-"""The private parts of Textual that are relied on are those of the version in which they were read."""
+"""The private parts of Textual that the dashboard relies on are unchanged."""
 
 import hashlib
 import inspect
@@ -23,7 +23,7 @@ READ: dict[str, tuple[Callable[..., object], str]] = {
     "what is cached of each widget": (StylesCache.get_inner_outer, "d2509f3e7966"),
     "what closes the palette": (CommandPalette._select_or_command, "85985d213c97"),
 }
-"""What was read, and a digest of its source. Read again what differs, and see whether its patch still holds."""
+"""What the patches rely on, with a digest of its source. If one differs, check whether its patch still works."""
 
 
 def digest(function: Callable[..., object]) -> str:

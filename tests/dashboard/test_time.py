@@ -1,4 +1,4 @@
-"""Back and forth in time, and recordings that show the same again."""
+"""Moving in time, and recordings that show the same screens again."""
 
 import re
 from math import nan
@@ -88,7 +88,7 @@ async def test_shift_goes_a_twentieth_of_the_time() -> None:
 
 
 def screen_of(sitting: Sitting) -> str:
-    """All but what differs between a run and its recording: the footer, the keys of cures, how fast, and notices."""
+    """The screen without what differs between a run and its recording: speed, state and footer."""
     lines = sitting.text.split("\n")
     first = re.sub(r" {2,}|● rec|800/s|paused|replay.*", "", lines[0])
     return "\n".join([first, *lines[1:-1]])
@@ -128,7 +128,7 @@ async def test_a_recording_gives_the_same_screens_at_the_same_steps(tmp_path: Pa
 
 
 async def pictures(sitting: Sitting, moves: tuple[str, ...], keys: tuple[str, ...]) -> list[str]:
-    """The screen at moments from the end to the beginning, and in every view."""
+    """The screens after each of these keys."""
     found = [screen_of(sitting)]
     for key in (*moves, *keys):
         await sitting.press(key)
@@ -137,7 +137,7 @@ async def pictures(sitting: Sitting, moves: tuple[str, ...], keys: tuple[str, ..
 
 
 def strip_keys(screen: str) -> str:
-    """Without the charts at the right: the verdict names keys where there are any, and only a key leaves a ghost."""
+    """The screen without the charts on the right: only a live run names keys and has a ghost."""
     return "\n".join(line[:68] for line in screen.split("\n"))
 
 

@@ -1,4 +1,4 @@
-"""The three views, the four quantities, theory and pins: what each says, for frames and keys."""
+"""The three views, the four quantities, theory and pins: what each shows for frames and keys."""
 
 import math
 import re
@@ -65,7 +65,7 @@ async def test_the_chain_rule_shows_factors_their_product_and_the_bound() -> Non
 
     async with open_dashboard(ScriptedRun(RunSettings(), norms=halving)) as sitting:
         await sitting.press("v", "v")
-        # every frame made up for tests has the same error signal and the slope 0.25 in every layer
+        # every scripted frame has the same error signal and the slope 0.25 in every layer
         assert re.search(r"│ +7 +1\.000 = +0\.250 × +4\.000 +1.0e\+00 ━+┊", sitting.text)
         assert "┊ 0.25ⁿ, the most that φ′ allows" in sitting.text
         await sitting.press("b")
@@ -170,7 +170,7 @@ async def test_the_look_of_the_last_time_is_the_first() -> None:
         assert "Guessing" not in sitting.text
 
 
-async def test_pictures_a_second_are_shown_on_request() -> None:
+async def test_redraws_per_second_are_shown_on_request() -> None:
     async with open_dashboard() as sitting:
         assert "fps" not in sitting.line
         await sitting.press("f")

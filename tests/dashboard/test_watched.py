@@ -1,4 +1,4 @@
-"""Somebody's own model on the screen: layers by name, groups that fold, a search, and what is not there for it."""
+"""A watched model on the screen: named layers, groups that fold, a search, and what is not available."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.forms import slow_but
 from tests.models import BLOCKS, make_model_frame, make_model_header
 from tests.scripted_run import ScriptedSource
-from vgtui.dashboard.view.outline import LONGEST_LABEL, Outline
+from vgtui.dashboard.view.outline import MAX_LABEL_WIDTH, Outline
 from vgtui.wire.frames import Event, LayerInfo
 from vgtui.wire.run_settings import RunSettings
 
@@ -20,7 +20,7 @@ NORMS = [0.1, 0.4, 0.5, 1e-9, 0.4, 0.2, 0.3, 1.0]
 
 
 class WatchedModel(ScriptedSource):
-    """Frames of a model; it may end."""
+    """A source of frames of a model, whose training may end."""
 
     ended = False
 
@@ -65,10 +65,10 @@ async def test_a_group_folds_into_its_weakest_layer_and_unfolds() -> None:
         await sitting.press("enter")
         rows = labels(sitting)
         assert len(rows) == 7 and rows[3] == "encoder.layers.1 +1"
-        assert state.full_label(state.selected).startswith("encoder.layers.1.self_attn")  # which gets 1e-9
+        assert state.full_label(state.selected).startswith("encoder.layers.1.self_attn")  # its gradient is 1e-9
         await sitting.press("Z")
         assert labels(sitting) == ["head", "encoder +5", "embed"]
-        assert state.full_label(state.selected).startswith("encoder.layers.1.self_attn")  # which gets 1e-9
+        assert state.full_label(state.selected).startswith("encoder.layers.1.self_attn")  # its gradient is 1e-9
         await sitting.press("enter")
         assert len(labels(sitting)) == 7
         await sitting.press("z")
@@ -98,7 +98,7 @@ async def test_a_layer_is_found_by_parts_of_its_name_or_kind_whatever_is_folded(
         await sitting.press("escape")
         assert state.selected == before
         await sitting.press("slash", "x", "x")
-        assert "no layer has that in its name" in sitting.text
+        assert "no layer matches" in sitting.text
         await sitting.press("escape")
         assert sitting.app.crash is None
 
@@ -110,7 +110,7 @@ async def test_there_is_no_chain_rule_and_no_theory_and_nothing_to_change() -> N
             await sitting.press("v")
             assert sitting.app.main._panel.view == view
         await sitting.press("t")
-        assert "no theory of somebody's own model" in sitting.text
+        assert "no theory for your own model" in sitting.text
         await sitting.press("a", "w", "r", "c", "g", "comma")
         assert isinstance(sitting.source, WatchedModel) and set(sitting.source.told) <= {"train", "pause"}
         footer = sitting.text.splitlines()[-1]
@@ -181,7 +181,7 @@ def test_short_names_leave_room_for_their_groups() -> None:
 def test_long_labels_keep_their_ends() -> None:
     outline = Outline([LayerInfo("a" * 50 + ".weight_one", 1, 1), LayerInfo("b", 1, 1)])
     assert outline.label(0).startswith("…") and outline.label(0).endswith("weight_one")
-    assert len(outline.label(0)) == outline.width == LONGEST_LABEL
+    assert len(outline.label(0)) == outline.width == MAX_LABEL_WIDTH
 
 
 def test_what_is_folded_stays_folded_when_the_same_model_begins_again() -> None:

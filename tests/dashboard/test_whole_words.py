@@ -1,4 +1,4 @@
-"""Every screen at five sizes, or two without --slow: no word is cut off at an edge, and no number parted from its unit.
+"""Every screen at five sizes, or two without --slow: no word is cut off, no number is separated from its unit.
 
 One app a kind of source is resized; what is on its screen is read widget by widget.
 """
@@ -28,9 +28,9 @@ Sizes = tuple[tuple[int, int], ...]
 FRAMES = 2
 SIZES = ((80, 24), (100, 30), (120, 40), (160, 50), (200, 60))
 SHORT_SIZES = ((80, 24), (160, 50))
-"""Without --slow: the smallest, and one in which both sides have room."""
+"""Without --slow: the smallest, and one in which both sides fit."""
 WORDS = {*(quantity.symbol for quantity in QUANTITIES), *SIGN_WORDS.values(), "out", "100%", "96×32"}
-"""Whole words that always stand at an edge."""
+"""Whole words that are always at an edge."""
 LONG_NAME = "transformer.encoder.block_number_{}.multihead_self_attention.projection"
 LONG_LAYERS = [LayerInfo(LONG_NAME.format(block), 32, 32, "MultiheadAttention", (96, 32)) for block in range(6)]
 
@@ -40,7 +40,7 @@ def broken(settings: RunSettings, step: int) -> list[float]:
 
 
 class LongNames(WatchedModel):
-    """A model whose name and layers' names are long."""
+    """A model with long names."""
 
     def _begin(self, settings: RunSettings) -> None:
         self.say(make_model_header(LONG_LAYERS, "my model: its second version, with attention and everything else"))
@@ -54,7 +54,7 @@ def sizes(long_form: bool) -> Sizes:
 
 
 async def read(screens: Screens, sitting: Sitting, sizes: Sizes, what: str, *steps: str) -> None:
-    """Read what is there, and what the keys of each step lead to, at every size; they end where they began."""
+    """At every size, read the screen, and the one after the keys of each step, which end where they began."""
     for columns, lines in sizes:
         await sitting.pilot.resize_terminal(columns, lines)
         await sitting.settle()

@@ -1,4 +1,4 @@
-"""Reads a screen widget by widget, and finds the words of which an edge has cut off a part."""
+"""Reads a screen widget by widget, and finds words that are cut off at an edge."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,40 +10,40 @@ from textual.widgets._toast import Toast
 
 NUMBER = re.compile(r"[-+±]?\d+(\.\d+)?(e[+-]?\d+)?[%ⁿ]?")
 LEADS = re.compile(r"[%±×=]")
-"""What never begins a line: it belongs to what stands before it."""
+"""What must not begin a line, as it belongs to the text before it."""
 BORDERS = "│╭╮╰╯─┌┐└┘"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one widget shows on one line, to its edges, and where that is."""
+    """One line of one widget, from edge to edge, and where that is."""
 
     where: str
     text: str
 
     @property
     def inner(self) -> Iterator[str]:
-        """The words that end within the line, and so are whole."""
+        """The words that end before the edge, which are whole."""
         words = list(re.finditer(r"\S+", self.text))
         return (_bare(word[0]) for word in words if word.end() < len(self.text))
 
     @property
     def outer(self) -> Iterator[str]:
-        """The word at the right edge, of which a part may be cut off."""
+        """The word at the right edge, which may be cut off."""
         words = list(re.finditer(r"\S+", self.text))
         return (word[0] for word in words if word.end() == len(self.text))
 
 
 @dataclass
 class Screens:
-    """Everything that was read of screens: whole words, and lines with a word at an edge."""
+    """What was read from screens: whole words, and lines with a word at an edge."""
 
     whole: set[str] = field(default_factory=set)
     doubtful: list[Line] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     def read(self, screen: Screen[Any], what: str) -> None:
-        """Read what is on the screen; `what` is said of it where a fault is found."""
+        """Read a screen; `what` describes it in reports of faults."""
         for line in lines_of(screen, what):
             self.whole.update(line.inner)
             if any(line.outer) or LEADS.match(line.text.lstrip()):
@@ -53,7 +53,7 @@ class Screens:
                 self.faults.append(f"{what}, {type(widget).__name__}: {widget.max_scroll_x} columns beyond the edge")
 
     def cut(self, outside: Iterable[str] = ()) -> list[str]:
-        """Every place where a word is cut off, or a unit stands alone; names from outside may end in …"""
+        """All places where a word is cut off or a unit begins a line; names from outside may end in …"""
         known = self.whole | {*outside}
         found = [*self.faults]
         for line in self.doubtful:
@@ -68,14 +68,14 @@ class Screens:
 
 
 def lines_of(screen: Screen[Any], what: str) -> Iterator[Line]:
-    """The lines of every visible widget that holds no other, and the titles in its border."""
+    """The lines of every visible widget without children, and the titles of borders."""
     texts = [strip.text for strip in screen._compositor.render_strips()]
     places = screen._compositor.visible_widgets
     notices = [region for widget, (region, _) in places.items() if isinstance(widget, Toast)]
     for widget, (region, clip) in places.items():
         seen = region.intersection(clip)
         if any(notice.overlaps(seen) for notice in notices) and not isinstance(widget, Toast):
-            continue  # a part of it is covered
+            continue  # partly covered
         where = f"{what}, {type(widget).__name__}"
         inside = seen
         if widget.styles.border.spacing.width:

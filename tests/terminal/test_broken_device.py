@@ -57,7 +57,7 @@ def test_a_gpu_that_breaks_is_told_and_one_key_goes_on_without_it(tmp_path: Path
         (tmp_path / "now").touch()
         terminal.wait_for(lambda: "(--backend numpy)" in said(terminal))
         assert words in said(terminal)
-        assert "or u to go on without the GPU (--backend numpy)" in said(terminal)
+        assert "or u to continue without the GPU (--backend numpy)" in said(terminal)
         assert "stopped" in terminal.line or "no answer" in terminal.line
         assert terminal.step
         assert_goes_on_with_numpy(terminal)

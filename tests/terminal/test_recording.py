@@ -120,7 +120,7 @@ def test_a_full_disk_ends_the_recording_and_training_goes_on(tmp_path: Path, nam
     words = [*SMALL, "--record", str(path), "--fps", "30"]
     with ForkedTerminal(words, before=partial(limit_files, size), PYTHONDONTWRITEBYTECODE="1") as terminal:
         terminal.wait_for(lambda: "● rec" in terminal.line)
-        terminal.wait_for(lambda: "the recording ends here, what was written" in terminal.text)
+        terminal.wait_for(lambda: "the recording ends here; what was written" in terminal.text)
         assert_training_goes_on(terminal)
     assert path.stat().st_size == size
     steps, _ = steps_in(path)
@@ -133,7 +133,7 @@ def test_a_folder_that_is_taken_away_ends_the_recording_and_training_goes_on(tmp
     with ForkedTerminal([*SMALL, "--record", str(folder / "run.jsonl")]) as terminal:
         terminal.wait_for(lambda: "● rec" in terminal.line and (folder / "run.jsonl").stat().st_size)
         shutil.rmtree(folder)
-        terminal.wait_for(lambda: "the recording ends here, what was written" in terminal.text)
+        terminal.wait_for(lambda: "the recording ends here; what was written" in terminal.text)
         assert_training_goes_on(terminal)
 
 

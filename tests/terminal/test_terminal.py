@@ -152,7 +152,7 @@ def test_no_color_is_honoured_to_the_last_escape_code() -> None:
         terminal.wait_for(lambda: "vanishing" in terminal.text)
         terminal.press("v")
         terminal.wait_for(lambda: ".:-=+*#%@" in terminal.text)
-        for key, words in (("w", "What if"), (",", "Settings"), ("?", "Help"), ("\r", "Inside of layer 1")):
+        for key, words in (("w", "What if"), (",", "Settings"), ("?", "Help"), ("\r", "Inside layer 1")):
             open_and_close(terminal, key, words)
         codes = set(re.findall(rb"\x1b\[([\d;:]*)m", bytes(terminal.received)))
     # 39 and 49 are the terminal's own colours
@@ -163,7 +163,7 @@ def test_a_locale_without_utf8_gets_ascii_alone() -> None:
     with Terminal(LC_ALL="C", PYTHONUTF8="0") as terminal:
         terminal.wait_for(lambda: "vanishing" in terminal.text)
         assert "|dE/dW|" in terminal.text
-        for key, words in (("?", "Help"), ("\r", "Inside of layer 1")):
+        for key, words in (("?", "Help"), ("\r", "Inside layer 1")):
             open_and_close(terminal, key, words)
         assert bytes(terminal.received).isascii()
 

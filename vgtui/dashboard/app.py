@@ -1,4 +1,4 @@
-"""The Textual app: themes, the palette, the way out. The screens do the rest."""
+"""The Textual app: themes, the command palette, and how it exits. The screens do the rest."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,18 +33,18 @@ class DashboardConfig:
 
     Attributes:
         source: Where the frames come from.
-        settings: The run that is asked for.
-        palettes: The themes, by name.
-        theme: The name of one of them.
-        fps: The most pictures a second.
+        settings: The requested run.
+        palettes: The themes by name.
+        theme: The name of the current theme.
+        fps: The maximum number of redraws per second.
         look: What the user chose to see.
         keymap: The keys.
         shows: What the terminal can show.
         on_look: Called with the look and the theme's name when the user changes either.
-        on_lesson: Called with the steps done of each lesson when that changes.
-        lesson: A lesson to begin with.
-        lessons_done: The steps done of each lesson before.
-        warnings: Shown as notifications at the start.
+        on_lesson: Called with the number of steps done in each lesson when that changes.
+        lesson: The lesson to start with, if any.
+        lessons_done: The number of steps done in each lesson so far.
+        warnings: Shown as notifications at startup.
         recorder: Records every frame.
     """
 
@@ -65,7 +65,7 @@ class DashboardConfig:
 
 
 class Dashboard(QuietApp[UsageError]):
-    """Shows one frame source. Its return value is what the source refused to start with, if it did."""
+    """Shows one frame source. Returns the error with which the source refused to start, if it did."""
 
     CSS_PATH = "app.tcss"
     TITLE = "vgtui"
@@ -75,7 +75,7 @@ class Dashboard(QuietApp[UsageError]):
         super().__init__(driver_class=TerminalDriver)
         self.loop: asyncio.AbstractEventLoop | None = None
         self._config = config
-        # Textual turns colours into greys for NO_COLOR, which are colours still
+        # for NO_COLOR, Textual turns colours into greys, which are still colours
         self._own_filters: list[LineFilter] = []
         if not config.shows.colour:
             self._own_filters.append(NoColor())
@@ -120,11 +120,11 @@ class Dashboard(QuietApp[UsageError]):
         self.exit(return_code=code)
 
     async def on_unmount(self) -> None:
-        """However it was left: by a run that cannot be had, or by a fault of its own."""
+        """Close the sources however the app ends, also after a refused run or an internal error."""
         await self._end_sources()
 
     async def _end_sources(self) -> None:
-        """Close them, whatever becomes of one of them; a second time does nothing."""
+        """Close all sources even if closing one fails; a second call does nothing."""
         closing = (lane.source.close() for lane in self.main.lanes.all)
         for error in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(error, Exception):
@@ -160,7 +160,7 @@ class Dashboard(QuietApp[UsageError]):
 
 
 def _as_theme(palette: Palette) -> Theme:
-    """A theme in Textual's words."""
+    """Convert a palette to a Textual theme."""
     return Theme(
         name=palette.name,
         dark=palette.dark,

@@ -1,4 +1,4 @@
-"""Every key of the dashboard, once: the bindings, the footer, the help and the palette all read this table."""
+"""The table of all keys. The bindings, the footer, the help and the command palette all read it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
@@ -14,7 +14,7 @@ from vgtui.lessons.lesson import Lesson
 from vgtui.wire.run_settings import RunSettings
 
 Kind = Literal["experiment", "player", "watched"]
-"""Of source: one that trains as it is told, a recording, somebody's own model."""
+"""What a source is: a run that can be changed, a recording, or a watched model."""
 EXPERIMENT: Kind = "experiment"
 PLAYER: Kind = "player"
 WATCHED: Kind = "watched"
@@ -22,11 +22,18 @@ WATCHED: Kind = "watched"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """name: what the settings file calls it; key: in Textual's words; shown: as people read it.
+    """A key and what it does.
 
-    action: of the main screen; group: a heading of the help; label: for the footer and the palette; help: a sentence;
-    footer: its place there, 0 for none. The footer of a narrow terminal is cut at the right. only: the kinds of source
-    that it does something with, where that is not every one and the group does not say so.
+    Attributes:
+        name: What the settings file calls it.
+        key: Textual's name for it, or several separated by commas.
+        shown: How it is written on the screen; the same as `key` by default.
+        action: An action of the main screen, or of the app.
+        group: A heading of the help.
+        label: For the footer and the command palette.
+        help: A sentence.
+        footer: The position in the footer, 0 for none. A narrow terminal shows only the first ones.
+        only: The kinds of source it works with; empty for those that its group needs (`NEEDS`), or all.
     """
 
     name: str
@@ -45,19 +52,19 @@ class Key:
             object.__setattr__(self, "shown", self.key)
 
     def fits(self, *kinds: Kind) -> bool:
-        """Whether it does something with a source of one of these kinds."""
+        """Whether it works with a source of any of these kinds."""
         needed = self.only or NEEDS.get(self.group)
         return not needed or not set(kinds).isdisjoint(needed)
 
 
-NETWORK, TRAINING, TIME, LAYERS, PICTURE, RUNS, PROGRAM = (
+NETWORK, TRAINING, TIME, LAYERS, DISPLAY, RUNS, PROGRAM = (
     "Change the network",
     "Change the training",
     "Time",
     "Layers",
-    "The picture",
+    "Display",
     "Compare, keep, learn",
-    "The program",
+    "Program",
 )
 
 NEEDS = {NETWORK: (EXPERIMENT,), TRAINING: (EXPERIMENT,)}
@@ -79,7 +86,7 @@ KEYS = (
         action="next_activation(-1)",
         group=NETWORK,
         label="previous activation",
-        help="The one before.",
+        help="The previous activation.",
     ),
     Key(
         "batch_norm",
@@ -114,7 +121,7 @@ KEYS = (
         action="next_initialization(-1)",
         group=NETWORK,
         label="previous init",
-        help="The one before.",
+        help="The previous initialization.",
     ),
     Key(
         "deeper",
@@ -149,7 +156,7 @@ KEYS = (
         action="next_clip",
         group=TRAINING,
         label="clipping",
-        help="Clip the gradient's norm: none, 10, 1, 0.1.",
+        help="Clip the gradient norm: off, 10, 1, 0.1.",
     ),
     Key("data_set", key="d", action="next_dataset", group=TRAINING, label="data set", help="The next data set."),
     Key("rate_up", key="l", action="scale_rate(1)", group=TRAINING, label="rate up", help="A larger learning rate."),
@@ -168,7 +175,7 @@ KEYS = (
         action="settings",
         group=TRAINING,
         label="settings",
-        help="Every setting in one form.",
+        help="All settings in one form.",
         footer=12,
     ),
     Key(
@@ -195,7 +202,7 @@ KEYS = (
         action="restart",
         group=TIME,
         label="restart",
-        help="Restart from the same seed, also after a fault; a recording plays again.",
+        help="Restart from the same seed, also after a fault; play a recording again.",
         only=(EXPERIMENT, PLAYER),
     ),
     Key(
@@ -204,7 +211,7 @@ KEYS = (
         action="use_numpy",
         group=TIME,
         label="NumPy",
-        help="Restart with NumPy, on the CPU, when the GPU fails.",
+        help="Restart with NumPy on the CPU when the GPU fails.",
         only=(EXPERIMENT,),
     ),
     Key(
@@ -223,7 +230,7 @@ KEYS = (
         action="travel(-1)",
         group=TIME,
         label="back",
-        help="While paused: back in time; in the last frames one by one.",
+        help="While paused: back in time; one by one in the last frames.",
     ),
     Key(
         "forth",
@@ -231,8 +238,8 @@ KEYS = (
         shown="→",
         action="travel(1)",
         group=TIME,
-        label="forth",
-        help="While paused: forth in time; a recording plays a frame.",
+        label="forward",
+        help="While paused: forward in time; a recording plays one frame.",
     ),
     Key(
         "far_back",
@@ -241,7 +248,7 @@ KEYS = (
         action="travel(-0.05)",
         group=TIME,
         label="far back",
-        help="A twentieth of the time back.",
+        help="Back by a twentieth of the time.",
     ),
     Key(
         "far_forth",
@@ -249,8 +256,8 @@ KEYS = (
         shown="shift →",
         action="travel(0.05)",
         group=TIME,
-        label="far forth",
-        help="A twentieth of the time forth.",
+        label="far forward",
+        help="Forward by a twentieth of the time.",
     ),
     Key(
         "start", key="home", action="travel_to(0)", group=TIME, label="start", help="While paused: to the first frame."
@@ -261,7 +268,7 @@ KEYS = (
         action="travel_to(1)",
         group=TIME,
         label="present",
-        help="To the newest frame; a recording: to its end.",
+        help="To the newest frame, or to the end of a recording.",
     ),
     Key(
         "slower",
@@ -270,7 +277,7 @@ KEYS = (
         action="change_speed(-1)",
         group=TIME,
         label="slower",
-        help="A recording: half as fast.",
+        help="Play a recording half as fast.",
         footer=5,
         only=(PLAYER,),
     ),
@@ -281,7 +288,7 @@ KEYS = (
         action="change_speed(1)",
         group=TIME,
         label="faster",
-        help="A recording: twice as fast.",
+        help="Play a recording twice as fast.",
         footer=6,
         only=(PLAYER,),
     ),
@@ -327,7 +334,7 @@ KEYS = (
         action="look_inside",
         group=LAYERS,
         label="look inside",
-        help="Histograms of the chosen layer; of a model with names, fold or unfold its group.",
+        help="Histograms of the chosen layer; in a model with named layers, fold or unfold its group.",
     ),
     Key(
         "find",
@@ -336,7 +343,7 @@ KEYS = (
         action="find",
         group=LAYERS,
         label="find",
-        help="A layer by a part of its name.",
+        help="Find a layer by part of its name.",
         footer=13,
         only=(WATCHED,),
     ),
@@ -346,7 +353,7 @@ KEYS = (
         action="fold_all",
         group=LAYERS,
         label="fold",
-        help="Fold all groups of layers, or unfold them.",
+        help="Fold or unfold all groups of layers.",
         footer=14,
         only=(WATCHED,),
     ),
@@ -356,7 +363,7 @@ KEYS = (
         action="fold_around",
         group=LAYERS,
         label="fold around",
-        help="Fold the group around.",
+        help="Fold the enclosing group.",
         only=(WATCHED,),
     ),
     Key(
@@ -365,7 +372,7 @@ KEYS = (
         action="what_if",
         group=LAYERS,
         label="what if",
-        help="Measure every single change, best first.",
+        help="Measure each change on its own, best first.",
         footer=7,
         only=(EXPERIMENT,),
     ),
@@ -373,7 +380,7 @@ KEYS = (
         "view",
         key="v",
         action="next_view",
-        group=PICTURE,
+        group=DISPLAY,
         label="view",
         help="Sparklines, heat map, chain rule.",
         footer=8,
@@ -382,7 +389,7 @@ KEYS = (
         "next_quantity",
         key="n",
         action="next_quantity(1)",
-        group=PICTURE,
+        group=DISPLAY,
         label="norm",
         help="Gradient, error signal, activations, update.",
     ),
@@ -390,35 +397,35 @@ KEYS = (
         "previous_quantity",
         key="N",
         action="next_quantity(-1)",
-        group=PICTURE,
+        group=DISPLAY,
         label="previous norm",
-        help="The one before.",
+        help="The previous norm.",
     ),
     Key(
         "theory",
         key="t",
         action="toggle_look('theory')",
-        group=PICTURE,
+        group=DISPLAY,
         label="theory",
-        help="Mean-field theory beside the measurement.",
+        help="Mean-field theory beside the measurement on or off.",
     ),
-    Key("pin", key="p", action="pin", group=PICTURE, label="pin", help="Keep this run in the charts; three at most."),
-    Key("unpin", key="P", action="unpin", group=PICTURE, label="unpin", help="Take the pinned runs away."),
+    Key("pin", key="p", action="pin", group=DISPLAY, label="pin", help="Keep this run in the charts; at most three."),
+    Key("unpin", key="P", action="unpin", group=DISPLAY, label="unpin", help="Remove the pinned runs."),
     Key(
         "hints",
         key="h",
         action="toggle_look('hints')",
-        group=PICTURE,
+        group=DISPLAY,
         label="hints",
-        help="The sentences under the charts on or off.",
+        help="The hints under the charts on or off.",
     ),
     Key(
         "picture_rate",
         key="f",
         action="toggle_look('rate')",
-        group=PICTURE,
-        label="pictures a second",
-        help="Show them, or not.",
+        group=DISPLAY,
+        label="fps",
+        help="The number of redraws per second on or off.",
     ),
     Key(
         "compare",
@@ -426,7 +433,7 @@ KEYS = (
         action="compare",
         group=RUNS,
         label="compare",
-        help="This run beside the next, in step; again ends it.",
+        help="Run this one beside the next, in step; press again to end.",
         footer=10,
         only=(EXPERIMENT,),
     ),
@@ -436,7 +443,7 @@ KEYS = (
         action="next_lane",
         group=RUNS,
         label="other lane",
-        help="Of two that are compared, keys act on the other.",
+        help="While two runs are compared, let keys act on the other.",
     ),
     Key(
         "lessons",
@@ -454,17 +461,17 @@ KEYS = (
         action="back_to_lesson",
         group=RUNS,
         label="lesson's run",
-        help="The lesson's run again.",
+        help="Back to the lesson's run.",
         only=(EXPERIMENT,),
     ),
-    Key("record", key="x", action="record", group=RUNS, label="record", help="Begin or end a recording."),
+    Key("record", key="x", action="record", group=RUNS, label="record", help="Start or end a recording."),
     Key(
         "export",
         key="e",
         action="export",
         group=RUNS,
         label="export",
-        help="This moment as a picture, .svg, and a table, .csv.",
+        help="Export this moment as a picture (.svg) and a table (.csv).",
     ),
     Key("theme", key="T", action="app.next_theme", group=PROGRAM, label="theme", help="The next theme."),
     Key(
@@ -476,24 +483,29 @@ KEYS = (
         action="app.command_palette",
         group=PROGRAM,
         label="palette",
-        help="Every command by its name.",
+        help="Find any command by name.",
     ),
     Key("quit", key="q", action="app.exit_cleanly", group=PROGRAM, label="quit", help="Quit.", footer=1),
 )
 
 SWITCH_KEYS = {"batch_norm": "batch_norm", "skip_connections": "skip"}
-"""The key of a setting that is on or off."""
+"""The key of each setting that is on or off."""
 _CYCLES = {
     "activation": (ACTIVATION_NAMES, "next_activation", "previous_activation"),
     "initialization": (INITIALIZATION_NAMES, "next_init", "previous_init"),
 }
-"""The names of a setting in their order, and the keys that go forward and back."""
+"""The values of a setting in order, and the keys that go forward and back."""
 
 
 class Keymap:
-    """The table, with the keys that the user chose instead.
+    """The table of keys, with those that the user changed.
 
-    chosen: key by name, as in the settings file: a character, or a name such as f5, ctrl+n, space. Raises UsageError.
+    Args:
+        chosen: The user's keys by name, as in the settings file. A key is a character, or a name such as f5, ctrl+n
+            or space.
+
+    Raises:
+        UsageError: If a name or a key is unknown, or two actions share a key.
     """
 
     def __init__(self, chosen: Mapping[str, str] | None = None) -> None:
@@ -515,11 +527,15 @@ class Keymap:
         return iter(self.keys)
 
     def shown(self, name: str) -> str:
-        """How the key of an action is written on the screen."""
+        """How the key with this name is written on the screen."""
         return next(key.shown for key in self.keys if key.name == name)
 
     def check(self, lesson: Lesson) -> None:
-        """Raises UsageError where a lesson presses what there is not."""
+        """Check that all keys of a lesson exist.
+
+        Raises:
+            UsageError: If a step of the lesson has an unknown key.
+        """
         names = [key.name for key in self.keys]
         for number, step in enumerate(lesson.steps, start=1):
             for name in step.press:
@@ -527,7 +543,15 @@ class Keymap:
                     raise unknown_name("lesson", f"{lesson.name}, step {number}: action", name, names)
 
     def cure_keys(self, cure: Cure, settings: RunSettings) -> str:
-        """What to press for a cure, at the present settings: a key, or how often it must be pressed."""
+        """What to press to apply a cure.
+
+        Args:
+            cure: A cure with a setting and a value.
+            settings: The present settings.
+
+        Returns:
+            A key, with how often to press it if that is more than once: "a", "a twice", "a 3 times".
+        """
         assert cure.setting and cure.value is not None
         if cure.setting == "learning_rate":
             larger = float(cure.value) > settings.training.learning_rate
@@ -554,7 +578,7 @@ class Keymap:
 
 
 def _textual_key(name: str, wanted: object) -> str:
-    """A key in Textual's words, of a character or a name. Raises UsageError."""
+    """Textual's name for a key. Raises UsageError unless `wanted` is a character or the name of a key."""
     if isinstance(wanted, str) and wanted not in ("", ","):
         *modifiers, last = wanted.split("+") if len(wanted) > 1 else [wanted]
         known = last in _NAMED_KEYS or (len(last) == 1 and last.isprintable())
@@ -562,7 +586,7 @@ def _textual_key(name: str, wanted: object) -> str:
             (binding,) = Binding.make_bindings([Binding(wanted, "none")])
             return binding.key
     raise UsageError(
-        f"keys.{name}", f"{wanted!r} is no key; it takes one character, or a name such as f5, ctrl+n, enter or comma"
+        f"keys.{name}", f"{wanted!r} is not a key; it takes one character, or a name such as f5, ctrl+n, enter or comma"
     )
 
 

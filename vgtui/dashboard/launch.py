@@ -1,4 +1,4 @@
-"""Opening the dashboard, and leaving it with the terminal as it was, whatever ends it."""
+"""Opens the dashboard, and restores the terminal however it ends."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,9 +24,22 @@ def train_live(
     lesson: Lesson | None = None,
     remarks: Sequence[UsageError] = (),
 ) -> int:
-    """Train in the dashboard until the user leaves; into a recording where `record` names one.
+    """Train in the dashboard until the user leaves.
 
-    remarks: shown as notices. Returns the exit code. Raises UsageError when the run or the recording is not available.
+    Args:
+        settings: The run.
+        theme: The name of the theme; None for the last one used.
+        fps: The maximum number of redraws per second.
+        record: The file to record into, if any.
+        overwrite: Whether to replace that file if it exists.
+        lesson: The lesson to start with, if any.
+        remarks: Shown as notifications at startup.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: If the run or the recording is not available.
     """
     recorder = Recorder(record, overwrite) if record else None
     try:
@@ -44,9 +57,22 @@ def open_dashboard(
     lesson: Lesson | None = None,
     remarks: Sequence[UsageError] = (),
 ) -> int:
-    """Show a frame source until the user leaves. Returns the exit code; raises UsageError when it cannot be had.
+    """Show a frame source until the user leaves.
 
-    theme: None takes that of the last time.
+    Args:
+        source: Where the frames come from.
+        settings: The requested run.
+        theme: The name of the theme; None for the last one used.
+        fps: The maximum number of redraws per second.
+        recorder: Records every frame, if given.
+        lesson: The lesson to start with, if any.
+        remarks: Shown as notifications at startup.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: If the source refuses to start, or the user's keys are wrong.
     """
     from vgtui.dashboard.app import Dashboard, DashboardConfig
     from vgtui.dashboard.keymap import Keymap
@@ -94,7 +120,7 @@ def open_dashboard(
 
 
 def _end_recording(recorder: Recorder | None) -> None:
-    """Write all that waits, and say where it is and how to see it again."""
+    """Close the recording, and say where it is and how to replay it."""
     if not recorder:
         return
     words = recorder.where
@@ -103,5 +129,5 @@ def _end_recording(recorder: Recorder | None) -> None:
     except OSError as error:
         words = f"{recorder.path} lacks its last second: {error.strerror}"
     if recorder.lines:
-        with suppress(OSError):  # a terminal that has hung up
+        with suppress(OSError):  # the terminal may have hung up
             tell(words)

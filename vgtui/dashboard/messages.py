@@ -1,4 +1,4 @@
-"""What widgets tell the screen."""
+"""Messages from widgets to the screen, and from the screen to the app."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class LayerOpened(Message):
 
 @dataclass
 class LayersScrolled(Message):
-    """The user turned the wheel over the layers, up for a positive number of layers."""
+    """The user turned the mouse wheel over the layers; a positive step is up."""
 
     step: int
 
@@ -35,9 +35,9 @@ class SettingChosen(Message):
 
 @dataclass
 class LessonAdvanced(Message):
-    """A step of a lesson was done."""
+    """A step of a lesson is done."""
 
 
 @dataclass
 class LookChanged(Message):
-    """The user wants to see it in another way."""
+    """The user changed how runs are shown."""

@@ -1,7 +1,7 @@
-"""A signal ends the dashboard with the terminal as it was and exit code 128 + n, even when output is stalled.
+"""A signal ends the dashboard with the terminal restored and exit code 128 + n, even when output is stalled.
 
-While the event loop runs it ends the app properly. When it does not within PATIENCE_SECONDS (a frozen SSH session
-blocks the writing of a picture), the terminal is restored from the signal handler itself, without waiting for anything.
+Normally the event loop ends the app. If it has not within PATIENCE_SECONDS (a frozen SSH session blocks writes to the
+terminal), the signal handler restores the terminal itself, without waiting for anything.
 """
 
 import asyncio
@@ -24,14 +24,15 @@ TERMINAL_RESET = (
     b"\x1b\\"
     b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[0m\x1b[?1049l\x1b[?25h"
 )
-"""The end of a sequence that was cut off; mouse, focus and paste reporting off, plain keys, plain colours, the normal
-screen, the cursor."""
+"""Ends a truncated sequence; turns off mouse, focus and paste reporting; restores plain keys, plain colours, the normal
+screen and the cursor."""
 RESET_SECONDS = 0.2
+"""How long to try to write the reset."""
 
 
 @contextmanager
 def restoring_terminal(app: Dashboard) -> Iterator[None]:
-    """While this lasts, the signals that end a program end this app."""
+    """Within this context, the signals that end a program end the app and restore the terminal."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     received: list[int] = []
@@ -45,7 +46,7 @@ def restoring_terminal(app: Dashboard) -> Iterator[None]:
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
         words = ""
-        with suppress(Exception):  # whatever the loop is stuck in, the recording is ended properly if it can be
+        with suppress(Exception):  # close the recording if possible, whatever the loop is stuck in
             if recorder := app.main.recording.recorder:
                 recorder.close()
                 words = f"vgtui: {plain(recorder.where)}\n"
@@ -65,25 +66,26 @@ def restoring_terminal(app: Dashboard) -> Iterator[None]:
 
 
 def _reset_screen(terminal: int, words: str) -> None:
-    """Write the reset and then these words, though a thread of Textual's waits in the middle of a picture.
+    """Write the reset and then these words, even if a Textual thread is blocked in the middle of a write.
 
-    Raises OSError.
+    Raises:
+        OSError: If the terminal cannot be opened or written.
     """
     outputs = [stream.fileno() for stream in (sys.__stdout__, sys.__stderr__) if stream and stream.isatty()]
     ours = os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for output in outputs:
         os.dup2(nowhere, output)
-    # it interrupts the write that waits, which holds the terminal's lock; what that writes then goes nowhere
+    # interrupt the blocked write, which holds the terminal's lock; the rest of it goes to /dev/null
     signal.signal(signal.SIGALRM, lambda *_: None)
     for thread in threading.enumerate():
         if thread.ident and thread is not threading.current_thread():
-            with suppress(ProcessLookupError):  # it has ended just now
+            with suppress(ProcessLookupError):  # the thread has just ended
                 signal.pthread_kill(thread.ident, signal.SIGALRM)
     end = time.monotonic() + RESET_SECONDS
     left = TERMINAL_RESET + words.encode(errors="replace")
     while left and time.monotonic() < end:
-        termios.tcflush(ours, termios.TCOFLUSH)  # what nobody has read makes room
+        termios.tcflush(ours, termios.TCOFLUSH)  # discard unread output to make room
         try:
             left = left[os.write(ours, left) :]
         except BlockingIOError:

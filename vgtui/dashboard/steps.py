@@ -1,4 +1,4 @@
-"""Where a key takes a setting: the next of a list, round and round, or the next on a ladder, which ends."""
+"""The next value of a setting: the next name in a list, wrapping around, or the next rung of a ladder."""
 
 import bisect
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ LEARNING_RATES = tuple(float(f"{digit}e{power}") for power in range(-6, 3) for d
 
 
 def neighbour(names: Sequence[str], present: str, step: int) -> str:
-    """The name `step` places further, beginning again at the end."""
+    """The name `step` places after the present one, wrapping around."""
     return names[(names.index(present) + step) % len(names)]
 
 
 def rung(ladder: Sequence[Rung], present: Rung, step: int) -> Rung:
-    """The nearest rung above (step 1) or below (step −1) the present value; at the end, the present value."""
+    """The nearest rung above (step 1) or below (step −1) the present value; the present value itself at the end."""
     place = bisect.bisect_right(ladder, present) if step > 0 else bisect.bisect_left(ladder, present) - 1
     return ladder[place] if 0 <= place < len(ladder) else present

@@ -1,6 +1,6 @@
-"""Everything that relies on private parts of Textual, read in version 8.2.8.
+"""Everything that relies on private parts of Textual, as of version 8.2.8.
 
-`tests/dashboard/test_textual_patches.py` holds what is relied on, and fails when Textual changes it.
+`tests/dashboard/test_textual_patches.py` lists these parts, and fails when Textual changes one.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from textual.worker import WorkerFailed
 
 READ_BYTES = 4096
 TICK_SECONDS = 0.1
-"""How often the parser may see that an escape stands alone, and so is a key."""
+"""How often the parser may decide that an escape on its own is a key."""
 
 
 class TerminalDriver(LinuxDriver):
-    """Reads keys until the app leaves, whatever is typed; when the terminal is gone, it ends the app.
+    """Reads keys until the app exits, whatever is typed, and ends the app when the terminal disappears.
 
-    Textual's own ends at a byte that is not UTF-8, and spins when the terminal is gone.
+    Textual's own driver stops at a byte that is not UTF-8, and spins when the terminal has disappeared.
     """
 
     def run_input_thread(self) -> None:
@@ -41,20 +41,20 @@ class TerminalDriver(LinuxDriver):
                         self._end_app()
                         return
                     text = decode(data)
-                    for message in parser.feed(text) if text else ():  # "" would be its end
+                    for message in parser.feed(text) if text else ():  # "" would end it
                         self.process_message(message)
                 for message in parser.tick():
                     self.process_message(message)
 
     def _read(self) -> bytes:
-        """What was typed; nothing when the terminal is gone."""
+        """What was typed; empty when the terminal has disappeared."""
         try:
             return os.read(self.fileno, READ_BYTES)
         except OSError:
             return b""
 
     def _end_app(self) -> None:
-        """As a hangup does. Nobody may be left to send one: see nohup."""
+        """End the app as SIGHUP would. No signal may come: see nohup."""
         app = self._app
         asyncio.run_coroutine_threadsafe(app.run_action(f"app.exit_cleanly({128 + signal.SIGHUP})"), app.loop)  # type: ignore[attr-defined]
 
@@ -63,29 +63,29 @@ class QuietApp(App[ReturnType]):
     """An app that keeps the exception that ended it, and shows a repeated notification once."""
 
     crash: Exception | None = None
-    """What ended the app, if an exception did."""
+    """The exception that ended the app, if any."""
 
     def _handle_exception(self, error: Exception) -> None:
-        """Leave, and let the command line say what happened; Textual would print a traceback."""
+        """Exit, and let the command line report the error; Textual would print a traceback."""
         if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
-            error = error.error  # what it wraps is not among its causes
+            error = error.error  # the wrapped exception is not its cause
         self.crash = self.crash or error
         self.exit(return_code=1)
 
     def on_notify(self, event: Notify) -> None:
-        """Replace the notification that this one repeats."""
+        """Show this notification in place of the one it repeats."""
         kind = _kind_of(event.notification)
         for notice in [notice for notice in self._notifications if _kind_of(notice) == kind]:
             self._unnotify(notice, refresh=False)
-            # Textual would leave the holder, and the toast too if that is still being made
+            # Textual would keep the holder, and also the toast if it is not mounted yet
             self.screen.query(f"#{ToastRack._toast_id(notice)}").remove()
 
 
 def _kind_of(notice: Notification) -> str:
-    """What a notification is about: its title, or its words whatever the numbers in them."""
+    """What a notification is about: its title, or its text without the numbers."""
     return notice.title or re.sub(r"\d+", "", notice.message)
 
 
 def clear_render_cache() -> None:
-    """Free what was drawn: Textual caches it for the last thousand widgets, including those that are gone."""
+    """Free rendered strips. Textual caches them for the last thousand widgets, including removed ones."""
     StylesCache.get_inner_outer.cache_clear()

@@ -1,1 +1,1 @@
-"""The screens beside the main one."""
+"""The main screen and its overlays."""

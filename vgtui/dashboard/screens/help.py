@@ -1,4 +1,4 @@
-"""What the screen shows, and every key."""
+"""The help: what the screen shows, and every key."""
 
 from collections.abc import Sequence
 
@@ -27,22 +27,29 @@ history since the start, a second norm, and its health relative to the output la
 change of its own layer, its colour the level.""",
     "heat map": """\
 The output layer is on top and time runs to the right; a colour is the power of ten of the chosen norm, as on the \
-scale below. Where there are more layers than lines, neighbours share one by their least.""",
+scale below. If there are more layers than lines, neighbours share a line, which shows the smallest.""",
     "chain rule": """\
-factor is ‖δ_l‖ / ‖δ_l+1‖: what becomes of the error signal from the layer above to this one. It is what the \
-activation gives (rms φ′) times what the weights give. product is that of all factors down to this layer; ┊ is 0.25ⁿ, \
+factor is ‖δ_l‖ / ‖δ_l+1‖: how the error signal changes from the layer above to this one. It is the part of the \
+activation (rms φ′) times the part of the weights. product is that of all factors down to this layer; ┊ is 0.25ⁿ, \
 the most that n sigmoids let through.""",
 }
 SIGNS = """\
 0 is exactly 0, ! is NaN, ∞ is infinite, – is unknown, ╎ marks a change, ┃ the moment shown, ≠ what two lanes differ \
 in. Every change restarts the training from the same seed on the same batches, unless the weights are kept, and the \
-run before stays in "by layer", marked by ·. A pinned run stays until it is unpinned; its number marks its lines, as a \
-letter does those of the other lane. Theory is that of wide layers at \
-initialization, of one sample at a time."""
+previous run stays in "by layer", marked by ·. A pinned run stays until it is unpinned; its number marks its lines, as \
+the letter of the other lane marks that lane's. Theory holds for wide layers at initialization, for one sample at a \
+time."""
 
 
 class HelpScreen(Overlay):
-    """Closes with escape, ? or q."""
+    """The help. Closes with escape, ? or q.
+
+    Args:
+        state: The run on the screen.
+        palette: The colours.
+        kinds: The kinds of source whose keys are listed.
+        notes: Remarks on the run, shown at the end.
+    """
 
     BINDINGS = [("question_mark,q", "close", "Close")]
 

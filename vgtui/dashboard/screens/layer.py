@@ -19,11 +19,18 @@ from vgtui.terminal.text import UNKNOWN, count_text, norm_text, share_text, shor
 from vgtui.user.themes import Palette
 
 REFRESH_SECONDS = 1.0
-"""How often the histograms are asked for again while the screen is open."""
+"""How often the histograms are requested while the screen is open."""
 
 
 class LayerScreen(Overlay):
-    """← and → go to the neighbours. What is shown is asked of the source when it is shown, and once a second."""
+    """A look inside a layer. ← and → go to its neighbours.
+
+    Args:
+        state: The run on the screen.
+        palette: The colours.
+        choose: Called with another layer to look inside.
+        inspect: Asks the source for the histograms of a layer.
+    """
 
     BINDINGS = [
         ("left,down", "go(-1)", "Towards the input"),
@@ -60,17 +67,16 @@ class LayerScreen(Overlay):
         layer = min(max(self.state.selected + step, 0), self.state.layers - 1)
         if layer != self.state.selected:
             self._choose(layer)
-            self.state.inspected = None
             self._ask()
             self.state_changed()
 
     def _ask(self) -> None:
-        if not self.state.not_examined:
+        if not self.state.why_not_examined:
             self._inspect(self.state.selected)
 
     def state_changed(self) -> None:
         label = layer_label(self.state.selected, self.state.layers)
-        title = f"Inside of {label}, of {self.state.layers - 1} hidden layers"
+        title = f"Inside {label} ({self.state.layers - 1} hidden layers)"
         box = self.query_one("#layer")
         if box.border_title != title:
             box.border_title = title

@@ -1,4 +1,4 @@
-"""The list of lessons, with those that were done; enter begins one."""
+"""The list of lessons, with those that are done; enter begins one."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,11 +16,21 @@ from vgtui.terminal.text import plain
 from vgtui.user.themes import Palette
 
 LEAVE = "\n"
-"""No lesson's name: leaves the one under way."""
+"""The option that leaves the present lesson; not the name of any lesson."""
 
 
 class LessonsScreen(Overlay):
-    """choose is called with a lesson, or None to leave the present one."""
+    """The list of lessons.
+
+    Args:
+        state: The run on the screen.
+        palette: The colours.
+        lessons: The lessons by name.
+        warnings: Errors in the files of lessons.
+        done: The number of steps done in each lesson.
+        present: The name of the present lesson, if any.
+        choose: Called with a lesson, or None to leave the present one.
+    """
 
     BINDINGS = [("g,q", "close", "Close")]
 

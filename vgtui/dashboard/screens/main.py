@@ -1,4 +1,4 @@
-"""The main screen: what it is composed of, what each key calls, and how its parts are drawn."""
+"""The main screen: its widgets, the action of each key, and how its parts are drawn."""
 
 import sys
 from collections.abc import Sequence
@@ -51,18 +51,18 @@ from vgtui.user.themes import Palette
 
 
 class MainScreen(Screen[None]):
-    """Every key of the keymap is an action of it, or of the app.
+    """The main screen. Each key of the keymap is an action of it, or of the app.
 
     Args:
         source: Where the frames come from.
-        state: What is known of its run.
+        state: The state of its run.
         palette: The colours.
-        fps: The most pictures a second.
-        recorder: Records every frame.
+        fps: The maximum number of redraws per second.
+        recorder: Records every frame, if given.
     """
 
     kind: ClassVar[Kind] = EXPERIMENT
-    """The kind of source that it shows."""
+    """The kind of source shown."""
     BINDINGS = [Binding(key.key, key.action, key.label, show=False, id=key.name) for key in KEYS]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-low"), (18, "-high")]
@@ -115,7 +115,7 @@ class MainScreen(Screen[None]):
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds of source whose keys do something: of a model with names also in a recording of it."""
+        """The kinds of source whose keys work; in a recording of a watched model, its keys work too."""
         return (self.kind, WATCHED) if self.state.outline else (self.kind,)
 
     # what keys do
@@ -231,11 +231,11 @@ class MainScreen(Screen[None]):
     def on_setting_chosen(self, message: SettingChosen) -> None:
         self.action_settings(message.name)
 
-    # what lies over the screen
+    # overlays
 
     def action_lessons(self) -> None:
         if self.controller.experiment:
-            from vgtui.dashboard.screens.lessons import LessonsScreen  # 16 ms that the first paint need not wait for
+            from vgtui.dashboard.screens.lessons import LessonsScreen  # 16 ms, not needed for the first paint
 
             lessons, warnings = load_lessons()
             progress, done = self.controller.progress, self.controller.lessons_done
@@ -243,24 +243,18 @@ class MainScreen(Screen[None]):
             self._open(LessonsScreen(self.state, self._palette, lessons, warnings, done, present, self.begin_lesson))
 
     def action_find(self) -> None:
-        from vgtui.dashboard.screens.search import SearchScreen  # a form, which the first paint need not wait for
+        from vgtui.dashboard.screens.search import SearchScreen  # a form, not needed for the first paint
 
         self._open(SearchScreen(self.state, self._palette, self.controller.find))
 
     def action_look_inside(self) -> None:
         if self.state.outline:
             self.controller.fold()
-        elif experiment := self.controller.experiment:
-            self.state.inspected = None
-            self._open(LayerScreen(self.state, self._palette, self.controller.select, experiment.inspect))
+        elif experiment := self.controller.begin_inspection():
+            self._open(LayerScreen(self.state, self._palette, self.controller.inspect_next, experiment.inspect))
 
     def action_what_if(self) -> None:
-        if experiment := self.controller.experiment:
-            if reason := self.controller.why_not_tried:
-                self.say(reason)
-                return
-            self.state.tried = []
-            experiment.try_changes()
+        if self.controller.try_changes():
             self._open(
                 WhatIfScreen(self.state, self._palette, lambda name, value: self.controller.change({name: value}))
             )
@@ -275,7 +269,7 @@ class MainScreen(Screen[None]):
         self._open(HelpScreen(self.state, self._palette, self.kinds, list(self.controller.notes_on_run())))
 
     def _open(self, overlay: Overlay) -> None:
-        """Put this over the screen, in place of what is there; while that is only being made, it stays."""
+        """Show an overlay in place of the present one; ignored while that is still mounting."""
         present = self.app.screen
         if isinstance(present, Overlay):
             if not present.is_mounted:
@@ -285,17 +279,17 @@ class MainScreen(Screen[None]):
 
     @property
     def _overlay(self) -> Overlay | None:
-        """What lies over this screen, if anything does; one that is only being made draws itself when it is there."""
+        """The present overlay, if any; one that is still mounting draws itself later."""
         top = self.app.screen
         return top if isinstance(top, Overlay) and top.is_mounted else None
 
-    # what the controller and the feed have shown
+    # called by the controller and the feed
 
     def say(self, words: str, severity: Severity = "information", *, title: str = "", seconds: float = 0) -> None:
         self.notify(plain(words), title=title, severity=severity, timeout=seconds or None, markup=False)
 
     def _say_of_recording(self, words: str, severity: Literal["information", "error"]) -> None:
-        """Say what has become of the recording, of which there is a sign on the line of state."""
+        """Show a notice about the recording, and its sign on the state line."""
         self.say(words, severity)
         self.refresh_lines()
 
@@ -308,7 +302,7 @@ class MainScreen(Screen[None]):
 
     @work
     async def close(self, lane: Lane) -> None:
-        """End a lane's source; the other lane goes on whatever becomes of it."""
+        """Close a lane's source; if that fails, the other lane continues."""
         try:
             await lane.source.close()
         except Exception as error:
@@ -360,7 +354,7 @@ class MainScreen(Screen[None]):
     # drawing
 
     def set_palette(self, palette: Palette) -> None:
-        """Draw everything in these colours."""
+        """Draw everything in these colours from now on."""
         self._palette = palette
         for panel in self._panels:
             panel.set_palette(palette)
@@ -379,7 +373,7 @@ class MainScreen(Screen[None]):
         if Draw.NUMBERS in what:
             if self.scheduler.begins or not self.lanes.comparing:
                 self.draw_numbers()
-            else:  # two pictures in one piece would take longer than a key may wait
+            else:  # both parts at once would delay a key too much
                 self.call_later(self.draw_numbers)
 
     def draw_numbers(self) -> None:
@@ -388,13 +382,13 @@ class MainScreen(Screen[None]):
             panel.draw_numbers(begins)
         self._verdict.redraw()
         self._lesson.show()
-        self.show_pace(self.lanes.chosen)  # also of frames that came too fast for a picture each
+        self.show_pace(self.lanes.chosen)  # also after frames that came too fast to be drawn
         self.examined()
         if begins:
             self.call_after_refresh(self.draw_charts)
 
     def draw_charts(self) -> None:
-        """Draw the charts, if there is anything new in them."""
+        """Draw the charts if they have anything new."""
         if Draw.CHARTS in self.scheduler.stale:
             self._draw_chart_by_layer()
             self._loss_chart.redraw()
@@ -424,7 +418,7 @@ class MainScreen(Screen[None]):
             self._line_beside.refresh()
 
     def terminal_takes_bytes(self) -> bool:
-        """Whether a picture would be taken without waiting; a slow line makes fewer pictures, not late keys."""
+        """Whether a redraw would not block: a slow connection gets fewer redraws, not late keys."""
         return self.app.is_headless or takes_bytes(sys.__stdout__.fileno())  # type: ignore[union-attr]
 
     def _draw_stale_numbers(self) -> None:
@@ -451,29 +445,29 @@ class MainScreen(Screen[None]):
 
     @property
     def _shown_panels(self) -> list[LayerPanel]:
-        """The second panel is there on huge terminals alone, that of lane B while two are compared."""
+        """The visible panels: the second only on huge terminals, that of lane B only while two runs are compared."""
         return [panel for panel in self._panels if panel.display and panel.size.width]
 
     @property
     def _of_chosen(self) -> Sequence[Lines]:
-        """What shows the chosen lane, and the other one beside it."""
+        """The widgets that show the chosen lane, with the other lane beside it."""
         return self._gradient_chart, self._loss_chart, self._verdict, self._timeline, self._lesson
 
 
 class PlayingScreen(MainScreen):
-    """The same for a recording, which cannot be changed; the last line has the keys of its pace instead."""
+    """The main screen for a recording, which cannot be changed; the key line has the keys of its pace instead."""
 
     kind = PLAYER
 
 
 class WatchingScreen(MainScreen):
-    """The same for somebody's own model, which is trained elsewhere."""
+    """The main screen for a watched model, which is trained elsewhere."""
 
     kind = WATCHED
 
 
 def screen_for(source: FrameSource) -> type[MainScreen]:
-    """The screen whose keys fit what a source can do."""
+    """The main screen for a source, with the keys that work for it."""
     if isinstance(source, Experiment):
         return MainScreen
     return PlayingScreen if isinstance(source, Player) else WatchingScreen

@@ -1,4 +1,4 @@
-"""What lies over the main screen: it reads the same state, and is told when that has changed."""
+"""The base of screens over the main screen: they read the same state, and are told when it changes."""
 
 from textual.screen import ModalScreen
 
@@ -8,7 +8,12 @@ from vgtui.user.themes import Palette
 
 
 class Overlay(ModalScreen[None]):
-    """Closes with escape."""
+    """A screen over the main screen. Closes with escape.
+
+    Args:
+        state: The run on the screen.
+        palette: The colours.
+    """
 
     BINDINGS = [("escape", "close", "Close")]
 
@@ -18,7 +23,7 @@ class Overlay(ModalScreen[None]):
         self.palette = palette
 
     def action_close(self) -> None:
-        """Leave, once: keys that were typed ahead reach a screen that has been left already."""
+        """Close once: keys typed ahead may reach a screen that is already closed."""
         if self.is_current:
             self.dismiss()
 
@@ -26,7 +31,7 @@ class Overlay(ModalScreen[None]):
         clear_render_cache()
 
     def state_changed(self) -> None:
-        """The state has something new; draw what is shown of it here."""
+        """Draw anew: the state has changed."""
 
     def set_palette(self, palette: Palette) -> None:
         """Draw in these colours from now on."""

@@ -1,4 +1,4 @@
-"""The command palette, mended where Textual 8.2 raises: a page key in an empty list, and a second enter or escape."""
+"""The command palette, with fixes for Textual 8.2, which raises at a page key in an empty list, or a second enter."""
 
 from contextlib import suppress
 
@@ -11,19 +11,19 @@ from vgtui.dashboard.textual_patches import clear_render_cache
 
 
 class ActionPalette(CommandPalette):
-    """Textual's, every action of the keymap in it."""
+    """Textual's command palette, with every action of the keymap."""
 
     BINDINGS = [("pageup", "turn_page('page_up')", "Page up"), ("pagedown", "turn_page('page_down')", "Page down")]
 
     def dismiss(self, result: None = None) -> AwaitComplete:
-        """Leave, once: keys that were typed ahead reach a screen that has been left already."""
+        """Close once: keys typed ahead may reach a screen that is already closed."""
         return super().dismiss(result) if self.is_current else AwaitComplete()
 
     @on(Input.Changed)
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)
     def take_one_command(self, event: Input.Changed | Input.Submitted | OptionList.OptionSelected) -> None:
-        """A second enter does not run the command again, and what is typed after it searches for nothing."""
+        """Ignore events after the first command, so that a second enter does not run it again."""
         if not self.is_current:
             event.prevent_default()
 

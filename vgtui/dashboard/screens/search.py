@@ -1,4 +1,4 @@
-"""Finding a layer by a part of its name, while one types."""
+"""Finds a layer by parts of its name as the user types."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,13 @@ from vgtui.user.themes import Palette
 
 
 class SearchScreen(Overlay):
-    """The layer that is found is chosen at once; down and up go on. Enter stays there, escape goes back."""
+    """Chooses the found layer at once; down and up go to the next one. Enter stays there, escape goes back.
+
+    Args:
+        state: The run on the screen.
+        palette: The colours.
+        choose: Called with each found layer.
+    """
 
     BINDINGS = [("down", "go(1)", "Next"), ("up", "go(-1)", "Previous")]
 
@@ -27,7 +33,7 @@ class SearchScreen(Overlay):
         with Vertical(id="search", classes="dialog") as box:
             box.border_title = "Find a layer"
             box.border_subtitle = "↑ ↓ next · enter stays · escape goes back"
-            yield Input(placeholder="a part of its name or kind", compact=True)
+            yield Input(placeholder="part of its name or kind", compact=True)
             yield Static(markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -59,5 +65,5 @@ class SearchScreen(Overlay):
             label, room = self.state.full_label(layer), self.query_one(Static).content_size.width - len(words)
             words += label if len(label) <= room else f"…{label[len(label) - room + 1 :]}"
         elif self.query_one(Input).value.strip():
-            words = "no layer has that in its name"
+            words = "no layer matches"
         self.query_one(Static).update(words)

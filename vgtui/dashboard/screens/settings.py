@@ -1,4 +1,4 @@
-"""Every setting of the run as a form. It takes the words of the command line and refuses with the same."""
+"""All settings of the run in a form, which accepts the same values as the command line, with the same errors."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -21,7 +21,14 @@ from vgtui.wire.run_settings import RunSettings
 
 
 class SettingsScreen(Overlay):
-    """Enter in a field, or ctrl+s, applies all of them; escape leaves everything as it was."""
+    """The form of settings. Enter in a field, or ctrl+s, applies all of them; escape discards them.
+
+    Args:
+        state: The run to change.
+        palette: The colours.
+        apply: Called with the new settings.
+        focused: The field that gets the focus; the first by default.
+    """
 
     BINDINGS = [("ctrl+s", "apply", "Apply")]
 
@@ -64,7 +71,7 @@ class SettingsScreen(Overlay):
         return Input(option.show(value), id=option.field, compact=True, suggester=suggester)
 
     def _read(self) -> RunSettings:
-        """What the form says. Raises UsageError."""
+        """The settings in the form. Raises UsageError if one is wrong."""
         values: dict[str, Any] = {}
         for option in OPTIONS:
             editor = self.query_one(f"#{option.field}")
@@ -104,7 +111,7 @@ class SettingsScreen(Overlay):
             self.action_close()
 
     def on_click(self, event: events.Click) -> None:
-        if event.widget is self:  # beside the form
+        if event.widget is self:  # outside the form
             self.action_close()
 
 

@@ -1,4 +1,4 @@
-"""What if: every single change of the network, measured, best first; enter applies the chosen one."""
+"""What if: each change of the network, measured on its own, best first; enter applies the chosen one."""
 
 import math
 from collections.abc import Callable
@@ -16,12 +16,18 @@ from vgtui.terminal.text import UNKNOWN, norm_text
 from vgtui.user.themes import Palette
 
 COLUMNS = ("change", "gradient,\nfirst / output", "× now", "update,\nfirst / output")
-"""Over the rows, in two lines."""
+"""The header of the table, in two lines."""
 SETTING_WORDS = {"batch_norm": "BatchNorm", "skip_connections": "skip connections", "initialization": "init"}
 
 
 class WhatIfScreen(Overlay):
-    """The rows come one by one, and are kept sorted: a ratio near 1 means that the first layer learns like the last."""
+    """The table of changes, sorted as rows arrive. A ratio near 1 means that the first layer learns like the last.
+
+    Args:
+        state: The run on the screen.
+        palette: The colours.
+        apply: Called with the setting and the value to apply.
+    """
 
     BINDINGS = [("w,q", "close", "Close")]
 
@@ -32,7 +38,7 @@ class WhatIfScreen(Overlay):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="what-if", classes="dialog") as box:
-            box.border_title = "What if: every single change, at its initialization"
+            box.border_title = "What if: each change on its own, at initialization"
             box.border_subtitle = "enter applies · escape closes"
             yield Static(id="progress")
             table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False, header_height=2)
@@ -74,7 +80,7 @@ class WhatIfScreen(Overlay):
                 return
 
     def _fill(self, probes: list[Probe], now: float) -> None:
-        """All rows anew, in their order; the cursor stays on its line."""
+        """Replace all rows; the cursor stays on its line."""
         table: DataTable[Text] = self.query_one(DataTable)
         row = table.cursor_row
         table.clear()
@@ -97,13 +103,13 @@ class WhatIfScreen(Overlay):
 
 
 def change_words(setting: str, value: object) -> str:
-    """A change as people say it."""
+    """Describe a change, for example "BatchNorm on"."""
     name = SETTING_WORDS.get(setting, setting)
     return f"{name} {'on' if value is True else 'off' if value is False else value}"
 
 
 def distance_from_one(probe: Probe) -> float:
-    """In decades; ∞ for what is 0, not finite or cannot be had."""
+    """How far the gradient ratio is from 1, in decades; ∞ if it is 0 or not finite."""
     ratio = float(probe.gradient_ratio)
     return abs(math.log10(ratio)) if 0 < ratio < math.inf else math.inf
 

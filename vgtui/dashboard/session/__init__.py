@@ -1,1 +1,1 @@
-"""What keys do to runs; no Textual in here."""
+"""What keys do to runs, without Textual."""

@@ -1,4 +1,4 @@
-"""What a key does to the runs on the screen. The screen's actions are one call each of what is here."""
+"""What a key does to the runs on the screen. Each action of the screen is one call of a method here."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,54 +26,61 @@ from vgtui.wire.run_settings import RunSettings
 
 Severity: TypeAlias = Literal["information", "warning", "error"]
 PRESET_SECONDS = 20.0
-"""For reading what a preset says of itself."""
+"""How long the description of a preset is shown."""
 FIXED_SOURCE = "this source cannot be changed: it is a recording, or a model that its own program trains"
 
 
 class Display(Protocol):
-    """What a controller and a feed have shown; the main screen is one."""
+    """What a controller and a feed tell to show things; the main screen implements it."""
 
     def say(self, words: str, severity: Severity = "information", *, title: str = "", seconds: float = 0) -> None:
-        """Show words in a notification. seconds: for how long; 0 for as long as usual."""
+        """Show a notification.
+
+        Args:
+            words: Its text.
+            severity: How it is coloured.
+            title: Its title, if any.
+            seconds: How long it is shown; 0 for the default.
+        """
 
     def wake(self) -> None:
-        """Show the next frame as soon as it is there."""
+        """Show the next frame as soon as it arrives."""
 
     def refresh_lines(self) -> None:
-        """Draw the lines of state and keys."""
+        """Draw the state line and the key line."""
 
     def draw_timeline(self) -> None:
         """Draw the timeline."""
 
     def draw_layers(self) -> None:
-        """Draw the layers and the verdict: another layer is chosen."""
+        """Draw the layers and the verdict, after another layer was chosen."""
 
     def draw_runs(self) -> None:
-        """Draw numbers and charts: other runs are kept in them."""
+        """Draw numbers and charts, after the pinned runs have changed."""
 
     def draw_all(self) -> None:
-        """Draw everything: another moment, another look."""
+        """Draw everything, after the moment or the look has changed."""
 
     def show_lanes(self) -> None:
-        """Show the lanes that there are now, and in the charts the chosen one."""
+        """Show the present lanes, with the chosen one in the charts."""
 
     def show_pace(self, lane: Lane) -> None:
-        """Show the pace of a lane's source, if it has one of its own."""
+        """Show the pace of a lane's source, if it sets one."""
 
     def show_lesson(self) -> None:
-        """Show the lesson under way, or that there is none."""
+        """Show the present lesson, or hide its panel."""
 
     def follow(self, lane: Lane) -> object:
-        """Begin to show the frames of a lane."""
+        """Start showing the frames of a lane."""
 
     def close(self, lane: Lane) -> object:
-        """End the source of a lane that was left, in the background."""
+        """Close the source of a lane that was left, in the background."""
 
     def look_changed(self) -> None:
-        """Remember how the user wants to see it."""
+        """Remember the look."""
 
     def lesson_advanced(self) -> None:
-        """Remember how far the lessons are done."""
+        """Remember the progress in the lessons."""
 
 
 class Controller:
@@ -81,7 +88,7 @@ class Controller:
 
     Args:
         lanes: The runs on the screen.
-        recording: Records them.
+        recording: Their recording.
         display: Shows what has changed.
     """
 
@@ -89,9 +96,9 @@ class Controller:
         self.lanes = lanes
         self.recording = recording
         self.progress: LessonProgress | None = None
-        """The lesson under way."""
+        """The present lesson."""
         self.lessons_done: dict[str, int] = {}
-        """Steps done of each lesson."""
+        """The number of steps done in each lesson."""
         self._display = display
         self._paused_by_fault = False
 
@@ -102,7 +109,7 @@ class Controller:
 
     @property
     def experiment(self) -> Experiment | None:
-        """The source if it trains as it is told; the user is told if it does not."""
+        """The source if it can be changed; otherwise None, and the user is told."""
         if isinstance(self.lanes.chosen.source, Experiment):
             return self.lanes.chosen.source
         self._display.say(FIXED_SOURCE, "warning")
@@ -113,7 +120,13 @@ class Controller:
     def change(
         self, network: dict[str, Any] | None = None, training: dict[str, Any] | None = None, dataset: str | None = None
     ) -> None:
-        """Restart with these fields changed."""
+        """Restart with some settings changed.
+
+        Args:
+            network: The changed fields of the network.
+            training: The changed fields of the training.
+            dataset: The new data set.
+        """
         wanted = self.state.wanted
         try:
             changed = replace(
@@ -128,15 +141,15 @@ class Controller:
         self.apply(changed)
 
     def apply(self, changed: RunSettings) -> None:
-        """Restart with these settings, or keep the weights if the user wants that and no lesson relies on a restart."""
+        """Restart with these settings, or keep the weights if the user wants that and no lesson is under way."""
         self.run(changed, self.state.look.keeps)
 
     def run(self, changed: RunSettings, keep: bool = False) -> None:
-        """Restart with these settings; the screen shows them at once, marked until their first frame.
+        """Restart with these settings. The screen shows them at once, marked as pending until their first frame.
 
         Args:
             changed: The settings.
-            keep: Whether to go on with the weights instead.
+            keep: Whether to keep the weights and continue instead.
         """
         if self.experiment is None:
             return
@@ -182,17 +195,17 @@ class Controller:
         self.change(dataset=neighbour(names, present, 1))
 
     def keep_weights(self) -> None:
-        """Let changes keep the weights from now on, or restart."""
+        """Toggle whether changes keep the weights or restart."""
         if self.progress:
             self._display.say("a lesson's changes restart, as it measures initializations", title="Changes")
         elif self.experiment:
             self.state.look.keep = not self.state.look.keep
-            does = "keeps the weights that fit, and goes on" if self.state.look.keep else "restarts from the same seed"
-            self._display.say(f"a change {does}", title="Changes")
+            kept, restarted = "keeps the weights that fit, and training continues", "restarts from the same seed"
+            self._display.say(f"a change {kept if self.state.look.keep else restarted}", title="Changes")
             self._display.refresh_lines()
 
     def restart(self) -> None:
-        """Begin the run again, or a recording."""
+        """Restart the run, or play the recording again."""
         player = self.lanes.chosen.player
         if player is None:
             self.run(self.state.wanted)
@@ -214,7 +227,7 @@ class Controller:
         self.run(replace(wanted, training=replace(wanted.training, seed=wanted.training.seed + 1)))
 
     def begin_preset(self, preset: Preset) -> None:
-        """Run a configuration from a paper, and say what to see in it."""
+        """Run a configuration from a paper, and say what to look for."""
         wanted = self.state.wanted
         kept = {"backend": wanted.backend, "threads": wanted.threads}
         self.run(settings_from({**preset.settings, **kept}))
@@ -223,13 +236,18 @@ class Controller:
     # time
 
     def pause(self) -> None:
-        """Pause, or go on."""
+        """Pause or resume."""
         if self.state.status.paused and self.state.moment is not None:
             self._leave_the_past(self.state.moment)
         self.set_paused(not self.state.status.paused)
 
     def set_paused(self, paused: bool, by_fault: bool = False) -> None:
-        """Pause all lanes or let them go on. by_fault: because of what a frame says; a change then goes on."""
+        """Pause or resume all lanes.
+
+        Args:
+            paused: Whether to pause.
+            by_fault: Whether a fault in a frame is the reason; the next change then resumes.
+        """
         self._paused_by_fault = by_fault
         self.lanes.set_paused(paused)
         self._display.wake()
@@ -247,7 +265,11 @@ class Controller:
         self._display.refresh_lines()
 
     def travel(self, step: float) -> None:
-        """Go back or forth by points of the history, or by a share of them; beyond the present a recording goes on."""
+        """Move through the history. Beyond the present, a recording plays on.
+
+        Args:
+            step: A number of points, or below 1 in magnitude a share of all points; negative is back.
+        """
         if not self._may_travel():
             return
         history, moment = self.state.history, self.state.moment
@@ -263,7 +285,7 @@ class Controller:
         self._go_to(present + (points or (1 if step > 0 else -1)))
 
     def travel_to(self, end: int) -> None:
-        """Go to the first frame, or to the newest; from there a recording is read to its end."""
+        """Go to the first frame (0) or to the newest (1); from the newest, read a recording to its end."""
         player = self.lanes.chosen.player
         if end and self.state.moment is None and player:
             player.skip(1.0)
@@ -275,19 +297,19 @@ class Controller:
             player.change_speed(step)
             self._display.show_pace(self.lanes.chosen)
         else:
-            self._display.say("only a recording has a speed of its own", "warning")
+            self._display.say("only a recording has a playback speed", "warning")
 
     def _leave_the_past(self, moment: int) -> None:
-        """Go on from a moment if that is possible: a recording plays from there, all else goes on from the present.
+        """Resume from a moment: a recording plays from there, any other source continues from the present.
 
-        A recording with two lanes plays from its start alone: elsewhere each lane would need its own moment.
+        A recording with two lanes plays only from its start: elsewhere each lane would need its own moment.
         """
         player = self.lanes.chosen.player
         if player and player.seekable and (moment == 0 or not player.has_lanes):
             self._play_from(player, moment)
             return
         self._show_present()
-        self._display.say("resumed from the present: the past can be looked at, not continued")
+        self._display.say("resumed from the present: the past can be viewed, not continued")
 
     def _play_from(self, player: Player, point: int) -> None:
         if not point and self.lanes.comparing:
@@ -295,6 +317,7 @@ class Controller:
             self._display.show_lanes()
         lane = self.lanes.chosen
         player.play_from(lane.state.rewind(point))
+        lane.state.status.ended = False
         if point:
             assert lane.state.header
             self.recording.take(lane, lane.state.header)
@@ -308,7 +331,7 @@ class Controller:
     def _may_travel(self) -> bool:
         if not self.state.status.paused:
             key = self.state.look.keymap.shown("pause")
-            self._display.say(f"{key} pauses; then the arrows go back and forth in time")
+            self._display.say(f"{key} pauses; then the arrows move back and forth in time")
         return self.state.status.paused and self.state.history.length > 0
 
     def _go_to(self, point: int) -> None:
@@ -318,7 +341,7 @@ class Controller:
     # two runs
 
     def compare(self) -> None:
-        """Keep the present run beside the next one; or go on with the chosen one alone."""
+        """Keep the present run beside the next one, or end the comparison and continue with the chosen run."""
         if experiment := self.experiment:
             self._show_present()
             if self.lanes.comparing:
@@ -336,16 +359,16 @@ class Controller:
             self.lanes.choose(next(lane for lane in self.lanes.all if lane is not self.lanes.chosen))
             self._display.show_lanes()
         elif self.state.status.follows:
-            self._display.say("there is one run here")
+            self._display.say("there is only one run here")
         else:
             self._display.say(
-                f"there is one run; {self.state.look.keymap.shown('compare')} keeps it beside the next one"
+                f"there is only one run; {self.state.look.keymap.shown('compare')} keeps it beside the next one"
             )
 
     # the lesson
 
     def begin_lesson(self, lesson: Lesson | None) -> None:
-        """Begin a lesson where it was left, or again if it was done; None leaves the present one."""
+        """Begin a lesson where the user left it, or at its start if it is done; None leaves the present lesson."""
         look = self.state.look
         if lesson:
             try:
@@ -357,7 +380,7 @@ class Controller:
             self.progress = LessonProgress(lesson, done if done < len(lesson.steps) else 0)
             look.own_view = look.view_to_remember
             look.view = VIEWS[0]
-            if self.state.status.paused:  # what its steps wait for comes by training
+            if self.state.status.paused:  # its steps wait for what training brings
                 self.set_paused(False)
             self.back_to_lesson()
         else:
@@ -366,14 +389,14 @@ class Controller:
         self._display.show_lesson()
 
     def back_to_lesson(self) -> None:
-        """Restart the run with which the lesson's present step begins."""
+        """Restart the run that the lesson's present step begins with."""
         if self.progress:
             self.run(self.progress.beginning)
         else:
-            self._display.say(f"there is no lesson; {self.state.look.keymap.shown('lessons')} lists them")
+            self._display.say(f"no lesson is under way; {self.state.look.keymap.shown('lessons')} lists them")
 
     def watch_lesson(self) -> None:
-        """Let the lesson see what is measured now; it may advance by it."""
+        """Show the newest measurements to the lesson, which may advance."""
         progress, state = self.progress, self.state
         if progress is None or state.newest is None or state.header is None or state.begins_run:
             return
@@ -384,7 +407,7 @@ class Controller:
     # files
 
     def record(self) -> None:
-        """Begin a recording in a new file, or end it."""
+        """Start a recording in a new file, or end the present one."""
         if self.recording.recorder:
             self.recording.end()
             return
@@ -398,7 +421,11 @@ class Controller:
             self._display.refresh_lines()
 
     def export(self, picture: str) -> None:
-        """Write the moment on the screen into two files. picture: the screen as SVG."""
+        """Write the moment on the screen to two files.
+
+        Args:
+            picture: The screen as SVG.
+        """
         state = self.state
         if state.frame is None or state.shown is None:
             return
@@ -415,17 +442,17 @@ class Controller:
         """Choose a layer, in every lane."""
         for lane in self.lanes.all:
             lane.state.selected = min(layer, lane.state.layers - 1)
-        self.state.fit_rows()
+            lane.state.fit_rows()
         self._display.draw_layers()
 
     def move_selection(self, step: int) -> None:
-        """Choose a layer so many rows above the chosen one."""
+        """Choose the layer this many rows above the chosen one."""
         rows = self.state.rows
         present = rows.index(self.state.selected) if self.state.selected in rows else 0
         self.select(rows[min(max(present + step, 0), len(rows) - 1)])
 
     def find(self, layer: int) -> None:
-        """Choose a layer, whatever group it is folded into."""
+        """Choose a layer, and unfold the groups that hide it."""
         if self.state.outline:
             self.state.outline.show(layer)
         self.select(layer)
@@ -436,7 +463,7 @@ class Controller:
         if outline and outline.toggle(self.state.selected):
             self._folded()
         else:
-            self._display.say("this layer is in no group of its own")
+            self._display.say("this layer is not in a group")
 
     def fold_all(self) -> None:
         if outline := self._folding:
@@ -449,9 +476,9 @@ class Controller:
 
     @property
     def _folding(self) -> Outline | None:
-        """The outline of a model with names; the user is told if there is none."""
+        """The outline of a model with named layers; otherwise None, and the user is told."""
         if self.state.outline is None:
-            self._display.say("this network has numbered layers, and no groups of them", "warning")
+            self._display.say("the layers of this network are numbered, not grouped", "warning")
         return self.state.outline
 
     def _folded(self) -> None:
@@ -463,7 +490,7 @@ class Controller:
     def next_view(self) -> None:
         look, views = self.state.look, self.state.views
         look.view = views[(views.index(look.view) + 1) % len(views)] if look.view in views else views[1]
-        if self.progress and self.progress.step is None:  # nothing is asked for any more
+        if self.progress and self.progress.step is None:  # the lesson is done
             look.own_view = look.view
         self._look_changed()
         self.watch_lesson()
@@ -474,7 +501,7 @@ class Controller:
         self._look_changed()
 
     def toggle_look(self, name: str) -> None:
-        """Switch theory, hints or the rate of pictures on or off."""
+        """Switch theory, hints or the redraw rate on or off."""
         setattr(self.state.look, name, not getattr(self.state.look, name))
         self._look_changed()
 
@@ -490,10 +517,40 @@ class Controller:
         self.state.pins = []
         self._display.draw_runs()
 
-    # what is examined
+    # examining the network
+
+    def begin_inspection(self) -> Experiment | None:
+        """Prepare to look inside the chosen layer, and forget what was found before.
+
+        Returns:
+            The source to ask, or None where it cannot be examined; the user has been told why.
+        """
+        if experiment := self.experiment:
+            self.state.inspected = None
+        return experiment
+
+    def inspect_next(self, layer: int) -> None:
+        """Choose another layer to look inside, and forget what was found in the last one."""
+        self.select(layer)
+        self.state.inspected = None
+
+    def try_changes(self) -> bool:
+        """Have each change of the network measured on its own.
+
+        Returns:
+            Whether that has begun; if not, the user has been told why.
+        """
+        if (experiment := self.experiment) is None:
+            return False
+        if reason := self._why_not_tried:
+            self._display.say(reason)
+            return False
+        self.state.tried = []
+        experiment.try_changes()
+        return True
 
     @property
-    def why_not_tried(self) -> str:
+    def _why_not_tried(self) -> str:
         """Why changes of the network on the screen cannot be measured; "" if they can."""
         if not self.state.shows_newest_run:
             return f"what if is available for the present run only; {self.state.look.keymap.shown('present')} shows it"
@@ -502,7 +559,7 @@ class Controller:
         return ""
 
     def notes_on_run(self) -> Sequence[str]:
-        """What the help says of the run on the screen: where it computes, on what data."""
+        """What the help says about the run on the screen: its device, data set and seed."""
         header = self.state.header_shown
         if header is None:
             return ()

@@ -1,4 +1,4 @@
-"""The moment on the screen in two files of their own: the screen as a picture, the layers as a table."""
+"""Writes the moment on the screen to two files: the screen as a picture, the layers as a table."""
 
 import time
 from contextlib import AbstractContextManager
@@ -12,12 +12,24 @@ from vgtui.wire.frames import Frame, Header
 
 
 def file_name() -> str:
-    """What the dashboard calls a file that it writes into the folder where it was begun: by the time."""
+    """The name of a new file in the current folder, without ending: vgtui and the time."""
     return time.strftime("vgtui-%Y%m%d-%H%M%S")
 
 
 def export_moment(header: Header, frame: Frame, picture: str) -> Path:
-    """Write both files, or none; their path, without the endings. Raises UsageError."""
+    """Write both files, or neither.
+
+    Args:
+        header: The run's header.
+        frame: The moment.
+        picture: The screen as SVG.
+
+    Returns:
+        The absolute path of both files, without the ending.
+
+    Raises:
+        UsageError: If a file exists or cannot be written.
+    """
     path = Path(f"{file_name()}-step-{frame.step}")
     with _new(f"{path}.csv") as table, _new(f"{path}.svg") as image:
         with TextIOWrapper(table, "utf-8", newline="") as text:

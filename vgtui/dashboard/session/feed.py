@@ -1,4 +1,4 @@
-"""The frames of the lanes: pulled at the pace of the screen, and taken into what is known of each run."""
+"""Pulls the frames of the lanes at the pace of the screen, and updates the state of each run."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from vgtui.wire.protocol import Answer, Inspected, Pong, Refused, Silent, Tried
 
 
 class Canvas(Display, Protocol):
-    """A display that draws what frames bring."""
+    """A display that draws what has changed with a frame."""
 
     def draw(self, what: Draw) -> None:
         """Draw these parts now."""
@@ -27,20 +27,20 @@ class Canvas(Display, Protocol):
         """Draw the newest numbers."""
 
     def examined(self) -> None:
-        """Something was found inside a layer, or of a change."""
+        """Show a new inspection of a layer, or a newly measured change."""
 
     def leave(self, error: UsageError) -> None:
-        """End the dashboard: there is nothing to show, for this reason."""
+        """Exit the dashboard with this error: there is nothing to show."""
 
 
 class Feed:
-    """Takes what the sources answer.
+    """Takes the answers of the sources.
 
     Args:
         controller: Holds the lanes, and pauses them at a fault.
-        scheduler: Says what is drawn when.
+        scheduler: Decides what is drawn when.
         canvas: Draws it.
-        takes_bytes: Whether the terminal takes another picture without waiting.
+        takes_bytes: Whether the terminal can take another redraw without blocking.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class Feed:
         self._takes_bytes = takes_bytes
 
     async def follow(self, lane: Lane) -> None:
-        """Ask for a frame, show it, and wait until the next picture is due or a key wants it now."""
+        """While the lane is shown, ask for a frame, show it, and wait for the next redraw or a key."""
         while self._is_shown(lane):
             while not lane.player and not self._takes_bytes():
                 await asyncio.sleep(self._scheduler.interval)
             try:
                 answer = await lane.source.next_answer(self._lanes.next_step(lane))
-            except UsageError as error:  # what it is attached to is not what it said
+            except UsageError as error:  # the process it is attached to is not what it claimed to be
                 self._canvas.leave(error)
                 return
             if not self._is_shown(lane):
@@ -69,7 +69,7 @@ class Feed:
                 await asyncio.sleep(PAINT_SECONDS)
             began = time.monotonic()
             self.take(lane, answer)
-            # compared runs and recordings have a pace of their own
+            # compared runs and recordings set their own pace
             if isinstance(answer, Frame) and not lane.paced and not lane.player:
                 await self._scheduler.wait(since=began)
 
@@ -83,7 +83,8 @@ class Feed:
             case Silent() | Pong():
                 self._canvas.draw_numbers()
             case Header():
-                lane.state.take_header(answer)
+                if lane.state.take_header(answer):
+                    lane.state.status.fault, lane.state.status.ended = None, False
             case Frame():
                 self._take_frame(lane, answer)
             case Refused():
@@ -95,8 +96,8 @@ class Feed:
                 lane.state.take_tried(answer)
                 self._canvas.examined()
             case Event(kind="fault") if not lane.state.status.follows:
-                lane.state.take_fault(answer.message)
-                self._lanes.fell_out(lane)
+                self._take_fault(lane, answer.message)
+                self._lanes.drop_out(lane)
                 self._canvas.draw_numbers()
             case Event(kind="fault" | "note"):
                 lane.state.history.note("note", answer.message)
@@ -105,7 +106,7 @@ class Feed:
                 self.notes.take(answer.message)
 
     def take_pace(self, lane: Lane) -> None:
-        """Take the pace of a source that has one of its own, and whether it has ended."""
+        """Update the pace of a lane whose source sets one, and whether the source has ended."""
         if lane.player:
             for state in (entry.state for entry in self._lanes.all):
                 status = state.status
@@ -114,11 +115,11 @@ class Feed:
             lane.state.status.ended = lane.source.ended
 
     def _is_shown(self, lane: Lane) -> bool:
-        """Whether anything shows what its source gives; a recording gives the lines of two lanes."""
+        """Whether any lane shows this source; a recording has the lines of both lanes."""
         return any(entry.source is lane.source for entry in self._lanes.all)
 
     def _lane_of(self, line: Line) -> Lane:
-        """The lane of a recording that a line is of; the screen shows two where the recording compares."""
+        """The lane of a recording that a line belongs to; the screen shows two lanes where the recording does."""
         before = [entry.state.status.name for entry in self._lanes.all]
         lane = self._lanes.lane_of(line)
         if [entry.state.status.name for entry in self._lanes.all] != before:
@@ -141,11 +142,16 @@ class Feed:
             return
         if lane.player:
             self._canvas.show_pace(lane)
-        lane.state.status.pictures_per_second = self._scheduler.pictures_per_second
+        lane.state.status.redraws_per_second = self._scheduler.redraws_per_second
         self._canvas.draw(what)
 
+    @staticmethod
+    def _take_fault(lane: Lane, message: str) -> None:
+        lane.state.status.fault = message
+        lane.state.history.note("fault", message)
+
     def _is_ahead(self, lane: Lane) -> bool:
-        """Whether the other lane's frame of the same step is still to come."""
+        """Whether the other lane's frame of the same step has not arrived yet."""
         other = lane.state.other
         return bool(other and other.newest and lane.state.newest and other.newest.step < lane.state.newest.step)
 
@@ -155,13 +161,13 @@ class Feed:
             self._canvas.leave(UsageError(refused.setting, refused.problem))
             return
         self._canvas.say(f"{refused.setting}: {refused.problem}", "error")
-        if lane.state.status.fault:  # there is no run that could go on
-            lane.state.take_fault(refused.problem)
+        if lane.state.status.fault:  # there is no run to continue
+            self._take_fault(lane, refused.problem)
             self._canvas.draw_numbers()
             return
         assert lane.state.header
         dataset = name_of_dataset(lane.state.header)
         lane.state.keep_run(replace(lane.state.wanted, network=own.network, training=own.training, dataset=dataset))
-        if lane.state.newest:  # the run that there was goes on from where it is
+        if lane.state.newest:  # the previous run continues from where it is
             self._lanes.arrived(lane, lane.state.newest.step, self._scheduler.interval)
         self._canvas.draw_numbers()

@@ -1,4 +1,4 @@
-"""The run on the screen, or two that are compared: lane A, the next one, beside lane B, that goes on."""
+"""The run on the screen, or two that are compared: lane A, the next run, and lane B, the one that continues."""
 
 from dataclasses import dataclass, field
 
@@ -10,26 +10,31 @@ from vgtui.sources.base import Experiment, FrameSource, Player
 from vgtui.wire.frames import Header, Line
 from vgtui.wire.run_settings import RunSettings
 
-MOST_STRIDE = 10_000
-"""Steps between two frames of compared runs."""
+MAX_STRIDE = 10_000
+"""Maximum number of steps between two frames of compared runs."""
 
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """A source with what is known of its run, and its place in the pace while it is compared."""
+    """A source, the state of its run, and its pace while it is compared."""
 
     source: FrameSource
     state: RunView
     paced: Paced | None = None
     player: Player | None = field(init=False)
-    """The source, where it has a pace of its own."""
+    """The source, if it is a recording."""
 
     def __post_init__(self) -> None:
         self.player = self.source if isinstance(self.source, Player) else None
 
 
 class Lanes:
-    """One lane, or two in step. `chosen` is the lane that keys act on."""
+    """One lane, or two in step.
+
+    Attributes:
+        chosen: The lane that keys act on.
+        all: All lanes: A before B.
+    """
 
     def __init__(self, source: FrameSource, state: RunView) -> None:
         self.chosen = Lane(source, state)
@@ -41,29 +46,40 @@ class Lanes:
         return len(self.all) > 1
 
     def lane_of(self, line: Line) -> Lane:
-        """The lane that a line of a recording is of. Its headers say when a second one begins, and which one stays."""
+        """The lane that a line of a recording belongs to; headers begin a second lane, and say which one stays."""
         if isinstance(line, Header):
             self._arrange(line)
         return next((lane for lane in self.all if lane.state.status.name == line.lane), self.chosen)
 
     def compare(self, source: Experiment) -> Lane:
-        """Let the present run go on as lane B, and begin the next one, chosen, as lane A. Returns lane A."""
-        going_on = self.chosen
-        old = going_on.state
+        """Continue the present run as lane B, and begin and choose lane A for the next one.
+
+        Args:
+            source: The source of the present run.
+
+        Returns:
+            Lane A.
+        """
+        continuing = self.chosen
+        old = continuing.state
         new = _beside(old, "A")
         step = old.newest.step if old.newest else -1
         runs = Paced(source.another(old.wanted)), Paced(source, step, bound=max(step, 0))
         for run in runs:
             run.source.share_cores(len(runs))
         lane = Lane(runs[0].source, new, runs[0])
-        going_on.paced = runs[1]
-        self.all = [lane, going_on]
+        continuing.paced = runs[1]
+        self.all = [lane, continuing]
         self._pace = InStep(runs, old.status.paused)
         self.choose(lane)
         return lane
 
     def end_comparison(self) -> Lane:
-        """Go on with the chosen lane alone; the other one becomes its ghost. Returns that other lane."""
+        """Continue with the chosen lane alone; the other becomes its ghost.
+
+        Returns:
+            The other lane, whose source is still to be closed.
+        """
         kept = self.chosen
         left = self._leave(kept)
         kept.paced = self._pace = None
@@ -75,30 +91,31 @@ class Lanes:
         return left
 
     def begin_again(self) -> None:
-        """Have one lane without a name, as a recording begins; its headers say when a second one begins."""
+        """Return to one unnamed lane, as at the start of a recording; headers say when a second one begins."""
         self._leave(self.chosen)
-        self.chosen.state.status.name, self.chosen.state.ghost = "", None
+        self.chosen.state.ghost = None
 
     def _arrange(self, header: Header) -> None:
-        """Have the lanes that there are from a header on, in a recording."""
-        goes_on = next((lane for lane in self.all if lane.state.status.name == header.continues), self.chosen)
+        """Update the lanes of a recording as a header says."""
+        remaining = next((lane for lane in self.all if lane.state.status.name == header.continues), self.chosen)
         if not header.lane:
             if self.comparing:
-                self._leave(goes_on)
-            goes_on.state.status.name = ""
+                self._leave(remaining)
+            remaining.state.status.name = ""
         elif header.lane in [lane.state.status.name for lane in self.all]:
             return
-        elif header.continues is not UNSET or goes_on.state.header is None:
-            goes_on.state.status.name = header.lane
+        elif header.continues is not UNSET or remaining.state.header is None:
+            remaining.state.status.name = header.lane
         elif not self.comparing:
-            lane = Lane(goes_on.source, _beside(goes_on.state, header.lane))
-            self.all = sorted([lane, goes_on], key=lambda entry: entry.state.status.name)
+            lane = Lane(remaining.source, _beside(remaining.state, header.lane))
+            self.all = sorted([lane, remaining], key=lambda entry: entry.state.status.name)
             self.choose(self.all[0])
 
     def _leave(self, kept: Lane) -> Lane:
-        """Go on with one lane; returns the other."""
+        """Keep one lane; returns the other."""
         (left,) = (lane for lane in self.all if lane is not kept)
         kept.state.leave_neighbour()
+        kept.state.status.name = ""
         self.all = [kept]
         self.choose(kept)
         return left
@@ -110,14 +127,20 @@ class Lanes:
             entry.state.status.chosen = entry is lane
 
     def next_step(self, lane: Lane) -> int:
-        """From which step on the lane's next frame is wanted."""
+        """The earliest step of the lane's next frame."""
         return lane.paced.target if lane.paced else 0
 
     def arrived(self, lane: Lane, step: int, seconds: float) -> None:
-        """A frame has come, and the next picture is wanted so many seconds later."""
+        """A frame has arrived.
+
+        Args:
+            lane: Its lane.
+            step: Its step.
+            seconds: How long to train before the next frame.
+        """
         if self._pace and lane.paced:
             rates = [entry.state.newest.steps_per_second for entry in self.all if entry.state.newest]
-            stride = min(max(round(min(rates, default=0.0) * seconds), 1), MOST_STRIDE)
+            stride = min(max(round(min(rates, default=0.0) * seconds), 1), MAX_STRIDE)
             self._pace.arrived(lane.paced, step, stride)
 
     def restart(self, settings: RunSettings, keep: bool = False) -> None:
@@ -133,13 +156,13 @@ class Lanes:
         if self._pace and lane.paced:
             self._pace.restarted(lane.paced)
 
-    def fell_out(self, lane: Lane) -> None:
-        """A lane has ended by a fault; a pair does not wait for it."""
+    def drop_out(self, lane: Lane) -> None:
+        """A fault has ended a lane; the other does not wait for it."""
         if self._pace and lane.paced:
-            self._pace.fell_out(lane.paced)
+            self._pace.drop_out(lane.paced)
 
     def set_paused(self, paused: bool) -> None:
-        """Pause all lanes, or let them go on."""
+        """Pause or resume all lanes."""
         for lane in self.all:
             lane.state.status.paused = paused
         if self._pace:
@@ -150,7 +173,7 @@ class Lanes:
             self.chosen.source.train()
 
     def step_once(self) -> None:
-        """One step of every lane, then wait."""
+        """Train one step in every lane, then pause."""
         for lane in self.all:
             lane.state.status.paused = True
         if self._pace:
@@ -159,7 +182,7 @@ class Lanes:
             self.chosen.source.step_once()
 
     def go_to(self, point: int) -> None:
-        """Show a moment of the chosen lane, and the same step of the other."""
+        """Show a point in the history of the chosen lane, and the same step of the other."""
         state = self.chosen.state
         state.go_to(point)
         if state.other and state.other.history.length:
@@ -168,7 +191,7 @@ class Lanes:
 
 
 def _beside(old: RunView, name: str) -> RunView:
-    """The state of a run of this name beside another, which gets the other name; both are looked at alike."""
+    """The state of a new lane with this name beside an old one, which gets the other name; both share the look."""
     new = RunView(old.wanted, old.look, name=name, follows=old.status.follows)
     old.status.name, old.other, new.other = ("B" if name == "A" else "A"), new, old
     new.pins, new.selected = list(old.pins), old.selected

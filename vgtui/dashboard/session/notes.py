@@ -1,4 +1,4 @@
-"""What sources say of themselves, as notices: a few at once; of a flood the newest, with how many there were."""
+"""Notes from sources, shown as notices: each of a few, but only the newest of a flood, with a count."""
 
 import time
 from collections import deque
@@ -10,11 +10,16 @@ MAX_NOTICES = 3
 """In WINDOW_SECONDS."""
 WINDOW_SECONDS = 3.0
 MAX_LENGTH = 300
-"""Characters of a notice, of which some are above each other."""
+"""Characters of a notice; several fit on the screen."""
 
 
 class Notes:
-    """Takes notes, and has them shown; show_if_due() is called now and then."""
+    """Limits how many notes are shown.
+
+    Args:
+        show: Shows a notice.
+        clock: The time in seconds.
+    """
 
     def __init__(self, show: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._show = show
@@ -24,13 +29,13 @@ class Notes:
         self._waiting = 0
 
     def take(self, message: str) -> None:
-        """The next note."""
+        """Take a note, and show it if it is due."""
         self._newest = message
         self._waiting += 1
         self.show_if_due()
 
     def show_if_due(self) -> None:
-        """Show the newest note, where one waits and there were not too many."""
+        """Show the newest note if one is waiting and not too many were shown; to be called regularly."""
         now = self._clock()
         if not self._waiting or (len(self._shown_at) == MAX_NOTICES and now - self._shown_at[0] < WINDOW_SECONDS):
             return

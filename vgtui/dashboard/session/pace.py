@@ -1,7 +1,7 @@
-"""Two runs in step: their frames are of the same steps, and the slower one sets the pace.
+"""Two runs in step: their frames have the same steps, and the slower run sets the pace.
 
-Each run is told up to which step it may train, its bound, and asked for its frame at a step before that, so that it
-goes on while the other is waited for. A run that is behind, as it began later, is let catch up while the other waits.
+Each run may train up to a bound, and is asked for its frame at an earlier step, so that it keeps training while the
+other catches up. A run that is behind, because it began later, catches up while the other waits.
 """
 
 from collections.abc import Iterable
@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from vgtui.sources.base import Experiment
 
 NEVER = 2**62
-"""Asked for by a run that waits for the other; nothing comes until there is another question."""
+"""The step asked of a run that waits for the other: no frame arrives until another step is asked for."""
 
 
 @dataclass(slots=True, eq=False)
 class Paced:
-    """A run in step with others. step: of its last frame; target: of the next; bound: where it waits."""
+    """A run in step with others.
+
+    Attributes:
+        source: The source of the run.
+        step: The step of its last frame; −1 before the first.
+        target: The step of its next frame.
+        bound: The step where it stops and waits.
+        lost: Whether a fault has ended it.
+    """
 
     source: Experiment
     step: int = -1
@@ -24,7 +32,7 @@ class Paced:
     lost: bool = False
 
     def grant(self, target: int, bound: int) -> None:
-        """Have the frame of this step, and train so far."""
+        """Ask for the frame of step `target`, and let the run train up to step `bound`."""
         self.target, self.bound = target, bound
         self.source.ask(target)
         self.source.train(until=bound)
@@ -36,7 +44,12 @@ class Paced:
 
 
 class InStep:
-    """Keeps runs in step. They begin held, where they are."""
+    """Keeps runs in step. They start held at their present step.
+
+    Args:
+        runs: The runs.
+        paused: Whether they are paused.
+    """
 
     def __init__(self, runs: Iterable[Paced], paused: bool) -> None:
         self._runs = tuple(runs)
@@ -45,31 +58,37 @@ class InStep:
             run.source.train(until=0)
 
     def arrived(self, run: Paced, step: int, stride: int) -> None:
-        """A run's frame has come; what follows is `stride` steps later where nothing stands in the way."""
+        """A frame of a run has arrived.
+
+        Args:
+            run: The run.
+            step: The step of the frame.
+            stride: How many steps later the next frame is wanted.
+        """
         run.step = step
         run.lost = False
         if not self.paused:
             self._go_on(run, stride)
-        elif run.bound > run.step:  # it may have trained on already, as far as the others may
+        elif run.bound > run.step:  # it may have trained up to its bound already
             run.grant(run.bound, run.bound)
         else:
             run.hold()
 
     def restarted(self, run: Paced) -> None:
-        """A run begins again at step 0, which is its next frame."""
+        """A run restarts; its next frame is that of step 0."""
         run.step, run.target, run.bound, run.lost = -1, 0, 0, False
         run.source.ask(0)
         run.source.train(until=0)
 
-    def fell_out(self, run: Paced) -> None:
-        """A run has ended by a fault: nobody waits for it until it is restarted."""
+    def drop_out(self, run: Paced) -> None:
+        """A fault has ended a run: the others do not wait for it until it is restarted."""
         run.lost = True
         if not self.paused:
             for other in self._living:
                 self._go_on(other, 1)
 
     def pause(self) -> None:
-        """Let all come to the step as far as which they may train already, and wait there."""
+        """Let all runs train up to their present bounds, and wait there."""
         self.paused = True
         for run in self._living:
             others = [other.bound for other in self._living if other is not run]
@@ -77,14 +96,14 @@ class InStep:
                 run.grant(run.bound, run.bound)
 
     def go_on(self) -> None:
-        """Train on."""
+        """Resume."""
         self.paused = False
         for run in self._living:
             if run.target == NEVER or run.target >= run.bound:
                 self._go_on(run, 1)
 
     def step_once(self) -> None:
-        """One step of each run that is not ahead of the others, then wait."""
+        """Train one step in each run that is not ahead of the others, then wait."""
         self.paused = True
         lead = self._lead
         for run in self._living:
@@ -109,7 +128,7 @@ class InStep:
             target = run.bound if run.bound > run.step else min(run.step + stride, lead)
             run.grant(target, max(target, min(target + stride, lead)))
         elif all(other.step == lead for other in self._living):
-            # as far as one of them may be already
+            # one of them may have trained this far already
             target = max(other.bound for other in self._living)
             target = target if target > lead else lead + stride
             for other in self._living:

@@ -1,4 +1,4 @@
-"""The recording of the lanes, as their answers come: at most one at a time; a fault of the disk ends it, with words."""
+"""Records the lanes as their answers arrive, at most one recording at a time; a disk error ends it with a notice."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
@@ -10,26 +10,31 @@ from vgtui.recordings.writer import Recorder
 from vgtui.wire.frames import Event, Header, Line, in_lane
 
 Say: TypeAlias = Callable[[str, Literal["information", "error"]], None]
-"""Told what has become of a recording."""
+"""Shows a notice about the recording."""
 
 
 class Recording:
-    """recorder: what is written to, None where nothing is; it may be there before a lane is."""
+    """The present recording, if any.
+
+    Args:
+        recorder: Where to record from the start; None for no recording yet.
+        say: Shows a notice.
+    """
 
     def __init__(self, recorder: Recorder | None, say: Say) -> None:
         self.recorder = recorder
         self._names: dict[Lane, str] = {}
-        """The lanes that are recorded, and what the file calls each: "" the only one."""
+        """The recorded lanes with their names in the file; "" for a single one."""
         self._say = say
 
     def begin(self, recorder: Recorder, lanes: Sequence[Lane]) -> None:
-        """Record lanes from their next frames on, in place of another recording if there is."""
+        """Record these lanes from their next frames on, in place of any present recording."""
         self._forget()
         self.recorder = recorder
         self.follow(lanes)
 
     def follow(self, lanes: Sequence[Lane]) -> None:
-        """Record these lanes from now on: two that are compared, or the one that goes on."""
+        """Record these lanes from now on: two that are compared, or the one that continues."""
         if self.recorder is None:
             return
         before, self._names = self._names, {lane: lane.state.status.name for lane in lanes}
@@ -50,13 +55,13 @@ class Recording:
             self._write(in_lane(state.header, state.status.name, UNSET if old is None else old))
 
     def take(self, lane: Lane, line: Line) -> None:
-        """Write a line of a lane that is recorded; a header that follows frames is a change, with its words."""
+        """Write a line if its lane is recorded; a header after frames is preceded by a description of the change."""
         if lane not in self._names:
             return
         name, newest = self._names[lane], lane.state.newest
         if isinstance(line, Header):
             if line.continues is not UNSET:
-                return  # follow() has written how the lane goes on
+                return  # follow() has written how the lane continues
             if newest:
                 words = lane.state.change_words(line)
                 change = Event(step=newest.step, kind="change", network=line.network, message=words)
@@ -64,7 +69,7 @@ class Recording:
         self._write(in_lane(line, name))
 
     def flush(self) -> None:
-        """Put on the disk what has waited for long enough."""
+        """Flush to disk if that is due."""
         if self._names and self.recorder:
             try:
                 self.recorder.flush_if_due()
@@ -72,7 +77,7 @@ class Recording:
                 self._give_up(error)
 
     def end(self) -> None:
-        """Write all that waits, and say what to do with it."""
+        """Close the recording, and say how to replay it."""
         recorder = self._forget()
         if recorder:
             try:
@@ -96,7 +101,7 @@ class Recording:
             self._say_lost(recorder, error)
 
     def _say_lost(self, recorder: Recorder, error: OSError) -> None:
-        self._say(f"the recording ends here, what was written stays: {recorder.path}: {error.strerror}", "error")
+        self._say(f"the recording ends here; what was written stays: {recorder.path}: {error.strerror}", "error")
 
     def _forget(self) -> Recorder | None:
         recorder, self.recorder = self.recorder, None

@@ -1,4 +1,4 @@
-"""Two lanes in words: how much more gradient one gets than the other, and what came of it."""
+"""Two lanes in words: how much more gradient one gets than the other, and the accuracy of both."""
 
 import math
 
@@ -10,7 +10,15 @@ from vgtui.wire.frames import Frame
 
 
 def comparison(one: RunView, other: RunView) -> str:
-    """The lane `one` against `other`, at the last step that both have reached; "" where there is none yet."""
+    """Compare two lanes at the last step that both have reached.
+
+    Args:
+        one: The lane to describe.
+        other: The lane to compare it with.
+
+    Returns:
+        A sentence, or "" if there is no such step yet.
+    """
     frames = _at_the_same_step(one, other)
     if frames is None:
         return ""
@@ -35,12 +43,12 @@ def _at_the_same_step(one: RunView, other: RunView) -> tuple[Frame, Frame] | Non
 
 
 def _gradients(mine: Frame, theirs: Frame, name: str) -> str:
-    """The hidden layer in which they differ most, counted from the input."""
+    """Describe the hidden layer in which the gradients differ most."""
     hidden = min(len(mine.layers.grad_norm), len(theirs.layers.grad_norm)) - 1
     norms, others = mine.layers.grad_norm[:hidden], theirs.layers.grad_norm[:hidden]
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.abs(np.log10(norms) - np.log10(others))
-    # two zeros are alike; a zero or NaN beside a number is as far apart as can be
+    # two zeros are equal; a zero or NaN beside a number is infinitely far apart
     layer = int(np.argmax(np.where(np.isnan(apart), np.where(norms == others, 0, np.inf), apart)))
     mine_norm, other_norm = float(norms[layer]), float(others[layer])
     place = f"layer {layer + 1} gets"

@@ -1,4 +1,4 @@
-"""How the user wants to see the runs; both lanes of a comparison share it."""
+"""What the user chose to see; both lanes of a comparison share it."""
 
 from dataclasses import dataclass, field
 
@@ -6,12 +6,24 @@ from vgtui.dashboard.keymap import Keymap
 from vgtui.model.quantities import GRADIENT, Quantity
 
 VIEWS = ("sparklines", "heat map", "chain rule")
-"""The pictures of all layers."""
+"""The views of the layer panel."""
 
 
 @dataclass(slots=True)
 class Look:
-    """How the user wants to see it."""
+    """What the user chose to see. Only the controller changes it.
+
+    Attributes:
+        view: One of VIEWS.
+        quantity: The quantity shown for each layer.
+        theory: Whether theory is drawn beside the measurement.
+        hints: Whether hints are shown under the charts.
+        rate: Whether the number of redraws per second is shown.
+        keep: Whether a change keeps the weights, instead of restarting.
+        keymap: The keys, for texts that name one.
+        blocks: Whether the terminal shows half blocks in two colours.
+        own_view: The user's view while a lesson has set another.
+    """
 
     view: str = VIEWS[0]
     quantity: Quantity = GRADIENT
@@ -19,17 +31,13 @@ class Look:
     hints: bool = True
     rate: bool = False
     keep: bool = False
-    """Whether a change keeps the weights, rather than to restart."""
     keymap: Keymap = field(default_factory=Keymap)
-    """The keys, for texts that name one."""
     blocks: bool = True
-    """Whether the terminal shows half blocks in two colours."""
     own_view: str | None = None
-    """The user's view, kept here while a lesson has one of its own."""
 
     @property
     def keeps(self) -> bool:
-        """Whether a change keeps the weights now: a lesson's never does, as it measures initializations."""
+        """Whether a change keeps the weights now; never in a lesson, which measures initializations."""
         return self.keep and self.own_view is None
 
     @property

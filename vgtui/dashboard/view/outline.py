@@ -1,4 +1,4 @@
-"""The layers of somebody's own model as an outline: by their names, in groups by module that fold and unfold."""
+"""The named layers of a watched model as an outline: groups by module, which fold and unfold."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,29 @@ from numpy.typing import NDArray
 from vgtui.terminal.text import plain
 from vgtui.wire.frames import LayerInfo
 
-LONGEST_LABEL = 20
-LEAST_KIND = 12
-LEAST_OF_GROUP = 2
+MAX_LABEL_WIDTH = 20
+MIN_KIND_WIDTH = 12
+"""In cells."""
+MIN_GROUP_SIZE = 2
 SHORT = {"MultiheadAttention": "Attention"}
-"""Kinds in fewer letters."""
+"""Short names of long kinds."""
 
 
 class Outline:
-    """names: of the layers from the input. A folded group, a prefix of names, shows the one that gets the least.
+    """The rows of a model with named layers. A folded group shows only the layer with the smallest gradient.
 
-    rows: the layers that are shown, from the input.
+    Args:
+        layers: The layers, from the input.
+        folded: The groups to fold: prefixes of names, such as "encoder.layers".
+
+    Attributes:
+        names: The names of the layers, from the input.
+        kinds: The kind of each layer.
+        shapes: The shape of each layer's weight, as text.
+        folded: The folded groups.
+        rows: The layers that have a row, from the input.
+        width: The width of labels in cells.
+        kind_width: The width of kinds and shapes in cells.
     """
 
     def __init__(self, layers: Sequence[LayerInfo], folded: Sequence[str] = ()) -> None:
@@ -30,14 +42,13 @@ class Outline:
         self.rows: Sequence[int] = range(len(self.names))
         self._shown_for: dict[int, str] = {}
         labels = [*self.names, *map(self._group_label, self._inside)]
-        self.width = min(max(map(len, labels)), LONGEST_LABEL)
-        """Cells that the longest label takes, within bounds."""
+        self.width = min(max(map(len, labels)), MAX_LABEL_WIDTH)
         longest = max(len(self._kind_and_shape(layer)) for layer in self.rows)
-        self.kind_width = max(LEAST_KIND, min(longest, LEAST_KIND + LONGEST_LABEL - self.width))
-        """Cells for kinds and shapes: what the labels leave of theirs is for them too."""
+        # kinds and shapes also get the cells that labels leave
+        self.kind_width = max(MIN_KIND_WIDTH, min(longest, MIN_KIND_WIDTH + MAX_LABEL_WIDTH - self.width))
 
     def label(self, layer: int) -> str:
-        """The layer's name, or that of the folded group that it stands for; the end of it, where it is long."""
+        """The name of a layer, or of the folded group that it represents; only the end of a long one."""
         group = self._shown_for.get(layer)
         words = self.names[layer] if group is None else self._group_label(group)
         return words if len(words) <= self.width else f"…{words[1 - self.width :]}"
@@ -46,7 +57,7 @@ class Outline:
         return f"{group} +{len(self._inside[group]) - 1}"
 
     def kind(self, layer: int) -> str:
-        """A layer's kind and the shape of its weight, as far as there is room."""
+        """A layer's kind and the shape of its weight, shortened to the room."""
         whole = self._kind_and_shape(layer)
         return whole if len(whole) <= self.kind_width else self._short_kind(layer)[: self.kind_width]
 
@@ -57,7 +68,11 @@ class Outline:
         return SHORT.get(self.kinds[layer], self.kinds[layer])
 
     def fit(self, norms: NDArray[np.float64]) -> None:
-        """Let folded groups be shown by the layers that get the least gradient of these."""
+        """Choose the layer that represents each folded group.
+
+        Args:
+            norms: The gradient norm of each layer; the smallest in a group represents it.
+        """
         if not self.folded:
             self.rows, self._shown_for = range(len(self.names)), {}
             return
@@ -75,16 +90,16 @@ class Outline:
         self._shown_for = {layer: group for layer, group in shown.items() if group is not None}
 
     def group_of(self, layer: int) -> str | None:
-        """The outermost folded group that a layer is in."""
+        """The outermost folded group that contains a layer."""
         return next((prefix for prefix in self._groups[layer] if prefix in self.folded), None)
 
     def row_of(self, layer: int) -> int:
-        """The layer that is shown where this one is."""
+        """The layer that has the row of this layer."""
         group = self.group_of(layer)
         return next((shown for shown, name in self._shown_for.items() if name == group), layer) if group else layer
 
     def toggle(self, layer: int) -> str | None:
-        """Unfold the group that a row stands for, or fold the smallest that its layer is in. Returns it, if any."""
+        """Unfold the group that a row represents, or fold the innermost one around it; returns the group, if any."""
         if group := self.group_of(layer):
             self.folded.discard(group)
             return group
@@ -94,7 +109,7 @@ class Outline:
         return group
 
     def fold_around(self, layer: int) -> str | None:
-        """Fold the group around what a row stands for. Returns it, if there is one."""
+        """Fold the group around a row; returns the group, if any."""
         present = self.group_of(layer)
         prefixes = self._groups[layer]
         outer = prefixes[: prefixes.index(present)] if present else prefixes
@@ -104,22 +119,25 @@ class Outline:
         return outer[-1]
 
     def toggle_all(self) -> None:
-        """Fold every outermost group, or where anything is folded, unfold all."""
+        """Unfold all groups if any is folded; otherwise fold the outermost ones."""
         if self.folded:
             self.folded.clear()
         else:
             self.folded = {groups[0] for groups in self._groups if groups}
 
     def show(self, layer: int) -> None:
-        """Unfold whatever hides a layer."""
+        """Unfold the groups that hide a layer."""
         while group := self.group_of(layer):
             self.folded.discard(group)
 
 
 def _groups_of(names: Sequence[str]) -> tuple[dict[str, list[int]], list[list[str]]]:
-    """The layers inside of each group; and of each layer the groups that it is in, the outermost first.
+    """Group layers by the prefixes of their names.
 
-    A group of one says nothing, nor does one that holds as many as the group around it, or all.
+    Left out are groups of one layer, and groups with as many layers as the enclosing group or the model.
+
+    Returns:
+        The layers in each group, and the groups of each layer, the outermost first.
     """
     inside: dict[str, list[int]] = {}
     prefixes = [
@@ -132,7 +150,7 @@ def _groups_of(names: Sequence[str]) -> tuple[dict[str, list[int]], list[list[st
     for groups in prefixes:
         size, found = len(names), []
         for group in groups:
-            if LEAST_OF_GROUP <= len(inside[group]) < size:
+            if MIN_GROUP_SIZE <= len(inside[group]) < size:
                 found.append(group)
                 size = len(inside[group])
         kept.append(found)

@@ -1,4 +1,4 @@
-"""What is drawn when: frames go in, and what to draw now comes out."""
+"""Decides what is drawn when: frames go in, and what to draw now comes out."""
 
 import asyncio
 import time
@@ -9,13 +9,13 @@ from enum import Flag, auto
 from vgtui.dashboard.view.governor import Governor
 
 NUMBERS_SECONDS = 0.25
-"""Numbers change four times a second: nobody reads faster."""
+"""Numbers change at most four times a second: nobody reads faster."""
 CHARTS_SECONDS = 0.5
-"""The line charts cost more and change less: twice a second."""
+"""Line charts cost more and change less: at most twice a second."""
 PAINT_SECONDS = 0.02
-"""Before a run's first frame, which redraws much, so that what the key changed is painted first."""
+"""The wait before a run's first frame, which redraws much, so that the effect of the key is painted first."""
 COMPARING_PATIENCE = 3
-"""While two runs are compared, everything is drawn a third as often: the cores are theirs."""
+"""While two runs are compared, everything is drawn a third as often, to leave the cores to them."""
 
 
 class Draw(Flag):
@@ -31,9 +31,9 @@ class Scheduler:
     """Decides when each part of the screen is drawn.
 
     Args:
-        fps: The most pictures a second.
-        clock: Seconds, for how long ago something was drawn.
-        processor_clock: Seconds of processor time, for what pictures cost.
+        fps: The maximum number of redraws per second.
+        clock: The time in seconds.
+        processor_clock: The processor time of this process in seconds, to measure the cost of redraws.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Scheduler:
 
     @property
     def interval(self) -> float:
-        """Seconds between two pictures of a run."""
+        """Seconds between two redraws of a run."""
         return self._governor.interval
 
     @property
@@ -62,18 +62,18 @@ class Scheduler:
         return self._patience * self.interval
 
     @property
-    def pictures_per_second(self) -> float:
-        """As measured in the last second."""
-        return self._governor.pictures_per_second
+    def redraws_per_second(self) -> float:
+        """As measured in the last window."""
+        return self._governor.redraws_per_second
 
     @property
     def begins(self) -> bool:
-        """Whether the numbers to draw are the first of a run."""
+        """Whether the numbers to draw are those of a run's first frame."""
         return self._begin_undrawn
 
     @property
     def stale(self) -> Draw:
-        """What has changed since it was drawn."""
+        """The parts that have changed since they were drawn."""
         return self._stale
 
     def frame(self, begins: bool, *, played: bool = False, ready: bool = True, half: bool = False) -> Draw:
@@ -81,9 +81,9 @@ class Scheduler:
 
         Args:
             begins: Whether it is the first of a run.
-            played: Whether it comes from a recording, which gives frames that fall between two pictures.
-            ready: Whether the terminal takes another picture now; asked of recordings alone.
-            half: Whether the other lane's frame of the same step is still to come; both are one picture.
+            played: Whether it comes from a recording, which also gives frames between two redraws.
+            ready: Whether the terminal can take another redraw now; only checked for recordings.
+            half: Whether the other lane's frame of the same step has not arrived yet; both are drawn together.
 
         Returns:
             What to draw now.
@@ -97,7 +97,7 @@ class Scheduler:
             self._stale |= Draw.NUMBERS
             return Draw.NOTHING
         self._drawn_at = now
-        self._governor.count_picture()
+        self._governor.count_redraw()
         if not begins and now - self._numbers_at < self._patience * NUMBERS_SECONDS:
             self._stale |= Draw.NUMBERS
             return Draw.SPARKLINES
@@ -105,41 +105,45 @@ class Scheduler:
         return Draw.SPARKLINES | Draw.NUMBERS
 
     def numbers_due(self, played: bool = False) -> Draw:
-        """What a timer of NUMBERS_SECONDS has to draw. played: the run is a recording."""
+        """What to draw at a tick of the timer with period NUMBERS_SECONDS.
+
+        Args:
+            played: Whether the run is a recording.
+        """
         if Draw.NUMBERS not in self._stale:
             return Draw.NOTHING
-        # while two runs are compared, it is their frames of the same step that draw
+        # while two runs are compared, their frames of the same step trigger drawing
         patience = 2 * self._patience if self.comparing else 0.5
         late = self._clock() - self._numbers_at >= patience * NUMBERS_SECONDS
         return (Draw.SPARKLINES if played else Draw.NOTHING) | (Draw.NUMBERS if late else Draw.NOTHING)
 
     def charts_due(self) -> Draw:
-        """What a timer of CHARTS_SECONDS has to draw."""
+        """What to draw at a tick of the timer with period CHARTS_SECONDS."""
         late = self._clock() - self._charts_at >= self._patience * CHARTS_SECONDS / 2
         return self._stale & Draw.CHARTS if late else Draw.NOTHING
 
     def numbers_drawn(self) -> bool:
-        """The numbers are drawn now, and the charts are older than they. Returns whether they are a run's first."""
+        """Note that the numbers are drawn now, which makes the charts stale; returns whether a run begins with them."""
         begins, self._begin_undrawn = self._begin_undrawn, False
         self._numbers_at = self._clock()
         self._stale = self._stale & ~Draw.NUMBERS | Draw.CHARTS
         return begins
 
     def charts_drawn(self) -> None:
-        """The charts are drawn now."""
+        """Note that the charts are drawn now."""
         self._charts_at = self._clock()
         self._stale &= ~Draw.CHARTS
 
     def charts_changed(self) -> None:
-        """There is something new to draw in the charts."""
+        """Note that the charts have something new to draw."""
         self._stale |= Draw.CHARTS
 
     def hurry(self) -> None:
-        """A key was pressed: the next frame is wanted now."""
+        """End the present wait: a key was pressed."""
         self._wake.set()
 
     async def wait(self, since: float) -> None:
-        """Wait until the next picture is due, `since` the clock said this, or a key wants it now."""
+        """Wait until the next redraw is due, counted from the time `since`, or until a key is pressed."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), self.interval - (self._clock() - since))
         self._wake.clear()

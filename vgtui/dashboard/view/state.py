@@ -1,4 +1,4 @@
-"""What the dashboard knows of a run: everything that the widgets draw, and nothing that draws."""
+"""What the dashboard knows about a run: everything that the widgets draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,14 +23,22 @@ from vgtui.wire.protocol import Inspected, Tried
 from vgtui.wire.run_settings import RunSettings
 
 NUMBER_WIDTH = 4
-"""Cells of a layer's number."""
-MOST_PINS = 3
-"""Runs that can be kept in the charts; a further one takes the place of the oldest."""
+"""The width of a layer's number in cells."""
+MAX_PINS = 3
+"""The maximum number of pinned runs; a further one replaces the oldest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ghost:
-    """A run that is kept in sight: its last layers, its loss and accuracy over the steps, and what it is called."""
+    """Another run in the charts.
+
+    Attributes:
+        layers: Measurements of its layers at the moment to compare.
+        steps: The steps of its history, (points,).
+        loss: The loss at each step, (points,).
+        accuracy: The accuracy at each step, (points,).
+        label: What it is called.
+    """
 
     layers: LayerMeasurements
     steps: NDArray[np.float64]
@@ -40,13 +48,15 @@ class Ghost:
 
 
 class RunView:
-    """A run as it was asked for, and as its newest frame or a moment of its past shows it.
+    """A run as it was requested, and as its newest frame or a moment of its past shows it.
+
+    Only the feed and the controller, with its lanes, change it; screens and widgets read it.
 
     Args:
-        wanted: The settings that were asked for.
-        look: How the user wants to see it.
-        name: The lane's, when two runs are compared.
-        follows: Whether somebody else decides about the run.
+        wanted: The requested settings.
+        look: What the user chose to see.
+        name: The name of the lane, when two runs are compared.
+        follows: Whether the run cannot be changed: a recording, or a watched model.
     """
 
     def __init__(self, wanted: RunSettings, look: Look | None = None, *, name: str = "", follows: bool = False) -> None:
@@ -68,7 +78,7 @@ class RunView:
         self.moment: int | None = None
         """The point of the history that is shown instead of the newest frame."""
         self.newest_first: Frame | None = None
-        """The newest run at its initialization, if that was seen."""
+        """The first frame of the newest run, if it is that of step 0."""
         self._present: Header | None = None
         self._restarting = False
         self._health: tuple[Frame | None, list[Health]] = None, []
@@ -95,23 +105,23 @@ class RunView:
 
     @property
     def header_shown(self) -> Header | None:
-        """That of the run to describe: in the present also of one whose first frame is still to come."""
+        """The header of the run to describe; in the present, also of a run whose first frame has not arrived."""
         return self.header if self.moment is None else self.shown
 
     @property
     def ghost_shown(self) -> Ghost | None:
-        """The run before that of the frame on the screen, where that is the newest."""
+        """The run before the one on the screen, if that is the newest."""
         return self.ghost if self.shows_newest_run else None
 
     @property
-    def not_examined(self) -> str:
-        """Why one cannot look inside the network on the screen; "" where one can."""
+    def why_not_examined(self) -> str:
+        """Why layers of the network on the screen cannot be examined; "" if they can."""
         if self.moment is not None:
             return "available for the present only"
         return "not available: the training has stopped" if self.status.fault else ""
 
     def key_label(self, key: Key) -> str:
-        """What a key does now, in a word or two."""
+        """The label of what a key does now."""
         now = {
             "pause": self.status.paused and "resume",
             "compare": self.other and "stop comparing",
@@ -123,13 +133,13 @@ class RunView:
 
     @property
     def on_screen(self) -> RunSettings:
-        """The settings to name: those that were asked for, or in the past those of the run that is shown."""
+        """The settings to show: the requested ones, or in the past those of the run on the screen."""
         shown = self.shown
         return self.wanted if self.moment is None or shown is None or shown.own is None else settings_from_header(shown)
 
     @property
     def first(self) -> Frame | None:
-        """The run on the screen at its initialization, where that was seen."""
+        """The first frame of the run on the screen, if it is that of step 0."""
         if self.moment is None or self.shows_newest_run:
             return self.newest_first
         begin = self.history.begin_of(self.moment)
@@ -137,63 +147,63 @@ class RunView:
 
     @property
     def health(self) -> list[Health]:
-        """Every layer's health on the screen."""
+        """The health of each layer on the screen."""
         if self._health[0] is not self.frame and self.frame:
             self._health = self.frame, layer_health(self.frame.layers.grad_norm)
         return self._health[1]
 
     @property
     def layers(self) -> int:
-        """Weight layers of the frame on the screen."""
+        """The number of weight layers of the frame on the screen."""
         return len(self.frame.layers.grad_norm) if self.frame else self.wanted.network.hidden_layers + 1
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The pictures that there are: of somebody's own model nobody knows which layer follows which."""
+        """The available views: no chain rule for a watched model, whose order of layers is unknown."""
         return VIEWS if self.shown is None or self.shown.own else VIEWS[:2]
 
     @property
     def rows(self) -> Sequence[int]:
-        """The layers that have a row of their own, from the input."""
+        """The layers that have a row, from the input."""
         return self._outline.rows if self._outline else range(self.layers)
 
     def label(self, layer: int) -> str:
-        """What a layer's row is called, in few cells."""
+        """The short name of a layer, for its row."""
         return self._outline.label(layer) if self._outline else layer_name(layer, self.layers)
 
     def full_label(self, layer: int) -> str:
-        """What a layer is called: its number, or its name with its kind and shape."""
+        """The full name of a layer: its number, or its name with kind and shape."""
         if self._outline:
             outline = self._outline
             return " ".join(filter(None, [outline.names[layer], outline.kinds[layer], outline.shapes[layer]]))
         return "output layer" if layer == self.layers - 1 else f"layer {layer + 1}"
 
     def search_label(self, layer: int) -> str:
-        """What a layer can be found by: its number, or its name and kind."""
+        """The text to search for a layer: its number, or its name and kind."""
         outline = self._outline
         return f"{outline.names[layer]} {outline.kinds[layer]}" if outline else self.full_label(layer)
 
     def kind(self, layer: int) -> str:
-        """Of somebody's own model, a layer's kind and shape, in kind_width cells."""
+        """The kind and shape of a layer of a watched model, in at most `kind_width` cells; otherwise ""."""
         return self._outline.kind(layer) if self._outline else ""
 
     @property
     def kind_width(self) -> int:
-        """The cells of a kind."""
+        """The width of kinds and shapes in cells; 0 for numbered layers."""
         return self._outline.kind_width if self._outline else 0
 
     @property
     def label_width(self) -> int:
-        """The cells of a label, with the sign beside that of the chosen one."""
+        """The width of labels in cells, including the sign of the chosen layer."""
         return 1 + (self._outline.width if self._outline else NUMBER_WIDTH)
 
     @property
     def _outline(self) -> Outline | None:
-        """That of the run on the screen."""
+        """The outline of the run on the screen."""
         return self.outline if self.shown is self._present else None
 
     def fit_rows(self) -> None:
-        """Let folded groups show the layers that get the least now; the chosen layer stays in sight."""
+        """Update the layers that represent folded groups, and keep the chosen layer visible."""
         if self._outline and self.frame:
             self._outline.fit(self.frame.layers.grad_norm)
             self.selected = self._outline.row_of(self.selected)
@@ -205,11 +215,11 @@ class RunView:
 
     @property
     def companions(self) -> list[Ghost]:
-        """The runs that charts show beside this one: those that are pinned, and the other lane."""
+        """The runs that charts show beside this one: the pinned ones, and the other lane."""
         return [*self.pins, *([self.other.as_ghost()] if self.other and self.other.newest else [])]
 
     def want(self, settings: RunSettings) -> None:
-        """The user asked for another run: the one on the screen becomes the ghost."""
+        """Request another run: the one on the screen becomes the ghost."""
         if self.newest and self._present:
             words = [entry.before for entry in differences(self._present, settings)]
             self.ghost = self._as_ghost(plain(", ".join(words)) or "same settings", None)
@@ -217,40 +227,43 @@ class RunView:
         self._examine_anew(restarting=True)
 
     def keep_run(self, settings: RunSettings) -> None:
-        """The run that was asked for was refused: the one that there is, with these settings, goes on."""
+        """Continue the present run, which has these settings, as the requested one was refused."""
         self.wanted = settings
         self._examine_anew(restarting=False)
 
     def pin(self) -> None:
-        """Keep the run on the screen in the charts, its layers as they are there."""
+        """Keep the run on the screen in the charts, with its layers as they are now."""
         if self.frame and self.shown:
             label = _summary(self.shown, self.frame, with_step=self.moment is not None)
-            self.pins = [*self.pins, self._as_ghost(label, self.moment)][-MOST_PINS:]
+            self.pins = [*self.pins, self._as_ghost(label, self.moment)][-MAX_PINS:]
 
     def as_ghost(self) -> Ghost:
-        """This run as its neighbour shows it."""
+        """This run as the charts of the other lane show it."""
         return self._as_ghost(self.status.name, self.moment)
 
     def leave_neighbour(self) -> None:
-        """The other lane ends; as it last was, it is the ghost."""
+        """Drop the other lane, whose last state becomes the ghost."""
         if self.other and self.other.newest:
             words = plain(", ".join(entry.after for entry in differences(self.wanted, self.other.wanted)))
             self.ghost = self.other._as_ghost(words or "same settings", None)
-        self.other, self.status.name = None, ""
+        self.other = None
 
-    def take_header(self, header: Header) -> None:
-        """A run begins; its first frame is still to come. Or the one that there is goes on in another lane."""
+    def take_header(self, header: Header) -> bool:
+        """Take the header of a run whose first frame is still to come.
+
+        Returns:
+            Whether a run begins; otherwise the present one continues in another lane.
+        """
         if header.continues is not UNSET and self.header:
-            return
+            return False
         self.header = header
-        self.status.fault = None
-        self.status.ended = False
         self._examine_anew(restarting=False)
         if self.status.follows and header.own:
             self.wanted = settings_from_header(header)
+        return True
 
     def take_frame(self, frame: Frame) -> None:
-        """Take a frame, which is the present now. The first of a new run marks the history."""
+        """Take a frame, which is now the newest; the first of a run also marks the history."""
         per_point = self.history.frames_per_point
         before = self.newest.verdict.kind if self.newest and not self.begins_run else None
         if self.begins_run:
@@ -268,23 +281,18 @@ class RunView:
         self.go_to(self.history.length if self.moment is None else self.moment // merged)
 
     def change_words(self, header: Header) -> str:
-        """What a header changes of the run on the screen."""
+        """What a header changes compared with the present run, in words."""
         changes = differences(self._present, header) if self._present else []
         return plain(", ".join(entry.after for entry in changes)) or "restart"
 
-    def take_fault(self, message: str) -> None:
-        """The run has ended by a fault."""
-        self.status.fault = message
-        self.history.note("fault", message)
-
     @property
     def on_gpu(self) -> bool:
-        """Whether the run computes on a GPU, or may do so."""
+        """Whether the run computes on a GPU, or may."""
         present = self.header.backend.name if self.header else "auto"
         return "numpy" not in (present, self.wanted.backend)
 
     def take_tried(self, tried: Tried) -> None:
-        """Take one single change; what is left of a round that was broken off is not mixed with the next."""
+        """Take the measurement of one change; leftovers of an interrupted round are dropped."""
         if self._restarting:
             return
         if tried.number == 1:
@@ -293,12 +301,16 @@ class RunView:
             self.tried.append(tried)
 
     def take_inspected(self, inspected: Inspected) -> None:
-        """Take the inside of the chosen layer; what comes of another layer, or of a run that was left, is too late."""
+        """Take an inspection of the chosen layer; that of another layer or of an earlier run is dropped."""
         if not self._restarting and inspected.inspection.layer == self.selected:
             self.inspected = inspected
 
     def rewind(self, point: int) -> int:
-        """Forget a point of the history and all after it. Returns how many frames came before it."""
+        """Forget a point of the history and all later ones.
+
+        Returns:
+            The number of frames before it.
+        """
         frames = self.history.frames_before(point)
         self.moment = point - 1 if point else None
         header, frame, first = (self.shown, self.frame, self.first) if point else (None, None, None)
@@ -309,12 +321,11 @@ class RunView:
         self.newest, self.newest_first = frame, first
         if header and header.own:
             self.wanted = settings_from_header(header)
-        self.status.ended = False
         self.go_to(point)
         return frames
 
     def go_to(self, point: int) -> None:
-        """Show a point of the history; the last one is the present."""
+        """Show a point of the history; the last point is the present."""
         last = self.history.length - 1
         self.moment = None if point >= last else max(point, 0)
         self._past = None
@@ -323,30 +334,30 @@ class RunView:
         self.fit_rows()
 
     def theory(self) -> Prediction | str | None:
-        """What mean-field theory says of the run on the screen, or in words why nothing."""
+        """What mean-field theory predicts for the run on the screen, or why it does not; None before a run."""
         if self.shown is None:
             return None
         if (own := self.shown.own) is None:
-            return "no theory of somebody's own model"
+            return "no theory for your own model"
         return predict_once(own.network, own.dataset.features, own.dataset.classes, own.dataset.mean_square)
 
     def pending(self) -> set[str]:
-        """The fields of the settings that still wait for the first frame that has them."""
+        """The fields of the settings that have changed, but not in a frame yet."""
         if self._present is None:
             return set(FIELDS)
         return {entry.field for entry in differences(self._present, self.wanted)} if self.moment is None else set()
 
     def differences(self) -> list[Difference]:
-        """What one must change of this lane to get the other."""
+        """The changes that lead from this lane's settings to those of the other."""
         return differences(self.on_screen, self.other.on_screen) if self.other else []
 
     def _examine_anew(self, restarting: bool) -> None:
-        """Forget what was found in a run that is left. Until the next one begins, what comes is still of that run."""
+        """Forget what was found in the run that is left; until the next begins, answers still belong to that run."""
         self._restarting = restarting
         self.inspected, self.tried = None, []
 
     def _as_ghost(self, label: str, moment: int | None) -> Ghost:
-        """The run of a moment, None for the present, with its layers as they were then."""
+        """The run of a moment with its layers as they were then; None is the present."""
         history = self.history
         shown = self.newest if moment is None else history.frame_of(moment)
         assert shown
@@ -360,7 +371,7 @@ predict_once = lru_cache(maxsize=4)(predict)
 
 
 def _summary(shown: Header, frame: Frame, with_step: bool) -> str:
-    """A run in as few words as tell it from its neighbours, in the past with the step."""
+    """A short description of a run; in the past with the step."""
     if shown.own is None:
         return f"step {frame.step}"
     network = shown.own.network

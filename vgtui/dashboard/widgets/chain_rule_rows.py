@@ -1,4 +1,4 @@
-"""The chain rule, live: the factor that each layer puts into the product, and the product from the output down."""
+"""The chain rule, live: the factor of each layer, and the product of the factors from the output down."""
 
 from rich.segment import Segment
 
@@ -15,7 +15,7 @@ PART = 8
 FACTORS = 3 * PART + 4
 """Width of "factor = rms φ′ × weights"."""
 DECIMALS = 3
-LEAST_BAR = 8
+MIN_BAR_WIDTH = 8
 BOUND_SIGN = "┊"
 
 
@@ -29,7 +29,7 @@ class ChainRuleRows(LayerRows):
         self._of: Frame | None = None
 
     def fit_axis(self, begins: bool) -> None:
-        """Let the bars reach the smallest product."""
+        """Extend the axis of the bars to the smallest product. `begins`: the frame is the first of a run."""
         if chain := self._measured():
             self._axis.fit(chain.product, begins)
 
@@ -83,14 +83,14 @@ class ChainRuleRows(LayerRows):
         return [Segment(bar[:place], health), sign, Segment(bar[place + 1 :], health)]
 
     def _columns(self, width: int) -> tuple[bool, int]:
-        """Whether there is room for the factors, and the width of the bars, 0 for none."""
+        """Whether there is room for the factors, and the width of the bars; 0 for no bars."""
         left = width - self.state.label_width - 1 - VALUE - 2
         with_factor = left >= FACTORS
         bar = left - FACTORS * with_factor - 1
-        return with_factor, bar if bar >= LEAST_BAR else 0
+        return with_factor, bar if bar >= MIN_BAR_WIDTH else 0
 
     def _measured(self) -> ChainRule | None:
-        """The present frame's factors, worked out once a frame."""
+        """The factors of the present frame, computed once per frame."""
         frame, shown = self.state.frame, self.state.shown
         if frame is None or shown is None or shown.network is None:
             return None

@@ -1,4 +1,4 @@
-"""A chart in a frame: a legend, a picture of lines, and the ticks around it."""
+"""The base of charts: a legend, the lines, and the ticks around them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,26 +15,29 @@ from vgtui.terminal.text import first_that_fits, wrap_words
 
 LEFT_GUTTER = 6
 HINT_FROM_LINES = 10
-
-
-ROWS_OF_LEGEND = 4
-"""Rows of a chart to one line of its legend."""
+ROWS_PER_LEGEND_LINE = 4
+"""Rows of a chart for each line of its legend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a legend says of a line or a sign: in full, and in fewer and fewer words, each with its sign."""
+    """An entry of a legend.
+
+    Attributes:
+        forms: The text with its sign, from the full form to the shortest.
+        colour: The colour.
+    """
 
     forms: Sequence[str]
     colour: str
 
 
 class Chart(Lines):
-    """Subclasses draw the picture; the styles of its cells are colours."""
+    """A chart; subclasses draw the picture. The styles of its cells are colours."""
 
     @property
     def hint(self) -> str:
-        """A sentence for those who see the chart for the first time."""
+        """A sentence for new users."""
         raise NotImplementedError
 
     def draw(self, width: int, height: int) -> list[Strip]:
@@ -47,22 +50,28 @@ class Chart(Lines):
         return [*self.picture(width, height - len(hint)), *(Strip([Segment(f" {line}", muted)]) for line in hint)]
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
-        """The whole widget but the hint, `rows` lines."""
+        """Draw the whole widget except the hint, in `rows` lines."""
         raise NotImplementedError
 
     def add_cursor(self, picture: list[list[Cell]]) -> None:
-        """Mark the moment that is shown, in a picture of the whole time."""
+        """Mark the moment on the screen in a picture of the whole history."""
         if self.state.moment is not None:
             column = column_of(self.state.moment, self.state.history.length, len(picture[0]))
             for row in picture:
                 row[column] = Cell(CURSOR, self.palette.accent)
 
     def legend(self, entries: Sequence[Entry], width: int, rows: int) -> list[Strip]:
-        """The entries one after the other in the lines that they need, at most a few of `rows`.
+        """Draw the legend. If not all entries fit in full, entries are shortened, the last one first.
 
-        Where there is no room for all in full, shorter forms are taken, the last entry's first.
+        Args:
+            entries: Its entries.
+            width: The width in cells.
+            rows: The height of the chart, of which the legend takes at most 1 / ROWS_PER_LEGEND_LINE.
+
+        Returns:
+            The lines of the legend.
         """
-        most_lines = max(1, rows // ROWS_OF_LEGEND)
+        most_lines = max(1, rows // ROWS_PER_LEGEND_LINE)
         forms = [0] * len(entries)
         while (lines := _lines_of(entries, forms, width)) is None or len(lines) > most_lines:
             longer = [place for place, entry in enumerate(entries) if forms[place] < len(entry.forms) - 1]
@@ -74,7 +83,7 @@ class Chart(Lines):
         return [Strip(line).crop(0, width) for line in styled][:most_lines]
 
     def companions(self) -> list[tuple[Ghost, str, Entry]]:
-        """The runs beside this one, each with the character that marks its line, and what the legend says of it."""
+        """The runs beside this one, each with the character that marks its line and its entry in the legend."""
         colours, other = self.palette.series.pinned, self.state.other
         found = []
         for number, run in enumerate(self.state.companions):
@@ -87,7 +96,7 @@ class Chart(Lines):
         return found
 
     def row(self, left: str, cells: Sequence[Cell], right: str = "") -> Strip:
-        """A line of the picture between its ticks."""
+        """Draw a line of the picture between its ticks."""
         muted = self.style(self.palette.muted)
         middle = [
             Segment("".join(cell.character for cell in group), self.style(colour) if colour else muted)
@@ -97,7 +106,7 @@ class Chart(Lines):
 
 
 def _lines_of(entries: Sequence[Entry], forms: Sequence[int], width: int) -> list[list[tuple[str, str]]] | None:
-    """The chosen form of each entry with its colour, line by line; None where one is wider than a line."""
+    """Wrap the chosen form of each entry, with its colour, into lines; None if one is wider than a line."""
     lines: list[list[tuple[str, str]]] = [[]]
     used = 0
     for entry, form in zip(entries, forms, strict=True):
@@ -109,5 +118,5 @@ def _lines_of(entries: Sequence[Entry], forms: Sequence[int], width: int) -> lis
             lines.append([])
             used = 0
         lines[-1].append((words, entry.colour))
-        used += needed + 1  # a blank on either side
+        used += needed + 1  # a blank on each side
     return lines

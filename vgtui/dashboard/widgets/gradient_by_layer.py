@@ -1,4 +1,4 @@
-"""The chart "by layer": the profile from the input to the output, beside theory, pinned runs and the run before."""
+"""The chart "by layer": the profile from input to output, with theory, pinned runs and the previous run."""
 
 import math
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from vgtui.model.quantities import ACTIVATION, GRADIENT, SIGNAL, Quantity
 from vgtui.terminal.text import whole_words
 from vgtui.wire.frames import Frame
 
-LEAST_DECADES = 2
+MIN_DECADES = 2
 TICK_EVERY = 3
 """Rows between two ticks of the vertical axis."""
 THEORY = ("┄ theory at init", "┄ theory")
-TAKEN = (0, 12, 24)
-"""Cells of a line of the legend that other entries may take, where it says why there is no theory."""
+RESERVED = (0, 12, 24)
+"""Cells to leave for other entries when the legend says why there is no theory."""
 GHOST = "·"
 DASH = 3
 """Dots between two dots of a dashed line."""
@@ -39,7 +39,7 @@ class GradientByLayer(Chart):
 
     def update_title(self) -> None:
         title = f"{self.state.look.quantity.title} by layer"
-        if title != self.border_title:  # setting it repaints the whole chart
+        if title != self.border_title:  # setting the title repaints the whole chart
             self.border_title = title
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
@@ -63,11 +63,11 @@ class GradientByLayer(Chart):
             curve, forms = self._theory(quantity, frame)
             if curve is not None:
                 theory.append(_dashed(logarithms(curve), series.theory, width))
-            if curve is None:  # a sentence
-                forms = (*(whole_words(forms[0], columns - 1 - taken) for taken in TAKEN), "no theory")
+            if curve is None:  # the form is a sentence
+                forms = (*(whole_words(forms[0], columns - 1 - reserved) for reserved in RESERVED), "no theory")
             legend.insert(1, Entry(forms, series.theory))
         legend += [Entry(forms, self.palette.health["vanished"]) for forms in _signs_of(values)]
-        # theory lies on top: where it is right, it would be hidden
+        # theory is drawn on top: where it holds, it would be hidden
         lines += [measured, *theory]
         heads = self.legend(legend, columns, rows)
         span = _decades(lines)
@@ -82,7 +82,7 @@ class GradientByLayer(Chart):
         return [*heads, *body, self._layer_ticks(most, width)]
 
     def _theory(self, quantity: Quantity, frame: Frame) -> tuple[NDArray[np.float64] | None, Sequence[str]]:
-        """The curve of theory with its words, or why there is none."""
+        """The curve of theory with the forms of its entry, or None with the reason."""
         theory = self.state.theory()
         if not isinstance(theory, Prediction):
             return None, (theory or "no theory",)
@@ -90,7 +90,7 @@ class GradientByLayer(Chart):
         if quantity is ACTIVATION:
             return theory.activation_spread, THEORY
         if quantity not in (GRADIENT, SIGNAL):
-            return None, ("no theory of the update ratio",)
+            return None, ("no theory for the update ratio",)
         if first is None:
             return None, ("no theory: the run's first frame is not available",)
         if quantity is SIGNAL:
@@ -98,7 +98,7 @@ class GradientByLayer(Chart):
         return theory.gradient_profile * first.layers.grad_norm[-1], ("┄ theory at init, one sample", *THEORY)
 
     def _add_signs(self, values: NDArray[np.float64], bottom: list[Cell], most: int) -> None:
-        """What has no logarithm stands on the lowest row."""
+        """Mark values without a logarithm on the lowest row."""
         for layer, value in enumerate(values.tolist()):
             if (sign := sign_of(value)) is None:
                 continue
@@ -121,23 +121,23 @@ def _line(values: NDArray[np.float64], colour: str, *, joined: bool = False, mar
 
 
 def _signs_of(values: NDArray[np.float64]) -> list[Sequence[str]]:
-    """What the signs mean that stand for some of the values, in full and in short."""
+    """The forms of an entry for each sign among the values."""
     present = {sign_of(value) for value in values.tolist()}
     return [(f"{sign} {words}", sign) for sign, words in SIGN_WORDS.items() if sign in present]
 
 
 def _dashed(logs: list[float], colour: str, width: int) -> Line:
-    """A line through all layers as dots at even distances, so that it lies beside a joined one."""
+    """A line through all layers as evenly spaced dots, to distinguish it from a joined line."""
     xs = np.linspace(0, len(logs) - 1, max(2, width * DOTS_ACROSS // DASH))
     ys = np.interp(xs, np.arange(len(logs)), logs)
     return Line(colour, xs.tolist(), ys.tolist(), joined=False)
 
 
 def _decades(lines: list[Line]) -> tuple[float, float]:
-    """Whole decades that hold all points, at least LEAST_DECADES."""
+    """The whole decades that contain all points, at least MIN_DECADES."""
     finite = [y for line in lines for y in line.ys if math.isfinite(y)] or [0.0]
     low, high = math.floor(min(finite)), math.ceil(max(finite))
-    return min(low, high - LEAST_DECADES), high
+    return min(low, high - MIN_DECADES), high
 
 
 def _column(layer: int, layers: int, width: int) -> int:
@@ -145,7 +145,7 @@ def _column(layer: int, layers: int, width: int) -> int:
 
 
 def _labels(layers: int) -> list[tuple[int, str]]:
-    """Weight layers with their names: the first, the round ones, and the output."""
+    """The layers with a label: the first, round numbers, and the output."""
     hidden = layers - 1
     every = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if hidden / step <= 6)
     rounds = [number for number in range(every, hidden + 1, every) if number > 1]

@@ -1,4 +1,4 @@
-"""The heat map: every layer over the whole run, two layers to a line, colour by log10."""
+"""The heat map: all layers over the whole history, two bands to a line, coloured by log10."""
 
 from itertools import groupby
 
@@ -14,21 +14,21 @@ from vgtui.dashboard.widgets.lines import Lines
 from vgtui.terminal.text import first_that_fits
 
 HALVES = 2
-"""Bands in a line: the upper and the lower half of ▀."""
+"""Bands per line: the upper and the lower half of ▀."""
 SHADES = " .:-=+*#%@"
-"""Small to large, where there are no colours; one band a line."""
+"""From small to large, in place of colours, with one band per line."""
 LABEL_EVERY = 3
-"""Lines between two labels where not every line has one."""
+"""Lines between two labels if not every line has one."""
 BLANK, IS_ZERO, IS_NAN, IS_INFINITE, IS_MOMENT = -1, -2, -3, -4, -5
 SIGNS = {IS_ZERO: ZERO, IS_NAN: NAN, IS_INFINITE: INFINITE}
 
 
 class HeatMapView(Lines):
-    """A heading, the map with the layers' numbers beside it, and the scale of its colours."""
+    """A heading, the map with the labels of layers, and the scale of colours."""
 
     @property
     def colourless(self) -> bool:
-        """Whether shades of characters stand for the colours, one band a line."""
+        """Whether characters replace colours, with one band per line."""
         return not self.state.look.blocks
 
     def draw(self, width: int, height: int) -> list[Strip]:
@@ -51,7 +51,7 @@ class HeatMapView(Lines):
         return [self._heading(picture, width), *body, *[Strip([])] * (lines - len(body)), self._scale(signs, width)]
 
     def layer_at(self, line: int) -> int | None:
-        """The layer on a line of the widget; where several share it, the lowest band's, and there the lowest."""
+        """The layer on a line of the widget; if several share it, the lowest."""
         lines = self.size.height - 2
         if not 1 <= line <= lines:
             return None
@@ -64,11 +64,11 @@ class HeatMapView(Lines):
         return 1 if self.colourless else HALVES
 
     def _height_of_band(self, bands: int, lines: int) -> int:
-        """A network of few layers fills the room: each is several half lines high."""
+        """The height of a band in half lines: a network of few layers fills the room."""
         return max(1, lines * self._per_line // bands)
 
     def _cells(self, picture: HeatMap) -> NDArray[np.intp]:
-        """The number of a colour for every cell, or what it is instead of one."""
+        """The number of a colour for each cell, or a negative constant: BLANK, IS_ZERO, …"""
         quantity, colours = self.state.look.quantity, len(self.palette.levels)
         levels = picture.levels
         shares = (np.where(np.isfinite(levels), levels, 0) - quantity.floor) / (quantity.ceiling - quantity.floor)
@@ -111,7 +111,7 @@ class HeatMapView(Lines):
         return self.palette.levels[cell] if cell >= 0 else self.palette.background
 
     def _labels(self, picture: HeatMap, height_of_band: int, lines: int) -> dict[int, int]:
-        """Lines with the layer whose number stands there: each layer's first line, or some of them, evenly."""
+        """The layer whose label stands on each line: the first line of every layer, or of evenly spaced ones."""
         tops: dict[int, range] = {}
         for band, layers in enumerate(picture.layers):
             tops.setdefault(band * height_of_band // self._per_line, layers)
@@ -144,7 +144,7 @@ class HeatMapView(Lines):
         return Strip([Segment(first_that_fits([*forms, "layer"], width), self.style(self.palette.muted))])
 
     def _scale(self, signs: set[str], width: int) -> Strip:
-        """What the colours mean, and the signs that are on the map; all signs, where there is room for them."""
+        """The meaning of the colours and of the signs on the map; of all signs if there is room."""
         quantity, muted = self.state.look.quantity, self.style(self.palette.muted)
         colours = self.palette.levels
         ends = f"1e{quantity.floor} ", f" 1e{quantity.ceiling}"

@@ -1,4 +1,4 @@
-"""A histogram of a layer's activations, weights or gradients in a frame."""
+"""A histogram of a layer's activations, weights or gradients."""
 
 from textwrap import wrap
 
@@ -14,7 +14,14 @@ from vgtui.user.themes import Palette
 
 
 class HistogramChart(Lines):
-    """The picture, its ends and what has no place in it."""
+    """The histogram, its limits, and the values outside it.
+
+    Args:
+        state: The run on the screen.
+        palette: The colours.
+        part: The field of the inspection: activations, weights or gradients.
+        title: The title of the border.
+    """
 
     def __init__(self, state: RunView, palette: Palette, part: str, title: str) -> None:
         super().__init__(state, palette)
@@ -24,8 +31,8 @@ class HistogramChart(Lines):
     def draw(self, width: int, height: int) -> list[Strip]:
         inspected = self.state.inspected
         muted, text = self.style(self.palette.muted), self.style(self.palette.text)
-        if inspected is None or self.state.not_examined or height < 3:
-            words = self.state.not_examined or "measuring …"
+        if inspected is None or self.state.why_not_examined or height < 3:
+            words = self.state.why_not_examined or "measuring …"
             return [Strip([Segment(f" {line}", muted)]) for line in wrap(words, max(1, width - 2))[:height]]
         histogram: Histogram = getattr(inspected.inspection, self._part)
         if not any(histogram.counts):
@@ -40,7 +47,7 @@ class HistogramChart(Lines):
         ]
 
     def _facts(self, histogram: Histogram, width: int) -> str:
-        """As many as there is room for; what is wrong is left out last."""
+        """As many facts as fit; faults are left out last."""
         finite = sum(histogram.counts)
         facts = [f"{count_text(finite + histogram.non_finite)} values"]
         if histogram.zeros:

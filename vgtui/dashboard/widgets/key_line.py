@@ -1,6 +1,6 @@
-"""The last line: the keys that do something with this kind of source, the first ones first; a click presses one.
+"""The last line: the keys that work with this kind of source, most important first; a click presses one.
 
-Textual's own footer keeps every widget of a key that it ever showed (8.2), which are two dozen at each overlay.
+Textual's own footer (8.2) keeps the widget of every key it has ever shown, about two dozen more for each overlay.
 """
 
 from rich.text import Text
@@ -13,7 +13,7 @@ from vgtui.user.themes import Palette
 
 
 class KeyLine(Widget):
-    """One line of as many keys as there is room for."""
+    """One line with as many keys as fit."""
 
     def __init__(self, kind: Kind, state: RunView, palette: Palette) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class KeyLine(Widget):
         self._places: list[tuple[range, Key]] = []
 
     def show(self) -> None:
-        """Bring the words up to what the keys do now."""
+        """Update the labels to what the keys do now."""
         if self._labels != [self.state.key_label(key) for key in self._keys]:
             self.refresh()
 

@@ -1,4 +1,4 @@
-"""One layer's gradient norm over the whole run."""
+"""The chosen quantity of one layer over the whole history."""
 
 import math
 
@@ -12,7 +12,7 @@ from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart
 
 
 class LayerHistory(Chart):
-    """The least and the greatest of the chosen quantity in each span of time, on a log axis."""
+    """The minimum and maximum of the chosen quantity in each span of time, on a log axis."""
 
     @property
     def hint(self) -> str:

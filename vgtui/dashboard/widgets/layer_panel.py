@@ -1,4 +1,4 @@
-"""The panel of all layers, in one of three views that are scrolled together."""
+"""The panel of all layers, in one of three views that scroll together."""
 
 from textual import events
 from textual.app import ComposeResult
@@ -16,12 +16,12 @@ from vgtui.terminal.text import first_that_fits
 from vgtui.user.themes import Palette
 
 BAR_FROM, SECOND_FROM = 48, 58
-"""The widths from which there is room for the bars and for a second number beside a sparkline of twenty cells."""
+"""The minimum widths for the bars and for a second number, beside a sparkline of twenty cells."""
 HINT_FROM_LINES = 16
 CORNERS = 4
-"""Cells of a line inside of the border that a title has no room in."""
-MOST_LINES = 3
-"""A sparkline is at most so many cells high."""
+"""Cells of the border that a title cannot use."""
+MAX_ROW_HEIGHT = 3
+"""The maximum height of a sparkline in cells."""
 
 HINTS = {
     "sparklines": "Each row is a layer, the output on top; a short bar hardly learns. Height: change, colour: level.",
@@ -34,9 +34,13 @@ HINT_OF_MODEL = HINTS | {
 
 
 class LayerPanel(Vertical):
-    """The view that the user chose, or in a second panel the one after it.
+    """A view of all layers. Numbers change a few times a second, sparklines with every frame.
 
-    Numbers change a few times a second, sparklines with every frame.
+    Args:
+        state: The run.
+        palette: The colours.
+        views_further: How many views after the chosen one to show.
+        id: The id of the widget.
     """
 
     def __init__(self, state: RunView, palette: Palette, views_further: int = 0, id: str | None = None) -> None:
@@ -62,14 +66,14 @@ class LayerPanel(Vertical):
 
     @property
     def view(self) -> str:
-        """What is shown here."""
+        """The view shown here."""
         views = self.state.views
         first = views.index(self.state.look.view) if self.state.look.view in views else 0
         return views[(first + self._views_further) % len(views)]
 
     @property
     def _parts(self) -> tuple[Lines, ...]:
-        """Everything that is drawn in the present view."""
+        """The widgets of the present view."""
         views: dict[str, tuple[Lines, ...]] = {
             "sparklines": (self.numbers, self.sparklines, self.second, self.words),
             "heat map": (self.heat_map,),
@@ -102,8 +106,7 @@ class LayerPanel(Vertical):
         self._say()
 
     def draw_numbers(self, begins: bool) -> None:
-        """Draw the newest frame's numbers; `begins`: it is the first of a run."""
-        self.state.fit_rows()
+        """Draw the numbers of the newest frame. `begins`: it is the first of a run."""
         if self.view == "sparklines":
             self.numbers.fit_axis(begins)
             for part in (self.numbers, self.second, self.words):
@@ -115,7 +118,7 @@ class LayerPanel(Vertical):
             self.heat_map.redraw()
 
     def _say(self) -> None:
-        """Title and subtitle; setting one repaints the whole panel, so only where it differs."""
+        """Set title and subtitle only if they differ, as setting one repaints the whole panel."""
         quantity, hidden = self.state.look.quantity, max(0, len(self.state.rows) - self._room)
         facts = [f"{hidden} more: ↑ ↓"] if hidden and self.view != "heat map" else []
         if self.view == "chain rule":
@@ -138,7 +141,7 @@ class LayerPanel(Vertical):
             self.border_subtitle = subtitle
 
     def _fit(self) -> None:
-        """Fit the view into the room that there is, and keep the chosen layer in sight."""
+        """Fit the view to the panel, and keep the chosen layer visible."""
         width, height = self.content_size
         if height < 2:
             return
@@ -147,7 +150,7 @@ class LayerPanel(Vertical):
         self._show_columns(width)
         rows = self.state.rows
         chosen = rows.index(self.state.selected) if self.state.selected in rows else 0
-        row_height = max(1, min(MOST_LINES, lines // len(rows))) if self.view == "sparklines" else 1
+        row_height = max(1, min(MAX_ROW_HEIGHT, lines // len(rows))) if self.view == "sparklines" else 1
         self._room = room = max(1, lines // row_height)
         top = min(max(self.numbers.top, chosen), chosen + room - 1, len(rows) - 1)
         top = max(top, min(room, len(rows)) - 1)

@@ -1,4 +1,4 @@
-"""What the parts of the layer panel share, one row a layer, and the numbers and words beside the sparklines."""
+"""The base of widgets with one row per layer, and the numbers and words beside the sparklines."""
 
 import math
 
@@ -17,13 +17,13 @@ from vgtui.user.themes import VERDICT_HEALTH, Palette
 VALUE, BAR, WORD = 7, 12, 9
 """Widths in cells."""
 BAR_STEP = 5
-"""By how many decades an axis grows when a layer is beyond its end."""
+"""Decades by which an axis grows when a layer is beyond its end."""
 BEYOND_THE_GRADIENT: tuple[VerdictKind, ...] = ("dead", "saturated", "frozen")
-"""Verdicts on a layer that its gradient does not show."""
+"""Verdicts on a layer that do not show in its gradient."""
 
 
 def level_colour(palette: Palette, quantity: Quantity, level: float) -> str:
-    """The colour of a log10 value; −∞ has the lowest, ∞ the highest, NaN its own."""
+    """The colour of a log10 value; −∞ has the lowest one, ∞ the highest, NaN its own."""
     if math.isnan(level):
         return palette.health["NaN"]
     share = (level - quantity.floor) / (quantity.ceiling - quantity.floor)
@@ -31,14 +31,24 @@ def level_colour(palette: Palette, quantity: Quantity, level: float) -> str:
 
 
 class LogAxis:
-    """Decades from a floor to a ceiling. Within a run they only part, so that bars can be compared over time."""
+    """A log axis that only grows within a run, so that bars can be compared over time.
+
+    Args:
+        floor: log10 of its initial lower end.
+        ceiling: log10 of its initial upper end.
+    """
 
     def __init__(self, floor: int, ceiling: int) -> None:
         self._first = floor, ceiling
         self.floor, self.ceiling = floor, ceiling
 
     def fit(self, values: NDArray[np.float64], begins: bool) -> None:
-        """Reach the least and the greatest value above 0."""
+        """Extend the axis to the smallest and largest finite values above 0.
+
+        Args:
+            values: The values of all layers, (layers,).
+            begins: Whether they are the first of a run; the axis then returns to its initial ends.
+        """
         if begins:
             self.floor, self.ceiling = self._first
         known = np.ma.compressed(values) if isinstance(values, np.ma.MaskedArray) else values
@@ -46,28 +56,33 @@ class LogAxis:
         if len(finite):
             least, greatest = math.log10(float(finite.min())), math.log10(float(finite.max()))
             self.floor -= BAR_STEP * max(0, math.ceil((self.floor - least) / BAR_STEP))
-            if greatest > self.ceiling + 1:  # the first ceiling is passed by a little now and then
+            if greatest > self.ceiling + 1:  # tolerate values a little above the ceiling
                 self.ceiling += BAR_STEP * math.ceil((greatest - self.ceiling) / BAR_STEP)
 
     def place(self, value: float, width: int) -> float:
-        """Where a value above 0 is among `width` cells, within them."""
+        """The position of a value above 0 on an axis of `width` cells, limited to its ends."""
         share = (math.log10(value) - self.floor) / (self.ceiling - self.floor)
         return min(max(share, 0.0), 1.0) * width
 
     def bar(self, value: float | None, width: int) -> str:
-        """A bar up to the value; at least half a cell where there is a finite value above 0."""
+        """A bar up to the value: at least half a cell if it is finite and above 0, otherwise empty."""
         if value is None or not 0 < value < math.inf:
             return ""
         halves = max(1, round(2 * self.place(value, width)))
         return "━" * (halves // 2) + "╸" * (halves % 2)
 
     def heading(self, width: int) -> str:
-        """The axis's ends over `width` cells."""
+        """The ends of the axis, over `width` cells."""
         return f"{f'1e{self.floor}':<{width // 2}}{f'1e{self.ceiling}':>{width - width // 2}}"
 
 
 class LayerRows(Lines):
-    """`height` lines a layer, the output layer on top, from row `top` downwards. The first line is a heading."""
+    """A heading, and below it a row for each layer, the output layer on top.
+
+    Attributes:
+        top: The row at the top, counted from the input.
+        row_height: The lines of a row.
+    """
 
     def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__(state, palette)
@@ -75,7 +90,7 @@ class LayerRows(Lines):
         self.row_height = 1
 
     def heading(self, width: int) -> str:
-        """What stands above the column."""
+        """The heading above the rows."""
         raise NotImplementedError
 
     def layer_at(self, line: int) -> int | None:
@@ -84,8 +99,10 @@ class LayerRows(Lines):
         return place[0] if place else None
 
     def _place(self, line: int) -> tuple[int, int] | None:
-        """The layer on a line of the widget, and which of its lines it is; none above the output layer, where `top` is
-        still that of a deeper run."""
+        """The layer on a line of the widget, and which of its lines that is.
+
+        None above the output layer, where `top` is still that of a deeper run.
+        """
         row, part = divmod(line - 1, self.row_height)
         place, rows = self.top - row, self.state.rows
         return (rows[place], part) if line >= 1 and 0 <= place < len(rows) else None
@@ -103,11 +120,11 @@ class LayerRows(Lines):
         return Strip(self.segments(*place, selected)).adjust_cell_length(width, self.style(self.palette.text, selected))
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
-        """What stands on line `part` of a layer's row."""
+        """The segments on line `part` of a layer's row."""
         raise NotImplementedError
 
     def label(self, layer: int, selected: bool) -> Segment:
-        """The layer's number or name, and a sign beside that of the chosen one."""
+        """The layer's number or name, with a sign if it is chosen."""
         sign, colour = ("▸", self.palette.accent) if selected else (" ", self.palette.muted)
         room = self.state.label_width - 1
         words = self.state.label(layer)
@@ -119,7 +136,7 @@ class LayerRows(Lines):
 class LayerNumbers(LayerRows):
     """The layer's number, the value of the chosen quantity, and a bar on a log axis that all layers share.
 
-    Of somebody's own model, the layer's name, and its kind and shape in place of the bar.
+    For a watched model: the layer's name, with its kind and shape in place of the bar.
     """
 
     def __init__(self, state: RunView, palette: Palette) -> None:
@@ -134,7 +151,7 @@ class LayerNumbers(LayerRows):
 
     @property
     def _beside(self) -> int:
-        """Cells beside the value."""
+        """The width of the column beside the value."""
         return self.state.kind_width or BAR
 
     def heading(self, width: int) -> str:
@@ -143,7 +160,7 @@ class LayerNumbers(LayerRows):
         return f"{symbol:>{self.state.label_width + 1 + VALUE}} " + beside * self.with_bar
 
     def fit_axis(self, begins: bool) -> None:
-        """Let the bars' axis reach the smallest value."""
+        """Extend the axis of the bars to the smallest value. `begins`: the frame is the first of a run."""
         quantity = self.state.look.quantity
         if quantity is not self._quantity:
             self._quantity, self._axis = quantity, LogAxis(quantity.floor, quantity.ceiling)
@@ -158,9 +175,7 @@ class LayerNumbers(LayerRows):
         value = entry(quantity.of(frame.layers), layer)
         style = self.style(self._colour(quantity, layer, value), selected)
         parts = [self.label(layer, selected), Segment(f"{value_text(value):>{VALUE}} ", style)]
-        if (
-            self.with_bar and self.state.outline
-        ):  # what a layer is says more than a bar; the chart beside has the profile
+        if self.with_bar and self.state.outline:  # the chart beside shows the profile
             words = f"{self.state.kind(layer):<{self._beside}} "
             parts.append(Segment(words, self.style(self.palette.muted, selected)))
         elif self.with_bar:
@@ -168,7 +183,7 @@ class LayerNumbers(LayerRows):
         return parts
 
     def _colour(self, quantity: Quantity, layer: int, value: float | None) -> str:
-        """Health for the gradient, the level for what has no health of its own."""
+        """The colour of the gradient's health, or of another quantity's level."""
         if quantity is GRADIENT:
             return self.palette.health[self.state.health[layer]]
         if value is None:
@@ -185,7 +200,7 @@ class LayerSecond(LayerRows):
 
     @property
     def _quantity(self) -> Quantity:
-        """The error signal, as ReLU may hide the effect from the gradient; beside another quantity the gradient."""
+        """The error signal beside the gradient, in which ReLU may hide the effect; the gradient beside the rest."""
         return SIGNAL if self.state.look.quantity is GRADIENT else GRADIENT
 
     def heading(self, width: int) -> str:
@@ -200,7 +215,7 @@ class LayerSecond(LayerRows):
 
 
 class LayerWords(LayerRows):
-    """The layer's health in a word, which seldom changes."""
+    """The health of each layer in a word."""
 
     columns = 1 + WORD + 1
 
@@ -214,7 +229,7 @@ class LayerWords(LayerRows):
         return [Segment(f" {word:<{WORD}} ", self.style(self.palette.health[colour], selected))]
 
     def _word(self, layer: int) -> tuple[str, Health]:
-        """What ails the layer by the verdict, or else its gradient's health; and which colour that has."""
+        """The verdict on the layer, or the health of its gradient; with the name of its colour."""
         assert self.state.frame
         verdict, health = self.state.frame.verdict, self.state.health[layer]
         if verdict.kind in BEYOND_THE_GRADIENT and any(layer in evidence.layers for evidence in verdict.evidence):

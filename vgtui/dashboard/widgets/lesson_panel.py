@@ -1,4 +1,4 @@
-"""The lesson under way: what to look at, what to press, and what is measured of that which it waits for."""
+"""The present lesson: what to look at, what to press, and the measurements it waits for."""
 
 from itertools import groupby
 
@@ -12,13 +12,13 @@ from vgtui.terminal.text import numbers_alike, plain, wrap_words
 
 DONE, WAITING = "✓", "·"
 CORNERS = 4
-"""Cells of a line inside of the border that a title has no room in."""
+"""Cells of the border that a title cannot use."""
 ROOM_FOR_ALL = 18
-"""Lines of the terminal from which on a whole lesson is seen."""
+"""Lines of the terminal from which a whole step fits."""
 
 
 class LessonPanel(Lines):
-    """Takes as many lines as its words need; hidden where there is no lesson."""
+    """Takes as many lines as its words need; hidden if there is no lesson."""
 
     progress: LessonProgress | None = None
 
@@ -26,7 +26,7 @@ class LessonPanel(Lines):
         return [Strip([Segment(f" {words}", self.style(colour))]) for words, colour in self._lines_for(width)][:height]
 
     def show(self) -> None:
-        """Bring title, height and words up to the progress."""
+        """Update title, height and words to the progress of the lesson."""
         progress = self.progress
         self.display = progress is not None
         if progress is None:
@@ -47,17 +47,17 @@ class LessonPanel(Lines):
         return plain(self.progress.lesson.title)
 
     def _title_fits(self, width: int) -> bool:
-        """Whether the border has room for the lesson's title; else it is the first line."""
+        """Whether the title fits into the border; otherwise it is the first line."""
         return len(f"Lesson: {self._title}") <= width - CORNERS
 
     def _lines_for(self, width: int) -> list[tuple[str, str]]:
-        """Words and their colour, line by line."""
+        """Each line with its colour."""
         progress, keymap, palette = self.progress, self.state.look.keymap, self.palette
         room = max(width - 2, 1)
         if progress is None:
             return []
         if progress.step is None:
-            words = f"Well done. {keymap.shown('lessons')} opens the list of lessons; the run is yours to go on with."
+            words = f"Well done. {keymap.shown('lessons')} opens the list of lessons; the run is yours to continue."
             return [(line, palette.text) for line in wrap_words(words, room)]
         say = [(line, palette.text) for line in wrap_words(plain(progress.step.say), room)]
         if not self._title_fits(width):
@@ -66,16 +66,16 @@ class LessonPanel(Lines):
         if astray := progress.astray(self.state.wanted):
             words = ", ".join(entry.after for entry in astray)
             key = keymap.shown("back_to_lesson")
-            words = f"Not the lesson's run any more ({plain(words)}): {key} sets it back."
+            words = f"No longer the lesson's run ({plain(words)}): {key} restores it."
             lines += [(line, palette.pending) for line in wrap_words(words, room)]
         for reading in progress.readings:
             words, colour = self._reading(reading)
             lines += [(line, colour) for line in wrap_words(words, room, subsequent_indent="  ")]
-        # where not all is seen, what to do comes first
+        # if not all lines fit, what to do comes first
         return [*lines, *say] if self.app.size.height < ROOM_FOR_ALL else [*say, *lines]
 
     def _presses(self) -> str:
-        """The keys of the step, one after the other, each with how often."""
+        """The keys of the step in order, each with how often to press it."""
         assert self.progress and self.progress.step
         counted = [(name, len(list(presses))) for name, presses in groupby(self.progress.step.press)]
         keys = [f"{self.state.look.keymap.shown(name)}{f' {count} times' * (count > 1)}" for name, count in counted]

@@ -1,4 +1,4 @@
-"""A widget of lines, of which only those that differ from the last picture are sent to the terminal."""
+"""The base of widgets made of lines, which repaint only the lines that changed."""
 
 from functools import lru_cache
 from itertools import zip_longest
@@ -13,7 +13,12 @@ from vgtui.user.themes import Palette
 
 
 class Lines(Widget):
-    """Draws from the state when told to, in the colours of a palette."""
+    """Draws the state when told to.
+
+    Args:
+        state: The run to draw.
+        palette: The colours.
+    """
 
     def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__()
@@ -22,11 +27,11 @@ class Lines(Widget):
         self._lines: list[Strip] = []
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        """At most `height` lines of at most `width` cells."""
+        """Draw at most `height` lines of at most `width` cells."""
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """Draw the state as it is now, and have the lines repainted that changed."""
+        """Draw the state as it is now, and repaint the lines that changed."""
         width, height = self.size
         old, self._lines = self._lines, self.draw(width, height) if width and height else []
         pairs = enumerate(zip_longest(old, self._lines))
@@ -42,7 +47,7 @@ class Lines(Widget):
         return self._lines[y].adjust_cell_length(width, ground) if y < len(self._lines) else Strip.blank(width, ground)
 
     def style(self, colour: str, selected: bool = False) -> Style:
-        """This colour on the screen's background, or on that of the chosen row."""
+        """A colour on the background of the screen, or of a chosen row."""
         return _style(colour, self.palette.selection if selected else self.palette.background)
 
 

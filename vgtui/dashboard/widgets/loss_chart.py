@@ -1,4 +1,4 @@
-"""The chart of loss and accuracy since the start, over every change."""
+"""The chart of loss and accuracy since the start, across all changes."""
 
 import math
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from vgtui.terminal.text import short_number
 
 RIGHT_GUTTER = 5
 DASHED, DOTTED = (3, 4), (1, 2)
-"""Columns of which the first few are drawn."""
+"""Of each period of columns (second), the first few (first) are drawn."""
 
 
 class LossChart(Chart):
-    """The loss on a log axis at the left, the accuracies from 0 to 100 % at the right."""
+    """The loss on a log axis on the left, the accuracies from 0 to 100 % on the right."""
 
     BORDER_TITLE = "Loss and accuracy"
 
@@ -79,7 +79,7 @@ class LossChart(Chart):
         marks: list[int],
         per_dot: int,
     ) -> list[tuple[Line, Line]]:
-        """Loss and accuracy of pinned runs and of the other lane, at the same steps as those of the present run."""
+        """Loss and accuracy of pinned runs and of the other lane, at the steps of the present run."""
         begin = -(-marks[-1] // per_dot) if marks else 0
         pairs = []
         for run, marker, entry in companions:
@@ -103,7 +103,7 @@ def _log10(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _loss_span(logs: NDArray[np.float64]) -> tuple[float, float]:
-    """Whole decades around the finite losses."""
+    """The whole decades that contain the finite losses."""
     finite = logs[np.isfinite(logs)]
     if not len(finite):
         return -1.0, 1.0

@@ -17,7 +17,7 @@ SINCE_THE_START = ("since the start →", "since start →", "time →", "→")
 
 
 class Sparklines(LayerRows):
-    """One sparkline a layer; only what a frame has changed is repainted."""
+    """One sparkline per layer; only cells that a frame has changed are repainted."""
 
     def __init__(self, state: RunView, palette: Palette) -> None:
         super().__init__(state, palette)
@@ -32,13 +32,13 @@ class Sparklines(LayerRows):
         return self._chart.decades_per_cell
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        self._bring_up(width, height)
+        self._update_chart(width, height)
         return super().draw(width, height)
 
     def advance(self) -> None:
-        """Take the history's newest frames, and have the cells repainted that changed."""
+        """Draw the newest frames of the history, and repaint the cells that changed."""
         width, height = self.size
-        changed = self._bring_up(width, height)
+        changed = self._update_chart(width, height)
         if changed is None or len(self._lines) != height:  # of another size, or not drawn yet
             self.redraw()
             return
@@ -46,8 +46,8 @@ class Sparklines(LayerRows):
             self._lines[1 + row] = self._line(1 + row, width)
             self.refresh(Region(first, 1 + row, last - first + 1, 1))
 
-    def _bring_up(self, width: int, height: int) -> dict[int, tuple[int, int]] | None:
-        """Bring the chart up to the history. Returns the rows with the columns that changed, None when all may have."""
+    def _update_chart(self, width: int, height: int) -> dict[int, tuple[int, int]] | None:
+        """Update the chart to the history; returns the changed columns of each row, or None if all may have changed."""
         room = (height - 1) // self.row_height
         if not self.state.history.length or room < 1 or width < 1:
             return {}

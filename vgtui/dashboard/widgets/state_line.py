@@ -1,4 +1,4 @@
-"""The first line: what is trained on the left, where it computes and how far it is on the right."""
+"""The first line: the settings of the run on the left, its device and progress on the right."""
 
 from pathlib import Path
 
@@ -13,16 +13,22 @@ from vgtui.terminal.text import count_text, plain, whole_words
 from vgtui.user.themes import Palette
 
 FULL_WIDTH = 100
-"""From here on there is room for every setting."""
+"""The width from which every setting fits."""
 BETWEEN = " · "
 APART = "≠"
-"""Before a setting that the other lane has otherwise."""
+"""Marks a setting in which two lanes differ."""
 GROUPS = {"hidden_layers": {"hidden_layers", "width"}, "learning_rate": {"learning_rate", "optimizer"}}
-"""The fields that stand together in one part of the line, named after one of them."""
+"""The fields that share one part of the line, named after one of them."""
 
 
 class StateLine(Widget):
-    """One line. A setting that waits for its first frame is coloured, and followed by …"""
+    """One line. A setting that waits for its first frame is coloured, and followed by …
+
+    Args:
+        state: The run.
+        palette: The colours.
+        id: The id of the widget.
+    """
 
     def __init__(self, state: RunView, palette: Palette, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -45,12 +51,12 @@ class StateLine(Widget):
         return Text.assemble(left, "  ", right, no_wrap=True)
 
     def _settings(self, room: int) -> Text:
-        """The settings that there is room for; those in which two lanes differ are left out last."""
+        """The settings that fit; those in which two lanes differ are left out last."""
         if self.state.shown and (model := self.state.shown.model):
             lane = self._lane_name(self.size.width >= FULL_WIDTH)
             name, layers = plain(model.name), f"{BETWEEN}{len(self.state.shown.layers)} layers"
             words = whole_words(name, room - len(lane) - len(layers))
-            if words != name and " " not in words:  # no word of the name would be whole
+            if words != name and " " not in words:  # the name has no whole word that fits
                 words, layers = whole_words(name, room - len(lane)), ""
             return Text(f"{lane}{words}{layers}", self.palette.text)
         run = self.state.on_screen
@@ -70,7 +76,7 @@ class StateLine(Widget):
         line = Text(self._lane_name(wide), self.palette.accent)
         self._places = {}
         pending, apart = self.state.pending(), {entry.field: entry.before for entry in self.state.differences()}
-        # what the lanes differ in must be named, even where it seldom matters
+        # differences between the lanes are always named
         parts |= {name: plain(words) for name, words in apart.items() if name not in parts and name != "width"}
         differing = {name for name in parts if GROUPS.get(name, {name}) & apart.keys()}
         signs = {name: len(differing & {name}) + bool(GROUPS.get(name, {name}) & pending) for name in parts}
@@ -111,7 +117,7 @@ class StateLine(Widget):
         if state.frame:
             line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)
         if state.look.rate:
-            line.append(f"{state.status.pictures_per_second:.0f} fps   ", self.palette.muted)
+            line.append(f"{state.status.redraws_per_second:.0f} fps   ", self.palette.muted)
         if state.moment is not None:
             line.append("in the past ", self.palette.pending)
         elif state.status.silent_seconds:

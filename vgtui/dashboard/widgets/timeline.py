@@ -1,4 +1,4 @@
-"""The time since the start on one line: where something was changed, where a fault was, and which moment is shown."""
+"""The time since the start on one line: changes, faults, notes, and the moment on the screen."""
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -10,12 +10,12 @@ from vgtui.terminal.text import count_text, plain, whole_words
 LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
 SIGNS = {"change": MARK, "fault": FAULT, "note": NOTE}
 WORDS = 40
-"""Cells for the words beside the line, where there is room for both."""
-LEAST_LINE = 20
+"""Cells for the words beside the line, if both fit."""
+MIN_LINE_WIDTH = 20
 
 
 class Timeline(Lines):
-    """A line from the start to the newest frame; beside it the step shown, and what happened there."""
+    """A line from the start to the newest frame; beside it the step on the screen, and what happened there."""
 
     def draw(self, width: int, height: int) -> list[Strip]:
         history, moment = self.state.history, self.state.moment
@@ -24,7 +24,7 @@ class Timeline(Lines):
         point = history.length - 1 if moment is None else moment
         muted = self.style(self.palette.muted)
         words = self._words(point)
-        columns = max(width - max(WORDS, len(words)) - 3, min(LEAST_LINE, width - 2), 1)
+        columns = max(width - max(WORDS, len(words)) - 3, min(MIN_LINE_WIDTH, width - 2), 1)
         cells = [Segment(LINE, muted)] * columns
         for occasion in history.occasions:
             colour = self.palette.health["NaN"] if occasion.kind == "fault" else self.palette.accent
@@ -52,15 +52,13 @@ class Timeline(Lines):
         return f"{words} · {plain(happened.message)}" if happened else words
 
     def _present(self) -> tuple[str, str]:
-        """What the newest frame is, and the key that goes on from there."""
+        """What the newest frame is, and the key to use there."""
         status, shown = self.state.status, self.state.look.keymap.shown
         if status.fault:
             return "stopped here", f"{shown('restart')} starts again"
         if status.ended and status.seekable:
             return "end of the recording", f"{shown('restart')} plays again"
-        if status.pace:
-            where = "the end" if status.ended else "played so far"
-        else:
-            where = "ended" if status.ended else "now"
+        ended, going_on = ("the end", "played so far") if status.pace else ("ended", "now")
+        where = ended if status.ended else going_on
         back = shown("back")
         return where, f"{back} goes back" if status.paused else f"pause, then {back} {shown('forth')} goes back"

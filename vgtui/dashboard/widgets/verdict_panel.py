@@ -1,4 +1,4 @@
-"""The verdict in words, the keys that would help, how two lanes compare, and the numbers of the chosen layer."""
+"""The verdict in words, the keys that would help, a comparison of two lanes, and numbers of the chosen layer."""
 
 from collections.abc import Callable
 
@@ -29,20 +29,20 @@ from vgtui.user.themes import VERDICT_HEALTH
 from vgtui.wire.frames import Frame
 
 ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
-"""Lines from which the chosen layer is described too, and from which it begins with what is trained."""
-LONGEST_FACT = 28
-"""Cells that are kept in one line."""
+"""The minimum heights for a description of the chosen layer, and for an introduction of the network."""
+MAX_FACT_WIDTH = 28
+"""The maximum width of a fact that is kept on one line."""
 ROOM_FOR_CURES = 44
-"""Columns from which cures are named beside their keys."""
+"""The minimum width to name cures beside their keys."""
 
 
 class VerdictPanel(Lines):
-    """Text that wraps; its most important sentence comes first."""
+    """Wrapped text, the most important sentence first."""
 
     BORDER_TITLE = "Verdict"
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        """As many parts as there is room for; what there is no room for of the first one is told by …"""
+        """Draw as many parts as fit; … marks the end of a first part that does not."""
         parts = self._parts()
         while len(lines := self._wrapped(parts, width)) > height and len(parts) > 1:
             parts.pop()
@@ -55,15 +55,15 @@ class VerdictPanel(Lines):
 
     def _wrapped(self, parts: list[Text], width: int) -> list[Text]:
         text = Text("\n").join(parts)
-        text.plain = glued(text.plain)  # as long as before, so that its styles stay where they are
+        text.plain = glued(text.plain)  # the same length, so that styles keep their places
         return list(text.wrap(self.app.console, width))
 
     def _text(self) -> Text:
-        """All of it, whatever room there is."""
+        """The whole text, whether or not it fits."""
         return Text("\n").join(self._parts())
 
     def _parts(self) -> list[Text]:
-        """What there is to say, the first things first."""
+        """The parts of the text, the most important first."""
         state = self.state
         if state.status.fault and state.moment is None:
             return [self._fault(f"fault: {plain(state.status.fault)}")]
@@ -84,7 +84,7 @@ class VerdictPanel(Lines):
         if state.look.hints and not state.other and self.size.height >= ROOM_FOR_INTRODUCTION:
             parts.insert(0, self._introduction())
         if self.app.size.width < FULL_WIDTH:
-            parts.append(self._scores(state.frame))  # the chart of them has no room
+            parts.append(self._scores(state.frame))  # their chart is not shown
         if clipping := self._clipping(state.frame):
             parts.append(clipping)
         if self.size.height >= ROOM_FOR_LAYER:
@@ -92,13 +92,13 @@ class VerdictPanel(Lines):
         return parts
 
     def _fault(self, words: str) -> Text:
-        """What is wrong, and the keys that go on from there."""
+        """What is wrong, and the keys to continue."""
         colour, key = self.palette.health["vanished"], f"bold {self.palette.accent}"
         shown = self.state.look.keymap.shown
         text = Text.assemble((f"{words}; press ", colour), (shown("restart"), key), (" to start again", colour))
         if self.state.on_gpu:
             text.append(", or ", colour).append(shown("use_numpy"), key)
-            text.append(" to go on without the GPU (--backend numpy)", colour)
+            text.append(" to continue without the GPU (--backend numpy)", colour)
         return text
 
     def _scores(self, frame: Frame) -> Text:
@@ -110,13 +110,13 @@ class VerdictPanel(Lines):
         return Text(first_that_fits(forms, self.size.width), self.palette.muted)
 
     def _clipping(self, frame: Frame) -> Text | None:
-        """What clipping does to the gradient, where it is seen."""
+        """What clipping does to the gradient, if it does anything."""
         if frame.clip_factor is msgspec.UNSET or frame.clip_factor == 1:
             return None
         return Text(f"clipped to {short_number(frame.clip_factor)} of the gradient's norm", self.palette.muted)
 
     def _introduction(self) -> Text:
-        """What is trained, in words."""
+        """The network and its data in a sentence."""
         shown = self.state.shown
         if shown is None:
             return Text()
@@ -135,14 +135,15 @@ class VerdictPanel(Lines):
                 text.append("; training is paused")
         if not verdict.cures:
             return text
-        if self.state.status.follows or self.state.moment is not None:  # there are no keys for them
+        if self.state.status.follows or self.state.moment is not None:  # no key applies them
             text.append(f"; try {' or '.join(plain(cure.text) for cure in verdict.cures)}", self.palette.text)
             return text
         text.append("; press " if self.size.width >= ROOM_FOR_CURES else "; ", self.palette.text)
         for place, cure in enumerate(verdict.cures):
             if place:
                 text.append(" or " if place == len(verdict.cures) - 1 else ", ", self.palette.text)
-            text.append(self.state.look.keymap.cure_keys(cure, self.state.wanted), f"bold {self.palette.accent}")
+            keys = self.state.look.keymap.cure_keys(cure, self.state.wanted).replace(" ", GLUE)
+            text.append(keys, f"bold {self.palette.accent}")
             if self.size.width >= ROOM_FOR_CURES:
                 text.append(f" ({cure.text})", self.palette.text)
         return text
@@ -167,8 +168,8 @@ class VerdictPanel(Lines):
         for values, words, form in known:
             if (value := entry(values, layer)) is not None:
                 facts.append(words.format(form(value)))
-        # no line ends inside of a fact, if that is not long
-        whole = [fact.replace(" ", GLUE) if len(fact) <= LONGEST_FACT else fact for fact in facts]
+        # do not break short facts
+        whole = [fact.replace(" ", GLUE) if len(fact) <= MAX_FACT_WIDTH else fact for fact in facts]
         return Text.assemble((f"{name}: ", self.palette.accent), (f"{GLUE}· ".join(whole), self.palette.muted))
 
 

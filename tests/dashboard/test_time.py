@@ -162,7 +162,6 @@ async def test_x_records_into_a_new_file_and_ends_it(tmp_path: Path, monkeypatch
 
 async def test_a_full_disk_ends_the_recording_and_training_goes_on() -> None:
     async with open_dashboard(recorder=Recorder("/dev/full")) as sitting:
-        await sitting.press("x")
         await sitting.until(lambda: "what was written stays" in sitting.text)
         assert "No space left" in sitting.text
         assert "● rec" not in sitting.line

@@ -19,6 +19,10 @@ def showing_progress(doing: str, total: int, unit: str, quiet: bool, done: int =
     There is none either where stdout is a pipe: its reader may draw on this terminal.
 
     Args:
+        doing: What is done, in a word.
+        total: How many there are to do.
+        unit: What they are, in the plural.
+        quiet: Whether to show nothing.
         done: How many are done already.
     """
     if quiet or not sys.stderr.isatty() or is_pipe(sys.stdout):

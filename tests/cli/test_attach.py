@@ -12,7 +12,7 @@ import pytest
 
 import vgtui
 from engine.errors import UsageError
-from tests.commands.shell import call
+from tests.cli.shell import call
 from vgtui.sources.attached import find_place
 from vgtui.user.variables import RUNTIME_VARIABLE
 from vgtui.watching.endpoints import places

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir
 from pathlib import Path
 
-from tests.commands.shell import command
+from tests.cli.shell import command
 from tests.outside.hostile import TALKS, hostile_socket
 from tests.outside.kills import kill_checkpoints, kill_recording, kill_run, kill_sweep, whole_run
 from tests.outside.limits import FULL, PRINTING, call_with, fault_in, write_files

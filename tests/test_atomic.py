@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from tests.commands.shell import WITHOUT_BYTECODE, with_files_of
+from tests.cli.shell import WITHOUT_BYTECODE, with_files_of
 from vgtui.files.atomic import write_whole
 
 

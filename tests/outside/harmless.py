@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.commands.shell import call
+from tests.cli.shell import call
 
 MOST_MEMORY = 160e6
 """Bytes that any small file may take while it is looked at."""

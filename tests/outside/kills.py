@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.commands.shell import SMALL, call, command
+from tests.cli.shell import SMALL, call, command
 from tests.terminal.terminal import Terminal, has_ended
 from vgtui.recordings.reader import RecordingReader, read_recording
 from vgtui.sweeps.rows import read_sweep

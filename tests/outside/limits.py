@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.commands.shell import SMALL, WITHOUT_BYTECODE, command
+from tests.cli.shell import SMALL, WITHOUT_BYTECODE, command
 from tests.outside.corpus import RECORDING, SWEEP_FILE
 from tests.outside.harmless import COMMANDING
 

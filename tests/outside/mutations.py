@@ -24,7 +24,7 @@ import numpy as np
 from engine.config import NetworkConfig
 from engine.datasets import load_dataset
 from engine.errors import UsageError
-from tests.commands.shell import call
+from tests.cli.shell import call
 from tests.engine.test_files import IMAGES, LABELS, ROWS, idx, npz
 from tests.outside.corpus import HOSTILE, LESSON, MODEL, RECORDING, SETTINGS_FILE, SWEEP, SWEEP_FILE, THEME
 from tests.outside.harmless import COMMANDING

@@ -12,7 +12,7 @@ import pytest
 
 from engine.config import NetworkConfig
 from engine.diagnosis import Cure, Verdict
-from tests.commands.shell import call
+from tests.cli.shell import call
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import NetworkConfig
-from tests.commands.shell import SMALL, call
+from tests.cli.shell import SMALL, call
 from tests.forms import slow_but
 from tests.outside.limits import (
     FULL,

@@ -9,7 +9,7 @@ import pytest
 
 from engine.datasets import load_dataset
 from engine.errors import UsageError
-from tests.commands.shell import call
+from tests.cli.shell import call
 from tests.outside.corpus import MODEL, SWEEP_FILE
 from tests.outside.mutations import SMALL, Format, attack, formats
 from vgtui.user.settings_file import Remembered, recall

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.shell import SMALL
+from tests.cli.shell import SMALL
 from tests.forms import slow_but
 from tests.outside.corpus import HOSTILE
 from tests.terminal.forked import ForkedTerminal

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.shell import call
+from tests.cli.shell import call
 from tests.forms import slow_but
 from tests.release.stand_in import needs_terminal, shortened
 from tests.terminal.test_attach import training
@@ -63,7 +63,7 @@ LONG = ("vgtui run --steps ", "vgtui sweep", "dask", "attach", "--record")
 """What is in the blocks of commands that run with --slow alone: a training, a terminal or a cluster of their own."""
 inline = sorted({words for words in re.findall(r"`(vgtui(?: [^`\n]+)?)`", README)})
 ELSEWHERE = ("--lesson", "--record", "--preset", "--activation", "doctor", "report")
-"""What is in the commands within a sentence that run with --slow alone: tests/commands and tests/terminal run them."""
+"""What is in the commands within a sentence that run with --slow alone: tests/cli and tests/terminal run them."""
 
 
 @pytest.fixture(scope="module")

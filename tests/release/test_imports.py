@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.commands.shell import SMALL
+from tests.cli.shell import SMALL
 
 HEAVY = {
     *("numpy", "scipy", "msgspec", "textual", "rich", "plotext", "argcomplete", "asyncio", "multiprocessing"),

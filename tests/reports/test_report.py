@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.config import NetworkConfig, TrainingConfig
-from tests.commands.shell import SMALL, call
+from tests.cli.shell import SMALL, call
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.models import make_model_frame, make_model_header

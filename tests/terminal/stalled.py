@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.commands.shell import SMALL
+from tests.cli.shell import SMALL
 from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import TIMEOUT, Terminal, has_ended
 from vgtui.recordings.reader import RecordingReader

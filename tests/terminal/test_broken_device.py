@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.shell import SMALL, call_apart
+from tests.cli.shell import SMALL, call_apart
 from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import Terminal, do_nothing
 from vgtui.sources import live

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import NetworkConfig
-from tests.commands.shell import call, with_files_of
+from tests.cli.shell import call, with_files_of
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.terminal.forked import ForkedTerminal

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.commands.shell import call
+from tests.cli.shell import call
 
 
 def test_as_json_it_has_every_section_and_a_measured_speed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.shell import SMALL, call, command
+from tests.cli.shell import SMALL, call, command
 from tests.forms import slow_but
 
 READING = {

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.commands.shell import SMALL, call, call_apart, command, with_files_of
+from tests.cli.shell import SMALL, call, call_apart, command, with_files_of
 from tests.forms import slow_but
 
 LOOK_SECONDS = 0.01

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.shell import SMALL, call
+from tests.cli.shell import SMALL, call
 from vgtui.model.options import ALL_OPTIONS
 
 

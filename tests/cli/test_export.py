@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.telemetry import LAYER_FIELDS
-from tests.commands.shell import SMALL, call
+from tests.cli.shell import SMALL, call
 from tests.forms import slow_but
 from tests.models import make_model_frame, make_model_header
 from vgtui.wire.frames import encode_line

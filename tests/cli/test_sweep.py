@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands.shell import call, command
+from tests.cli.shell import call, command
 from tests.forms import slow_but
 from tests.limits import files_no_longer_than
 

@@ -15,7 +15,7 @@ import pytest
 
 import vgtui
 from engine.telemetry import LAYER_FIELDS
-from tests.commands.shell import SMALL, call, command
+from tests.cli.shell import SMALL, call, command
 from tests.forms import slow_but
 from tests.limits import files_no_longer_than
 from vgtui.cli.commands import COMMANDS

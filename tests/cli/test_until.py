@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.commands.shell import SMALL, call
+from tests.cli.shell import SMALL, call
 from tests.frames import make_frame
 from vgtui.cli.output.until import StopCondition
 from vgtui.wire.run_settings import RunSettings

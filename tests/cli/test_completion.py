@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.shell import call
+from tests.cli.shell import call
 from tests.forms import slow_but
 
 BIN = Path(sys.executable).parent

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 
 from engine.errors import UsageError
-from tests.commands.shell import SMALL, call, command
+from tests.cli.shell import SMALL, call, command
 from tests.forms import slow_but
 from tests.limits import files_no_longer_than
 from vgtui.files.outputs import OutputFile, open_output, writing_whole

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.shell import SMALL, call
+from tests.cli.shell import SMALL, call
 from vgtui.cli.commands import COMMANDS
 
 RUN = ["run", *SMALL, "--steps", "2", "--format", "csv"]

@@ -12,13 +12,8 @@ import pytest
 
 import vgtui
 from engine.errors import UsageError
-<<<<<<< HEAD:tests/commands/test_attach.py
-from tests.commands.shell import call
-from vgtui.sources.attached import find_endpoints
-=======
 from tests.cli.shell import call
-from vgtui.sources.attached import find_place
->>>>>>> house-model:tests/cli/test_attach.py
+from vgtui.sources.attached import find_endpoints
 from vgtui.user.variables import RUNTIME_VARIABLE
 from vgtui.watching.endpoints import list_endpoints
 from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo

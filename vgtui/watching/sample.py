@@ -100,7 +100,7 @@ class Sample:
         if scale is not None:
             self._keep("scale", 0, scale)
         if scale_left is not None:
-            self._keep("scale_left", 0, torch.as_tensor(scale_left))
+            self._keep("scale_left", 0, torch.as_tensor(scale_left, dtype=torch.float32).mean())
         if with_update and sum(weight.numel() for weight in weights) <= MAX_UPDATED:
             self._weights = [weight.clone() for weight in weights]
         return bool(known)

@@ -32,6 +32,6 @@ def test_what_is_wrong_is_said_with_what_would_mend_it() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ | wrong)
     assert done.returncode == 0
     advice = done.stdout.partition("to mend:")[2]
-    for words in ("set it to what it is, such as xterm-256color", "set LANG=C.UTF-8", "VGTUI_WIDHT is no option"):
+    for words in ("set it to what it is, such as xterm-256color", "set LANG=C.UTF-8", "VGTUI_WIDHT is not an option"):
         assert words in advice
     assert 'VGTUI_LR: "x" is not a number' in advice

@@ -42,7 +42,7 @@ def test_a_checkpoint_of_a_zip_version_of_tomorrow_is_refused(tmp_path: Path) ->
     data = bytearray(path.read_bytes())
     struct.pack_into("<H", data, data.index(b"PK\x01\x02") + 6, 109)
     path.write_bytes(data)
-    with pytest.raises(UsageError, match=r"it is no \.npz archive"):
+    with pytest.raises(UsageError, match=r"it is not an \.npz archive"):
         Run(SMALL).resume(str(path))
 
 

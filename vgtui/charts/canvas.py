@@ -43,7 +43,7 @@ def draw_characters(places: Mapping[str, Sequence[tuple[int, int]]], columns: in
 
 
 def _figure(columns: int, rows: int, across: int, down: int) -> Any:
-    """plotext's one figure, empty, of so many dots in each of its cells."""
+    """Empty plotext's one figure, and give it so many dots in each of its cells."""
     import plotext
 
     plotext.terminal.limit(False, False)

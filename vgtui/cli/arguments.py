@@ -57,6 +57,7 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"{option}: no such option; did you mean {known[nearest]}?")
 
     def error(self, message: str) -> NoReturn:
+        """Say in one sentence what is wrong, and exit with code 2."""
         self.exit(USAGE_EXIT, f"{self.prog}: {plain(message.removeprefix('argument '))} (see {self.prog} --help)\n")
 
 

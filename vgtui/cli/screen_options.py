@@ -11,6 +11,7 @@ from vgtui.terminal.capabilities import is_dumb
 
 
 def add_screen_options(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    """Add --theme and --fps in a group of their own, and return the group."""
     screen = parser.add_argument_group("screen")
     offer(add_option(screen, option_of("theme")), _theme_names)
     add_option(screen, option_of("fps"))

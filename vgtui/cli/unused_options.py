@@ -27,6 +27,7 @@ def unused(flag: str, reason: str) -> UsageError:
 
 
 def tell_unused(found: Iterable[UsageError]) -> None:
+    """Say each of the sentences on standard error."""
     for one in found:
         tell(words_of(one))
 

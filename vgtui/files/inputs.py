@@ -30,9 +30,11 @@ class InputFile:
         return line
 
     def readline(self, limit: int) -> bytes:
+        """Read the next line, or up to `limit` bytes of it; nothing at the end of the file."""
         return self._looked_at.readline(limit) or self._try(lambda: self._file.readline(limit))
 
     def read(self, size: int) -> bytes:
+        """Read up to `size` bytes; nothing at the end of the file."""
         return self._looked_at.read(size) or self._try(lambda: self._file.read(size))
 
     def __enter__(self) -> Self:

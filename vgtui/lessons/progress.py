@@ -23,6 +23,7 @@ class Reading:
 
     @property
     def met(self) -> bool:
+        """Whether the value has been measured and is within what is expected."""
         value, expected = self.value, self.expected
         if value is None or math.isnan(value):
             return False

@@ -45,6 +45,7 @@ class Option:
 
     @property
     def default(self) -> Any:
+        """The value that vgtui itself gives the option."""
         return DEFAULTS[self.field]
 
     @property

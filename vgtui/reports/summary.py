@@ -38,11 +38,13 @@ class RunSummary:
 
     @property
     def header(self) -> Header:
+        """The header of the last run; there must have been one."""
         assert self.header_seen
         return self.header_seen
 
     @property
     def last(self) -> Frame:
+        """The last frame of the last run; there must have been one."""
         assert self.last_seen
         return self.last_seen
 

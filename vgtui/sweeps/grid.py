@@ -69,6 +69,7 @@ class Axis(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
+        """The name of the option, as the settings file has it."""
         return option_of(self.field).name
 
     def show(self, value: Any) -> str:

@@ -22,6 +22,7 @@ class Default:
 
     @property
     def is_built_in(self) -> bool:
+        """Whether the value is from vgtui itself, not from the environment or the settings file."""
         return self.origin == "built in"
 
     def blamed(self, problem: str) -> UsageError:

@@ -37,7 +37,7 @@ def read_toml(file: Path | Traversable, model: type[Model], setting: str) -> Mod
 
 
 def _explain(problem: str) -> str:
-    """msgspec's words with the field in front."""
+    """Put the field in front of msgspec's words."""
     words, _, path = problem.partition(" - at ")
     field = path.strip("`").removeprefix("$").removeprefix(".")
     if COLOUR_PATTERN in words:

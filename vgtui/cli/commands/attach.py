@@ -37,11 +37,13 @@ LOOK_SECONDS = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the name of the model and the options of the screen."""
     parser.add_argument("name", metavar="NAME", nargs="?", help="of the model, or its process; or the path of a socket")
     add_screen_options(parser)
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Show the model in the dashboard, or print its next frame as a report where there can be no dashboard."""
     theme, fps = screen_of(chosen)
     has_screen = no_screen(sys.stdin, sys.stdout, sys.stderr) is None
     endpoint = _endpoint(chosen.name, may_ask=has_screen)

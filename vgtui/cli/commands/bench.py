@@ -30,11 +30,13 @@ EXAMPLES = "examples:\n  vgtui bench\n  vgtui bench --backend numpy --seconds 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the backend and how long to measure."""
     add_option(parser, option_of("backend"))
     parser.add_argument("--seconds", type=number, default=12.0, metavar="X", help="of measuring, in all (default: 12)")
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Measure how fast the backend trains, in the time that was given."""
     if not 0.5 <= chosen.seconds <= 3600:
         raise UsageError("seconds", f"{chosen.seconds:g} is out of range; it takes a number from 0.5 to 3600")
     return bench(value_of(chosen, "backend"), chosen.seconds)

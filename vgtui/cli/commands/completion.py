@@ -18,10 +18,12 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the name of the shell, which can itself be completed."""
     offer(parser.add_argument("shell", metavar="SHELL", help=", ".join(SHELLS)), lambda: SHELLS)
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Print the code by which the shell completes the words of vgtui."""
     if chosen.shell not in SHELLS:
         raise unknown_name("SHELL", "shell", chosen.shell, SHELLS)
     from argcomplete.shell_integration import shellcode

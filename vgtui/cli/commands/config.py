@@ -26,12 +26,14 @@ COLUMNS = Columns("<16", "<16", "<14", "", gap=" ")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --json, --example and the options of a run."""
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--example", action="store_true", help="print a settings file that has every option, commented")
     add_run_options(parser)
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Print the value of every option and where it comes from, or an example of a settings file."""
     if chosen.example:
         print(example())
         return 0

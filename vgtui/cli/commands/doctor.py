@@ -54,10 +54,12 @@ class Finding:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
     parser.add_argument("--json", action="store_true", help="as JSON, for a script or a report of a fault")
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Examine the machine, the terminal and vgtui itself, and print what was found and what to mend."""
     with showing_progress("looking", 1, "", quiet=chosen.json) as advance:
         findings = [*_program(), *_backend(), *_terminal(), *_paths(), *_speed()]
         advance(1)

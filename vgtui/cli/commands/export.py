@@ -56,6 +56,7 @@ ROWS_AT_ONCE = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the two files, the format and the options of a picture."""
     parser.add_argument(
         "file", metavar="FILE", help="a recording, .gz too, or what vgtui sweep --output wrote; - is standard input"
     )
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Write the recording or the sweep as a table or a picture."""
     kind = _kind(chosen)
     metric, by = metric_of(chosen), names_of(chosen)
     check_other("output", chosen.output, chosen.file, "exported")

@@ -15,11 +15,13 @@ EXAMPLES = "examples:\n  vgtui lessons\n  vgtui lessons quarter\n  vgtui --lesso
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the name of a lesson, which the shell can complete."""
     name = parser.add_argument("name", nargs="?", metavar="NAME", help="print the text of this lesson")
     offer(name, lambda: load_lessons()[0])
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Print the text of one lesson, or a line for each of them."""
     return print_lesson(chosen.name) if chosen.name is not None else print_lessons()
 
 

@@ -26,10 +26,12 @@ EXAMPLES = "example:\n  vgtui list activations"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the name of a section, which the shell can complete."""
     offer(parser.add_argument("section", nargs="?", metavar="WHAT", help=", ".join(SECTIONS)), lambda: SECTIONS)
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Print what can be chosen, in one section or in all of them."""
     if chosen.section is not None and chosen.section not in SECTIONS:
         raise UsageError("WHAT", unknown_name("", "section", chosen.section, SECTIONS).problem)
     return print_choices(chosen.section)

@@ -23,11 +23,13 @@ DEFAULT_THEME = "dark"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the file of the sweep and the options of its chart."""
     parser.add_argument("file", metavar="FILE", help="what vgtui sweep --output wrote; - is standard input")
     add_chart_options(parser)
 
 
 def add_chart_options(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    """Add --metric and --by, which say what the chart of a sweep shows."""
     action = parser.add_argument(
         "--metric",
         metavar="NAME",
@@ -59,6 +61,7 @@ def names_of(chosen: argparse.Namespace) -> list[str]:
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Print the chart of the sweep, and say how many of its runs are there if not all are."""
     metric, by = metric_of(chosen), names_of(chosen)
     sweep, rows = read_sweep(chosen.file)
     table = make_table(sweep, rows, metric, by)

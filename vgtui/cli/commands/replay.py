@@ -28,11 +28,13 @@ NEXT_LANE = "\n\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the file of the recording and the options of the screen."""
     parser.add_argument("file", metavar="FILE", help="a recording, .gz too; - follows standard input")
     add_screen_options(parser)
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Show the recording in the dashboard, or print its last frame as a report where there can be no dashboard."""
     theme, fps = screen_of(chosen)
     # keys come from the terminal itself where standard input is the stream; Textual draws on stderr
     streams = (sys.stdout, sys.stderr) if chosen.file == STREAM else (sys.stdin, sys.stdout, sys.stderr)

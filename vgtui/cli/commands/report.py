@@ -40,6 +40,7 @@ FRAMES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the file, the page, and the options of a sweep and of a run."""
     parser.add_argument(
         "file",
         nargs="?",
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Write the page of a recording or a sweep, or train a run and write its page."""
     check_least("steps", chosen.steps, 0)
     check_installed()  # told before anything is trained
     metric, by = metric_of(chosen), names_of(chosen)

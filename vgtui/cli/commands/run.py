@@ -30,6 +30,7 @@ FORMATS = ("table", "jsonl", "csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where to write, when to end, the checkpoint, and the options of a run."""
     group = parser.add_argument_group("output")
     group.add_argument("--steps", type=whole, required=True, metavar="N", help="train N steps")
     group.add_argument("--every", type=whole, metavar="K", help="a frame at the steps 0, K, 2K … N (default: N/10)")
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Check the options, train as they say, and write the frames."""
     check_least("steps", chosen.steps, 0)
     check_least("every", chosen.every, 1)
     check_least("checkpoint_every", chosen.checkpoint_every, 1)

@@ -49,6 +49,7 @@ of BLAS, unless --threads says more."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what varies, how it is computed, where the rows go, and the options of a chart and of a run."""
     group = parser.add_argument_group("sweep")
     group.add_argument(
         "--vary",
@@ -71,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(chosen: argparse.Namespace) -> int:
+    """Compute the runs of the sweep, and print its chart unless the rows go to a stream."""
     check_least("seeds", chosen.seeds, 1)
     check_least("steps", chosen.steps, 0)
     jobs, scheduler = value_of(chosen, "jobs"), value_of(chosen, "scheduler")

@@ -31,6 +31,7 @@ class Plan:
             yield step
 
     def shows(self, step: int) -> bool:
+        """Whether there is a frame at this step."""
         return step == self.steps or step % self.every == 0
 
     def next_frame(self, step: int) -> int:
@@ -38,4 +39,5 @@ class Plan:
         return next(later for later in self.stops(step) if self.shows(later))
 
     def saves(self, step: int) -> bool:
+        """Whether a checkpoint is written at this step."""
         return bool(self.save_every) and (step == self.steps or step % self.save_every == 0)

@@ -31,6 +31,7 @@ class Sink:
 
     @property
     def name(self) -> str:
+        """The path of the output, or "-" for standard output."""
         return self.opened.path if self.opened else STDOUT
 
     @property

@@ -26,14 +26,17 @@ class ReportWriter:
         self._last: Frame | None = None
 
     def header(self, header: Header, begun: bool = False) -> None:
+        """Keep the header, and say what is trained unless the output has begun already."""
         self._header = header
         if not begun:
             self._print(plain(f"{_what_is_trained(header)}; {header.backend.name} {header.backend.dtype}"))
 
     def frame(self, frame: Frame) -> None:
+        """Keep the frame: close reports the last one."""
         self._last = frame
 
     def close(self) -> None:
+        """Print the report of the last frame."""
         frame = self._last
         assert frame
         self._print(f"\nGradient by layer at step {frame.step}, log10 ‖∂E/∂W‖ from the input to the output\n")
@@ -72,6 +75,7 @@ class TableWriter(ReportWriter):
     """A row a frame as it comes, and the report of the last one."""
 
     def header(self, header: Header, begun: bool = False) -> None:
+        """Say what is trained, and print the head of the table, unless the output has begun already."""
         super().header(header, begun)
         if begun:
             return
@@ -81,6 +85,7 @@ class TableWriter(ReportWriter):
         self._print("\n" + FRAME_COLUMNS.row(*heads))
 
     def frame(self, frame: Frame) -> None:
+        """Print the row of the frame, and keep the frame for the report."""
         super().frame(frame)
         norms = frame.layers.grad_norm
         self._print(

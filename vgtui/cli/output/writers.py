@@ -14,7 +14,8 @@ class FrameWriter(Protocol):
     def header(self, header: Header, begun: bool = False) -> None:
         """begun: the file has its beginning already, so nothing is written."""
 
-    def frame(self, frame: Frame) -> None: ...
+    def frame(self, frame: Frame) -> None:
+        """Take the next frame; the header has come before."""
 
     def close(self) -> None:
         """The last frame has been written."""
@@ -27,10 +28,12 @@ class JsonLinesWriter:
         self._file = file
 
     def header(self, header: Header, begun: bool = False) -> None:
+        """Write the header as a line, unless the file has it already."""
         if not begun:
             self._write(header)
 
     def frame(self, frame: Frame) -> None:
+        """Write the frame as a line."""
         self._write(frame)
 
     def _write(self, message: Header | Frame) -> None:
@@ -38,6 +41,7 @@ class JsonLinesWriter:
         self._file.flush()
 
     def close(self) -> None:
+        """Do nothing: every line is written as it comes."""
         pass
 
 
@@ -49,14 +53,17 @@ class CsvWriter:
         self._header: Header | None = None
 
     def header(self, header: Header, begun: bool = False) -> None:
+        """Keep the header, and write the names of the columns unless the file has them already."""
         self._header = header
         if not begun:
             write_csv(self._file, [FRAME_COLUMNS])
 
     def frame(self, frame: Frame) -> None:
+        """Write a row for each layer of the frame."""
         assert self._header
         write_csv(self._file, frame_rows(self._header, frame))
         self._file.flush()
 
     def close(self) -> None:
+        """Do nothing: every row is written as it comes."""
         pass

@@ -93,21 +93,27 @@ class Dashboard(QuietApp[UsageError]):
         self.main.controller.lessons_done = dict(config.lessons_done)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
+        """Add the filters that leave out colours, or characters beyond ASCII."""
         return [*super().get_line_filters(), *self._own_filters]
 
     def on_look_changed(self) -> None:
+        """Pass on the look and the theme, to be remembered."""
         self._config.on_look(self.main.state.look, self.theme)
 
     def on_lesson_advanced(self) -> None:
+        """Pass on the progress in the lessons, to be remembered."""
         self._config.on_lesson(self.main.controller.lessons_done)
 
     def get_default_screen(self) -> Screen[None]:
+        """Return the main screen."""
         return self.main
 
     def on_load(self) -> None:
+        """Keep the event loop, so that signals and the driver's thread can end the app."""
         self.loop = asyncio.get_running_loop()
 
     def on_mount(self) -> None:
+        """Show the warnings, and begin the lesson to start with, if any."""
         for warning in self._config.warnings:
             self.notify(plain(str(warning)), severity="warning", markup=False)
         if self._config.lesson:
@@ -131,19 +137,23 @@ class Dashboard(QuietApp[UsageError]):
                 self.crash = self.crash or error
 
     async def action_quit(self) -> None:
+        """End the sources, then the app."""
         await self.action_exit_cleanly()
 
     def action_command_palette(self) -> None:
+        """Open the command palette, unless it is open already."""
         if not isinstance(self.screen, ActionPalette):
             self.push_screen(ActionPalette(id="--command-palette"))
 
     def action_next_theme(self) -> None:
+        """Change to the next theme."""
         names = list(self._config.palettes)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
         self.main.set_palette(self._config.palettes[self.theme])
         self.on_look_changed()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Yield a command for each key that works with the source, and the presets if the run can be changed."""
         for key in self._config.keymap:
             if not key.fits(*self.main.kinds):
                 continue

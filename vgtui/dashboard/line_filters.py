@@ -24,4 +24,5 @@ class AsciiOnly(LineFilter):
     """Every character as one of ASCII."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Replace each character by one of ASCII; styles stay."""
         return [Segment(to_ascii(text), style, control) for text, style, control in segments]

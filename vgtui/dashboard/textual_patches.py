@@ -30,6 +30,7 @@ class TerminalDriver(LinuxDriver):
     """
 
     def run_input_thread(self) -> None:
+        """Pass on what is typed until the app exits, and end the app if the terminal disappears."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")(errors="replace").decode
         with selectors.SelectSelector() as selector:

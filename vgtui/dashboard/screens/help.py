@@ -58,12 +58,14 @@ class HelpScreen(Overlay):
         self._kinds, self._notes = kinds, notes
 
     def compose(self) -> ComposeResult:
+        """Compose the page in a box that scrolls."""
         with VerticalScroll(id="help", classes="dialog") as box:
             box.border_title = "Help"
             box.border_subtitle = "escape closes"
             yield Static(self._page())
 
     def set_palette(self, palette: Palette) -> None:
+        """Draw the page in these colours from now on."""
         super().set_palette(palette)
         self.query_one(Static).update(self._page())
 

@@ -52,6 +52,7 @@ class LayerScreen(Overlay):
         self._facts = Static()
 
     def compose(self) -> ComposeResult:
+        """Compose the numbers, the three histograms and the history."""
         with Vertical(id="layer", classes="dialog") as box:
             box.border_subtitle = "← → neighbours · escape closes"
             yield self._facts
@@ -59,11 +60,13 @@ class LayerScreen(Overlay):
             yield self._history
 
     def on_mount(self) -> None:
+        """Request the histograms, now and at regular intervals, and draw what is known."""
         self._ask()
         self.set_interval(REFRESH_SECONDS, self._ask)
         self.state_changed()
 
     def action_go(self, step: int) -> None:
+        """Look inside the layer this many places nearer to the output; negative is nearer to the input."""
         layer = min(max(self.state.selected + step, 0), self.state.layers - 1)
         if layer != self.state.selected:
             self._choose(layer)
@@ -75,6 +78,7 @@ class LayerScreen(Overlay):
             self._inspect(self.state.selected)
 
     def state_changed(self) -> None:
+        """Draw the title, the numbers, the histograms and the history anew."""
         label = layer_label(self.state.selected, self.state.layers)
         title = f"Inside {label} ({self.state.layers - 1} hidden layers)"
         box = self.query_one("#layer")

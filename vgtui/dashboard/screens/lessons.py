@@ -49,6 +49,7 @@ class LessonsScreen(Overlay):
         self._present, self._choose = present, choose
 
     def compose(self) -> ComposeResult:
+        """Compose the list, with room for remarks below it."""
         with Vertical(id="lessons", classes="dialog") as box:
             box.border_title = "Lessons"
             box.border_subtitle = "enter begins · escape closes"
@@ -56,10 +57,12 @@ class LessonsScreen(Overlay):
             yield Static(id="remarks")
 
     def on_mount(self) -> None:
+        """Fill the list, and give it the focus."""
         self.set_palette(self.palette)
         self.query_one(OptionList).focus()
 
     def set_palette(self, palette: Palette) -> None:
+        """Fill the list anew in these colours; the highlight keeps its place."""
         super().set_palette(palette)
         options = self.query_one(OptionList)
         place = options.highlighted or 0
@@ -73,6 +76,7 @@ class LessonsScreen(Overlay):
         self.query_one("#remarks", Static).update(Text(remarks, palette.health["weak"]))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Close the list, then begin the selected lesson or leave the present one."""
         if not self.is_current:
             return
         self.action_close()

@@ -90,6 +90,7 @@ class MainScreen(Screen[None]):
         self._keys = KeyLine(self.kind, state, palette)
 
     def compose(self) -> ComposeResult:
+        """Compose the state lines, the panels beside the charts, the timeline and the key line."""
         yield self._state_line
         yield self._line_beside
         with Horizontal(id="body"):
@@ -100,6 +101,7 @@ class MainScreen(Screen[None]):
         yield self._keys
 
     def on_mount(self) -> None:
+        """Start the timers, begin the recording if there is one, and follow the source."""
         self.set_interval(NUMBERS_SECONDS, self._draw_stale_numbers)
         self.set_interval(NUMBERS_SECONDS, self._feed.notes.show_if_due)
         self.set_interval(CHARTS_SECONDS, self._draw_stale_charts)
@@ -121,93 +123,123 @@ class MainScreen(Screen[None]):
     # what keys do
 
     def action_next_activation(self, step: int) -> None:
+        """Change to the next activation (1) or the previous one (−1)."""
         self.controller.next_activation(step)
 
     def action_next_initialization(self, step: int) -> None:
+        """Change to the next initialization (1) or the previous one (−1)."""
         self.controller.next_initialization(step)
 
     def action_switch(self, name: str) -> None:
+        """Switch a field of the network on or off."""
         self.controller.switch(name)
 
     def action_keep_weights(self) -> None:
+        """Toggle whether changes keep the weights or restart."""
         self.controller.keep_weights()
 
     def action_deepen(self, step: int) -> None:
+        """Change to more hidden layers (1) or fewer (−1)."""
         self.controller.deepen(step)
 
     def action_scale_rate(self, step: int) -> None:
+        """Change to a larger learning rate (1) or a smaller one (−1)."""
         self.controller.scale_rate(step)
 
     def action_next_optimizer(self) -> None:
+        """Change to the next optimizer."""
         self.controller.next_optimizer()
 
     def action_next_clip(self) -> None:
+        """Change to the next limit of the gradient norm."""
         self.controller.next_clip()
 
     def action_next_dataset(self) -> None:
+        """Change to the next data set."""
         self.controller.next_dataset()
 
     def action_restart(self) -> None:
+        """Restart the run, or play the recording again."""
         self.controller.restart()
 
     def action_use_numpy(self) -> None:
+        """Restart on the CPU."""
         self.controller.use_numpy()
 
     def action_reseed(self) -> None:
+        """Restart from a new seed."""
         self.controller.reseed()
 
     def action_pause(self) -> None:
+        """Pause or resume."""
         self.controller.pause()
 
     def action_step(self) -> None:
+        """Train one step, or play one frame."""
         self.controller.step()
 
     def action_travel(self, step: float) -> None:
+        """Move through the history by a number of points, or by a share of all; negative is back."""
         self.controller.travel(step)
 
     def action_travel_to(self, end: int) -> None:
+        """Go to the first frame (0) or to the newest (1)."""
         self.controller.travel_to(end)
 
     def action_change_speed(self, step: int) -> None:
+        """Play a recording faster (1) or slower (−1)."""
         self.controller.change_speed(step)
 
     def action_compare(self) -> None:
+        """Keep the present run beside the next one, or end the comparison."""
         self.controller.compare()
 
     def action_next_lane(self) -> None:
+        """Let keys act on the other lane."""
         self.controller.next_lane()
 
     def action_back_to_lesson(self) -> None:
+        """Restart the run that the lesson's present step begins with."""
         self.controller.back_to_lesson()
 
     def action_record(self) -> None:
+        """Start a recording in a new file, or end the present one."""
         self.controller.record()
 
     def action_export(self) -> None:
+        """Write the moment on the screen to two files: a picture and a table."""
         self.controller.export(self.app.export_screenshot(title="vgtui"))
 
     def action_select(self, step: int) -> None:
+        """Choose the layer this many rows above the chosen one."""
         self.controller.move_selection(step)
 
     def action_fold_all(self) -> None:
+        """Fold or unfold all groups of layers."""
         self.controller.fold_all()
 
     def action_fold_around(self) -> None:
+        """Fold the group around the chosen layer."""
         self.controller.fold_around()
 
     def action_next_view(self) -> None:
+        """Change to the next view."""
         self.controller.next_view()
 
     def action_next_quantity(self, step: int) -> None:
+        """Change to the next quantity (1) or the previous one (−1)."""
         self.controller.next_quantity(step)
 
     def action_toggle_look(self, name: str) -> None:
+        """Switch theory, hints or the redraw rate on or off."""
         self.controller.toggle_look(name)
 
     def action_pin(self) -> None:
+        """Keep the run on the screen in the charts."""
         self.controller.pin()
 
     def action_unpin(self) -> None:
+        """Remove the pinned runs from the charts."""
         self.controller.unpin()
 
     def begin_preset(self, preset: Preset) -> None:
@@ -219,21 +251,26 @@ class MainScreen(Screen[None]):
         self.controller.begin_lesson(lesson)
 
     def on_layer_chosen(self, message: LayerChosen) -> None:
+        """Choose the layer that the user pointed at."""
         self.controller.select(message.layer)
 
     def on_layers_scrolled(self, message: LayersScrolled) -> None:
+        """Choose a layer further up or down, as the mouse wheel turned."""
         self.controller.move_selection(message.step)
 
     def on_layer_opened(self, message: LayerOpened) -> None:
+        """Choose a layer and look inside it."""
         self.controller.select(message.layer)
         self.action_look_inside()
 
     def on_setting_chosen(self, message: SettingChosen) -> None:
+        """Open the form of settings at the field that the user pointed at."""
         self.action_settings(message.name)
 
     # overlays
 
     def action_lessons(self) -> None:
+        """Open the list of lessons."""
         if self.controller.experiment:
             from vgtui.dashboard.screens.lessons import LessonsScreen  # 16 ms, not needed for the first paint
 
@@ -243,29 +280,34 @@ class MainScreen(Screen[None]):
             self._open(LessonsScreen(self.state, self._palette, lessons, warnings, done, present, self.begin_lesson))
 
     def action_find(self) -> None:
+        """Open the search for a layer."""
         from vgtui.dashboard.screens.search import SearchScreen  # a form, not needed for the first paint
 
         self._open(SearchScreen(self.state, self._palette, self.controller.find))
 
     def action_look_inside(self) -> None:
+        """Look inside the chosen layer; in a model with named layers, fold or unfold its group."""
         if self.state.outline:
             self.controller.fold()
         elif experiment := self.controller.begin_inspection():
             self._open(LayerScreen(self.state, self._palette, self.controller.inspect_next, experiment.inspect))
 
     def action_what_if(self) -> None:
+        """Begin to measure each change of the network, and open the table of results."""
         if self.controller.try_changes():
             self._open(
                 WhatIfScreen(self.state, self._palette, lambda name, value: self.controller.change({name: value}))
             )
 
     def action_settings(self, focused: str | None = None) -> None:
+        """Open the form of settings, with the focus on this field if one is given."""
         if self.controller.experiment:
             if not self.state.shows_newest_run:
                 self.say("these are the settings of the present run")
             self._open(SettingsScreen(self.state, self._palette, self.controller.apply, focused))
 
     def action_help(self) -> None:
+        """Open the help."""
         self._open(HelpScreen(self.state, self._palette, self.kinds, list(self.controller.notes_on_run())))
 
     def _open(self, overlay: Overlay) -> None:
@@ -286,6 +328,7 @@ class MainScreen(Screen[None]):
     # called by the controller and the feed
 
     def say(self, words: str, severity: Severity = "information", *, title: str = "", seconds: float = 0) -> None:
+        """Show a notification, as plain text."""
         self.notify(plain(words), title=title, severity=severity, timeout=seconds or None, markup=False)
 
     def _say_of_recording(self, words: str, severity: Literal["information", "error"]) -> None:
@@ -294,10 +337,12 @@ class MainScreen(Screen[None]):
         self.refresh_lines()
 
     def wake(self) -> None:
+        """Show the next frame as soon as it arrives."""
         self.scheduler.hurry()
 
     @work
     async def follow(self, lane: Lane) -> None:
+        """Show the frames of a lane, in the background, for as long as it is on the screen."""
         await self._feed.follow(lane)
 
     @work
@@ -309,22 +354,27 @@ class MainScreen(Screen[None]):
             self.say(f"the run that was left did not end properly: {error}; {keep_traceback(error)}", "error")
 
     def leave(self, error: UsageError) -> None:
+        """Exit the dashboard with this error."""
         self.app.exit(error, return_code=2)
 
     def look_changed(self) -> None:
+        """Tell the app that the look has changed."""
         self.app.post_message(LookChanged())
 
     def lesson_advanced(self) -> None:
+        """Tell the app that a step of a lesson is done, and show the next one."""
         self.app.post_message(LessonAdvanced())
         self._lesson.show()
 
     def show_lesson(self) -> None:
+        """Show the present lesson, or hide its panel."""
         self._lesson.progress = self.controller.progress
         self.set_class(self._lesson.progress is not None, "-lesson")
         self._lesson.show()
         self.call_after_refresh(self.draw_all)
 
     def show_lanes(self) -> None:
+        """Show the present lanes: each in its panel, the chosen one in the charts."""
         comparing = self.scheduler.comparing = self.lanes.comparing
         self.set_class(comparing, "-comparing")
         first, last = self.lanes.all[0].state, self.lanes.all[-1].state
@@ -344,10 +394,12 @@ class MainScreen(Screen[None]):
         self.call_after_refresh(self.draw_all)
 
     def show_pace(self, lane: Lane) -> None:
+        """Show the pace of a lane's source, if it sets one."""
         self._feed.take_pace(lane)
         self.refresh_lines()
 
     def examined(self) -> None:
+        """Show a new inspection, or a newly measured change, in the present overlay."""
         if overlay := self._overlay:
             overlay.state_changed()
 
@@ -367,6 +419,7 @@ class MainScreen(Screen[None]):
         self.draw_all()
 
     def draw(self, what: Draw) -> None:
+        """Draw what the newest frame adds to the sparklines, the numbers, or both."""
         if Draw.SPARKLINES in what:
             for panel in self._shown_panels:
                 panel.advance()
@@ -377,6 +430,7 @@ class MainScreen(Screen[None]):
                 self.call_later(self.draw_numbers)
 
     def draw_numbers(self) -> None:
+        """Draw numbers, verdict, lesson and overlay; the charts follow at the first frame of a run."""
         begins = self.scheduler.numbers_drawn()
         for panel in self._shown_panels:
             panel.draw_numbers(begins)
@@ -394,24 +448,29 @@ class MainScreen(Screen[None]):
             self._loss_chart.redraw()
 
     def draw_layers(self) -> None:
+        """Draw the layers and the verdict."""
         for panel in self._shown_panels:
             panel.redraw()
         self._verdict.redraw()
 
     def draw_runs(self) -> None:
+        """Draw the numbers and the charts."""
         self.draw_numbers()
         self.draw_charts()
 
     def draw_all(self) -> None:
+        """Draw everything anew."""
         for panel in self._shown_panels:
             panel.redraw()
             panel.advance()
         self.draw_runs()
 
     def draw_timeline(self) -> None:
+        """Draw the timeline."""
         self._timeline.redraw()
 
     def refresh_lines(self) -> None:
+        """Draw the state lines, and the key line if its labels have changed."""
         self._keys.show()
         self._state_line.refresh()
         if self.lanes.comparing:

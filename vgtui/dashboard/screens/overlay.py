@@ -28,6 +28,7 @@ class Overlay(ModalScreen[None]):
             self.dismiss()
 
     def on_unmount(self) -> None:
+        """Free the rendered strips, which Textual would keep for the removed widgets."""
         clear_render_cache()
 
     def state_changed(self) -> None:

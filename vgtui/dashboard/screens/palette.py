@@ -28,8 +28,10 @@ class ActionPalette(CommandPalette):
             event.prevent_default()
 
     def on_unmount(self) -> None:
+        """Free the rendered strips, which Textual would keep for the removed widgets."""
         clear_render_cache()
 
     def action_turn_page(self, name: str) -> None:
+        """Turn a page of the list; an empty list has none."""
         with suppress(KeyError):
             getattr(self.query_one(CommandList), f"action_{name}")()

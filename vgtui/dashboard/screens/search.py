@@ -30,6 +30,7 @@ class SearchScreen(Overlay):
         self._place = 0
 
     def compose(self) -> ComposeResult:
+        """Compose the field, and the line below it for what was found."""
         with Vertical(id="search", classes="dialog") as box:
             box.border_title = "Find a layer"
             box.border_subtitle = "↑ ↓ next · enter stays · escape goes back"
@@ -37,6 +38,7 @@ class SearchScreen(Overlay):
             yield Static(markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        """Find the layers whose label contains every typed part, and choose the uppermost."""
         wanted = event.value.casefold().split()
         labels = [self.state.search_label(layer).casefold() for layer in range(self.state.layers)]
         matching = [layer for layer, label in enumerate(labels) if wanted and all(part in label for part in wanted)]
@@ -45,14 +47,17 @@ class SearchScreen(Overlay):
         self._show()
 
     def on_input_submitted(self) -> None:
+        """Close, and stay at the found layer."""
         self.dismiss()
 
     def action_go(self, step: int) -> None:
+        """Choose the next found layer (1) or the previous one (−1)."""
         if self._found:
             self._place = (self._place + step) % len(self._found)
             self._show()
 
     def action_close(self) -> None:
+        """Go back to the layer chosen before the search, and close."""
         self._choose(self._before)
         super().action_close()
 

@@ -41,6 +41,7 @@ class SettingsScreen(Overlay):
         self._values = values_of(state.wanted)
 
     def compose(self) -> ComposeResult:
+        """Compose a field for each option, the line for an error, and the buttons."""
         with Vertical(id="settings", classes="dialog") as box:
             box.border_title = "Settings"
             box.border_subtitle = "enter applies · escape closes"
@@ -56,6 +57,7 @@ class SettingsScreen(Overlay):
                 yield Button("Cancel", id="cancel", compact=True)
 
     def on_mount(self) -> None:
+        """Give the focus to the requested field, or to the first."""
         self._focus(self._focused or OPTIONS[0].field)
 
     def _editor(self, option: Option) -> Widget:
@@ -82,6 +84,7 @@ class SettingsScreen(Overlay):
         return settings_from(values)
 
     def action_apply(self) -> None:
+        """Close the form and apply its settings, or show which one is wrong."""
         if not self.is_current:
             return
         try:
@@ -102,15 +105,18 @@ class SettingsScreen(Overlay):
         self.query_one(f"#{field}").focus()
 
     def on_input_submitted(self) -> None:
+        """Apply the settings."""
         self.action_apply()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Apply the settings, or discard them."""
         if event.button.id == "apply":
             self.action_apply()
         else:
             self.action_close()
 
     def on_click(self, event: events.Click) -> None:
+        """Close at a click outside the form."""
         if event.widget is self:  # outside the form
             self.action_close()
 

@@ -37,6 +37,7 @@ class WhatIfScreen(Overlay):
         self._shown = 0
 
     def compose(self) -> ComposeResult:
+        """Compose the line of progress and the table."""
         with Vertical(id="what-if", classes="dialog") as box:
             box.border_title = "What if: each change on its own, at initialization"
             box.border_subtitle = "enter applies · escape closes"
@@ -47,10 +48,12 @@ class WhatIfScreen(Overlay):
             yield table
 
     def on_mount(self) -> None:
+        """Give the focus to the table, and show the changes measured so far."""
         self.query_one(DataTable).focus()
         self.state_changed()
 
     def state_changed(self) -> None:
+        """Update the line of progress, and the table if there are new rows."""
         tried = self.state.tried
         total = tried[-1].total if tried else 0
         first = self.state.first
@@ -66,10 +69,12 @@ class WhatIfScreen(Overlay):
             self._fill(sorted((entry.probe for entry in tried), key=distance_from_one), now)
 
     def set_palette(self, palette: Palette) -> None:
+        """Fill the table anew in these colours."""
         self._shown = 0
         super().set_palette(palette)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Close the table and apply the change in the selected row."""
         if not self.is_current:
             return
         setting, _, value = str(event.row_key.value).partition("=")

@@ -164,9 +164,11 @@ class Controller:
         self._display.refresh_lines()
 
     def next_activation(self, step: int) -> None:
+        """Change to the next activation (1) or the previous one (−1)."""
         self.change({"activation": neighbour(ACTIVATION_NAMES, self.state.wanted.network.activation, step)})
 
     def next_initialization(self, step: int) -> None:
+        """Change to the next initialization (1) or the previous one (−1)."""
         present = self.state.wanted.network.initialization
         self.change({"initialization": neighbour(INITIALIZATION_NAMES, present, step)})
 
@@ -175,21 +177,26 @@ class Controller:
         self.change({name: not getattr(self.state.wanted.network, name)})
 
     def deepen(self, step: int) -> None:
+        """Change to the next larger number of hidden layers (1) or the next smaller one (−1)."""
         self.change({"hidden_layers": rung(DEPTHS, self.state.wanted.network.hidden_layers, step)})
 
     def scale_rate(self, step: int) -> None:
+        """Change to the next larger learning rate (1) or the next smaller one (−1)."""
         rate = self.state.wanted.training.learning_rate
         self.change(training={"learning_rate": rung(LEARNING_RATES, rate, step)})
 
     def next_optimizer(self) -> None:
+        """Change to the next optimizer."""
         self.change(training={"optimizer": neighbour(OPTIMIZER_NAMES, self.state.wanted.training.optimizer, 1)})
 
     def next_clip(self) -> None:
+        """Change to the next limit of the gradient norm, or to none."""
         present = self.state.wanted.training.gradient_clip
         place = CLIPS.index(present) if present in CLIPS else -1
         self.change(training={"gradient_clip": CLIPS[(place + 1) % len(CLIPS)]})
 
     def next_dataset(self) -> None:
+        """Change to the next data set; one that is not built in remains in the cycle while it is in use."""
         present = self.state.wanted.dataset
         names = DATASET_NAMES if present in DATASET_NAMES else (*DATASET_NAMES, present)
         self.change(dataset=neighbour(names, present, 1))
@@ -223,6 +230,7 @@ class Controller:
             self._display.say("already using NumPy")
 
     def reseed(self) -> None:
+        """Restart from the next seed."""
         wanted = self.state.wanted
         self.run(replace(wanted, training=replace(wanted.training, seed=wanted.training.seed + 1)))
 
@@ -293,6 +301,7 @@ class Controller:
             self._go_to(self.state.history.length if end else 0)
 
     def change_speed(self, step: int) -> None:
+        """Play a recording faster (1) or slower (−1)."""
         if player := self.lanes.chosen.player:
             player.change_speed(step)
             self._display.show_pace(self.lanes.chosen)
@@ -466,11 +475,13 @@ class Controller:
             self._display.say("this layer is not in a group")
 
     def fold_all(self) -> None:
+        """Unfold all groups of layers if any is folded; otherwise fold the outermost ones."""
         if outline := self._folding:
             outline.toggle_all()
             self._folded()
 
     def fold_around(self) -> None:
+        """Fold the group around the chosen layer."""
         if (outline := self._folding) and outline.fold_around(self.state.selected):
             self._folded()
 
@@ -488,6 +499,7 @@ class Controller:
     # the look
 
     def next_view(self) -> None:
+        """Change to the next view; a lesson may wait for it."""
         look, views = self.state.look, self.state.views
         look.view = views[(views.index(look.view) + 1) % len(views)] if look.view in views else views[1]
         if self.progress and self.progress.step is None:  # the lesson is done
@@ -496,6 +508,7 @@ class Controller:
         self.watch_lesson()
 
     def next_quantity(self, step: int) -> None:
+        """Change to the next quantity (1) or the previous one (−1)."""
         look = self.state.look
         look.quantity = QUANTITIES[(QUANTITIES.index(look.quantity) + step) % len(QUANTITIES)]
         self._look_changed()
@@ -510,10 +523,12 @@ class Controller:
         self._display.draw_all()
 
     def pin(self) -> None:
+        """Keep the run on the screen in the charts."""
         self.state.pin()
         self._display.draw_runs()
 
     def unpin(self) -> None:
+        """Remove all pinned runs from the charts."""
         self.state.pins = []
         self._display.draw_runs()
 

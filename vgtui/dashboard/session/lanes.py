@@ -43,6 +43,7 @@ class Lanes:
 
     @property
     def comparing(self) -> bool:
+        """Whether there are two lanes."""
         return len(self.all) > 1
 
     def lane_of(self, line: Line) -> Lane:

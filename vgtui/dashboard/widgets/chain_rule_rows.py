@@ -40,6 +40,7 @@ class ChainRuleRows(LayerRows):
         return chain is not None and chain.bound is not None
 
     def heading(self, width: int) -> str:
+        """Name the columns that fit, with the ends of the axis over the bars."""
         factor, bar = self._columns(width)
         words = f"{'layer':>{self.state.label_width}} "
         if factor:
@@ -50,6 +51,7 @@ class ChainRuleRows(LayerRows):
         return words
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
+        """Draw the layer's factor with its two parts, the product and its bar, as far as they fit."""
         chain = self._measured()
         if part or chain is None:
             return []

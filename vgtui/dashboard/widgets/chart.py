@@ -41,6 +41,7 @@ class Chart(Lines):
         raise NotImplementedError
 
     def draw(self, width: int, height: int) -> list[Strip]:
+        """Draw the picture, with the hint below it if hints are on and there is room."""
         if width < LEFT_GUTTER + 4 or height < 3 or not self.state.frame:
             return []
         hint: list[str] = []

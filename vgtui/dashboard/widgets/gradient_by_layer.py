@@ -33,16 +33,19 @@ class GradientByLayer(Chart):
 
     @property
     def hint(self) -> str:
+        """What to look for in the profile of the gradient, or how to read that of another quantity."""
         if self.state.look.quantity is not GRADIENT:
             return "The same numbers, the input on the left."
         return "A fall to the left is a vanishing gradient."
 
     def update_title(self) -> None:
+        """Name the chosen quantity in the border."""
         title = f"{self.state.look.quantity.title} by layer"
         if title != self.border_title:  # setting the title repaints the whole chart
             self.border_title = title
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
+        """Draw the legend, the profiles of all runs, theory if it is on, and the numbers of layers."""
         frame = self.state.frame
         assert frame
         quantity, series = self.state.look.quantity, self.palette.series

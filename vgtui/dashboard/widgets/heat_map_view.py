@@ -32,6 +32,7 @@ class HeatMapView(Lines):
         return not self.state.look.blocks
 
     def draw(self, width: int, height: int) -> list[Strip]:
+        """Draw the heading, the map and the scale; nothing if there is no room or no frame."""
         columns, lines = width - self.state.label_width - 1, height - 2
         if columns < 1 or lines < 1 or not self.state.frame:
             return []
@@ -68,7 +69,7 @@ class HeatMapView(Lines):
         return max(1, lines * self._per_line // bands)
 
     def _cells(self, picture: HeatMap) -> NDArray[np.intp]:
-        """The number of a colour for each cell, or a negative constant: BLANK, IS_ZERO, …"""
+        """The number of a colour for each cell, or a negative constant such as BLANK or IS_ZERO."""
         quantity, colours = self.state.look.quantity, len(self.palette.levels)
         levels = picture.levels
         shares = (np.where(np.isfinite(levels), levels, 0) - quantity.floor) / (quantity.ceiling - quantity.floor)

@@ -15,6 +15,7 @@ class Hint(Lines):
     words = ""
 
     def draw(self, width: int, height: int) -> list[Strip]:
+        """Draw the wrapped words."""
         style = self.style(self.palette.muted)
         return [Strip([Segment(f" {line}", style)]) for line in wrap_words(self.words, width - 2)[:height]]
 

@@ -29,6 +29,7 @@ class HistogramChart(Lines):
         self._part = part
 
     def draw(self, width: int, height: int) -> list[Strip]:
+        """Draw the histogram with its limits and facts, or say why there is none."""
         inspected = self.state.inspected
         muted, text = self.style(self.palette.muted), self.style(self.palette.text)
         if inspected is None or self.state.why_not_examined or height < 3:

@@ -31,6 +31,7 @@ class KeyLine(Widget):
             self.refresh()
 
     def render(self) -> Text:
+        """Draw the keys that fit, and note where each one is."""
         line = Text(no_wrap=True)
         self._places = []
         self._labels = [self.state.key_label(key) for key in self._keys]
@@ -44,6 +45,7 @@ class KeyLine(Widget):
         return line
 
     def on_click(self, event: events.Click) -> None:
+        """Press the key under the mouse."""
         for columns, key in self._places:
             if event.x in columns:
                 self.app.simulate_key(key.key.split(",")[0])

@@ -16,12 +16,15 @@ class LayerHistory(Chart):
 
     @property
     def hint(self) -> str:
+        """Empty: the title says what is shown."""
         return ""
 
     def update_title(self) -> None:
+        """Name the chosen quantity in the border."""
         self.border_title = f"{self.state.look.quantity.title}, since the start →"
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
+        """Draw the minimum and the maximum over time; nothing if no value is finite."""
         history, quantity, layer = self.state.history, self.state.look.quantity, self.state.selected
         width = columns - LEFT_GUTTER
         per_dot = points_per_dot(history.length, width * DOTS_ACROSS)

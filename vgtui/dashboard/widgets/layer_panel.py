@@ -59,6 +59,7 @@ class LayerPanel(Vertical):
         self._beside = Horizontal(self.numbers, self.sparklines, self.second, self.words)
 
     def compose(self) -> ComposeResult:
+        """Compose the three views, of which one is shown, and the hint."""
         yield self._beside
         yield self.heat_map
         yield self.chain
@@ -82,6 +83,7 @@ class LayerPanel(Vertical):
         return views[self.view]
 
     def set_palette(self, palette: Palette) -> None:
+        """Draw in these colours from now on."""
         for part in self.query(Lines):
             part.palette = palette
             part.redraw()
@@ -175,9 +177,11 @@ class LayerPanel(Vertical):
             self.chain.display = self.view == "chain rule"
 
     def on_resize(self) -> None:
+        """Fit the view and its title to the new size."""
         self.advance()
 
     def on_click(self, event: events.Click) -> None:
+        """Choose the layer under the mouse; a double click looks inside it."""
         part: LayerRows | HeatMapView = (
             self.heat_map if self.view == "heat map" else self.chain if self.view == "chain rule" else self.numbers
         )
@@ -186,7 +190,9 @@ class LayerPanel(Vertical):
             self.post_message(LayerOpened(layer) if event.chain > 1 else LayerChosen(layer))
 
     def on_mouse_scroll_up(self) -> None:
+        """Tell the screen that the wheel was turned one step up."""
         self.post_message(LayersScrolled(1))
 
     def on_mouse_scroll_down(self) -> None:
+        """Tell the screen that the wheel was turned one step down."""
         self.post_message(LayersScrolled(-1))

@@ -108,6 +108,7 @@ class LayerRows(Lines):
         return (rows[place], part) if line >= 1 and 0 <= place < len(rows) else None
 
     def draw(self, width: int, height: int) -> list[Strip]:
+        """Draw the heading, and the rows from `top` down."""
         words = Segment(self.heading(width), self.style(self.palette.muted))
         heading = Strip([words]).adjust_cell_length(width, words.style)
         return [heading, *(self._line(y, width) for y in range(1, height))]
@@ -147,6 +148,7 @@ class LayerNumbers(LayerRows):
 
     @property
     def columns(self) -> int:
+        """The width in cells."""
         return self.state.label_width + 1 + VALUE + 1 + (self._beside + 1 if self.with_bar else 0)
 
     @property
@@ -155,6 +157,7 @@ class LayerNumbers(LayerRows):
         return self.state.kind_width or BAR
 
     def heading(self, width: int) -> str:
+        """Name the quantity, and head the bars, or the kinds and shapes, if they are shown."""
         symbol = self.state.look.quantity.symbol
         beside = f"{'kind, shape':<{self._beside}}" if self.state.outline else self._axis.heading(BAR)
         return f"{symbol:>{self.state.label_width + 1 + VALUE}} " + beside * self.with_bar
@@ -168,6 +171,7 @@ class LayerNumbers(LayerRows):
             self._axis.fit(quantity.of(self.state.frame.layers), begins)
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
+        """Draw the label, the value, and the bar or the kind and shape, on the first line of the row."""
         frame = self.state.frame
         if part or frame is None:
             return []
@@ -204,9 +208,11 @@ class LayerSecond(LayerRows):
         return SIGNAL if self.state.look.quantity is GRADIENT else GRADIENT
 
     def heading(self, width: int) -> str:
+        """Name the second quantity."""
         return f" {self._quantity.symbol:>{VALUE}}"
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
+        """Draw the second value, on the first line of the row."""
         frame = self.state.frame
         if part or frame is None:
             return []
@@ -220,9 +226,11 @@ class LayerWords(LayerRows):
     columns = 1 + WORD + 1
 
     def heading(self, width: int) -> str:
+        """Name the column."""
         return " health"
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
+        """Draw the word, on the first line of the row."""
         if part or self.state.frame is None:
             return []
         word, colour = self._word(layer)

@@ -23,6 +23,7 @@ class LessonPanel(Lines):
     progress: LessonProgress | None = None
 
     def draw(self, width: int, height: int) -> list[Strip]:
+        """Draw the words of the present step, as far as they fit."""
         return [Strip([Segment(f" {words}", self.style(colour))]) for words, colour in self._lines_for(width)][:height]
 
     def show(self) -> None:

@@ -39,9 +39,11 @@ class Lines(Widget):
             self.refresh(*regions)
 
     def on_resize(self) -> None:
+        """Draw everything in the new size."""
         self.redraw()
 
     def render_line(self, y: int) -> Strip:
+        """Return a line as it was last drawn, filled to the full width."""
         width = self.size.width
         ground = self.style(self.palette.text)
         return self._lines[y].adjust_cell_length(width, ground) if y < len(self._lines) else Strip.blank(width, ground)

@@ -26,6 +26,7 @@ class LossChart(Chart):
 
     @property
     def hint(self) -> str:
+        """The loss and the accuracy of guessing; "" for a watched model, or before a run."""
         header = self.state.header_shown
         own = header.own if header else None
         if own is None:
@@ -34,6 +35,7 @@ class LossChart(Chart):
         return f"Guessing {classes} classes: loss {math.log(classes):.2f}, right in {100 / classes:.0f} %."
 
     def picture(self, columns: int, rows: int) -> list[Strip]:
+        """Draw the legend, the loss and the accuracies of this run, and those of the runs beside it."""
         assert self.state.frame
         frame, history, series = self.state.frame, self.state.history, self.palette.series
         companions = self.companions()

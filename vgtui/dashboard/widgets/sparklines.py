@@ -25,13 +25,16 @@ class Sparklines(LayerRows):
         self._bottom = 0
 
     def heading(self, width: int) -> str:
+        """Say that time runs to the right, in as many words as fit."""
         return first_that_fits(SINCE_THE_START, width)
 
     @property
     def decades_per_cell(self) -> float:
+        """The decades that one cell of height stands for, the same for all layers."""
         return self._chart.decades_per_cell
 
     def draw(self, width: int, height: int) -> list[Strip]:
+        """Update the chart to the history, and draw every row."""
         self._update_chart(width, height)
         return super().draw(width, height)
 
@@ -60,6 +63,7 @@ class Sparklines(LayerRows):
         return self._chart.update(self.state.history, self.state.look.quantity, shown, width, self.row_height)
 
     def segments(self, layer: int, part: int, selected: bool) -> list[Segment]:
+        """Draw one line of a layer's sparkline, with a cursor if the screen shows the past."""
         place = self.state.rows.index(layer) - self._bottom
         if not 0 <= place < len(self._chart.levels):
             return []

@@ -22,7 +22,7 @@ GROUPS = {"hidden_layers": {"hidden_layers", "width"}, "learning_rate": {"learni
 
 
 class StateLine(Widget):
-    """One line. A setting that waits for its first frame is coloured, and followed by …
+    """One line. A setting that waits for its first frame is coloured, and followed by an ellipsis.
 
     Args:
         state: The run.
@@ -37,11 +37,13 @@ class StateLine(Widget):
         self._places: dict[str, range] = {}
 
     def on_click(self, event: events.Click) -> None:
+        """Report the setting under the mouse."""
         for name, columns in self._places.items():
             if event.x in columns:
                 self.post_message(SettingChosen(name))
 
     def render(self) -> Text:
+        """Draw the settings and the progress; if they do not both fit, the backend is left out first."""
         width = self.size.width
         left, right = self._settings(width), self._progress(with_backend=True)
         if left.cell_len + 2 + right.cell_len > width:

@@ -18,6 +18,7 @@ class Timeline(Lines):
     """A line from the start to the newest frame; beside it the step on the screen, and what happened there."""
 
     def draw(self, width: int, height: int) -> list[Strip]:
+        """Draw the line with its signs, and the words beside it."""
         history, moment = self.state.history, self.state.moment
         if not history.length or not self.state.frame:
             return []

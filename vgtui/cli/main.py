@@ -32,9 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             if sys.stderr:
                 sys.stderr.flush()
-        except (
-            OSError
-        ):  # a terminal that is gone, a full disk: there is nowhere to report it, and the exit code stays what it is
+        except OSError:  # a terminal that is gone, a full disk: nothing can be told, and the exit code stays
             _discard(sys.stderr)
 
 
@@ -62,20 +60,25 @@ def _run(words: list[str]) -> int:
         return USAGE_EXIT
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except BrokenPipeError:
+    except Exception as error:
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    """Say in one sentence what went wrong; returns the exit code."""
+    if isinstance(error, BrokenPipeError):
         _discard(sys.stdout)  # its reader has enough
         return 0
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
-            _discard(sys.stdout)
-            tell(f"{error.filename or 'the output'} cannot be written: {error.strerror}")
-            return FAULT_EXIT
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in SCARCE):
-            tell(f"the system gives no more: {getattr(error, 'strerror', None) or 'out of memory'}; see ulimit -a")
-            return FAULT_EXIT
-        from vgtui.terminal.crash import report_crash
+    if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+        _discard(sys.stdout)
+        tell(f"{error.filename or 'the output'} cannot be written: {error.strerror}")
+        return FAULT_EXIT
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in SCARCE):
+        tell(f"the system gives no more: {getattr(error, 'strerror', None) or 'out of memory'}; see ulimit -a")
+        return FAULT_EXIT
+    from vgtui.terminal.crash import report_crash
 
-        return report_crash(error)
+    return report_crash(error)
 
 
 def _discard(stream: TextIO) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from select import select
 
@@ -93,6 +94,11 @@ def _endpoint(wanted: str | None, may_ask: bool) -> Endpoint:
     if not may_ask:
         there = ", ".join(f"{endpoint.name} ({endpoint.pid})" for endpoint in found)
         raise UsageError("NAME", f"several are watched, {there}; say which, by its name or its process")
+    return _ask(found)
+
+
+def _ask(found: Sequence[Endpoint]) -> Endpoint:
+    """Let the user choose one of several models. Raises UsageError when the input ends."""
     table = Columns(">3", "", "")
     for number, endpoint in enumerate(found, start=1):
         sys.stdout.write(table.row(number, plain(endpoint.name), f"process {endpoint.pid}") + "\n")

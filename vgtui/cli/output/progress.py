@@ -16,7 +16,7 @@ Advance: TypeAlias = Callable[[int], None]
 def showing_progress(doing: str, total: int, unit: str, quiet: bool, done: int = 0) -> Iterator[Advance]:
     """Show a bar with the rate and the time left, unless it is quiet, as where results scroll by on the same terminal.
 
-    There is none either where stdout is a pipe: its reader may draw on this terminal.
+    Nor is there one if stdout is a pipe: its reader may draw on this terminal.
 
     Args:
         doing: What is done, in a word.
@@ -57,6 +57,6 @@ def is_pipe(file: IO[str] | None) -> bool:
         return False
     try:
         mode = os.fstat(file.fileno()).st_mode
-    except io.UnsupportedOperation:  # it is none of the system's files
+    except io.UnsupportedOperation:  # not a file of the system
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

@@ -26,7 +26,7 @@ _WRITERS: dict[str, type[FrameWriter]] = {
 }
 
 
-class _Fault(Exception):
+class _FaultError(Exception):
     """The training process is gone; the message says why."""
 
 
@@ -90,7 +90,7 @@ async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter,
                     break
             advance(step)
         writer.close()
-    except _Fault as fault:
+    except _FaultError as fault:
         tell(str(fault))
         return FAULT_EXIT
     except asyncio.CancelledError:
@@ -148,7 +148,7 @@ async def _next(source: LiveRun, at: int, wanted: type[Wanted]) -> Wanted:
             case Refused():
                 raise UsageError(answer.setting, answer.problem)
             case Event(kind="fault"):
-                raise _Fault(answer.message)
+                raise _FaultError(answer.message)
             case Silent(seconds):
                 tell(f"no answer from the training process for {seconds:.0f} s; it is waited for")
     return answer

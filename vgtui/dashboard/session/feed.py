@@ -95,15 +95,8 @@ class Feed:
             case Tried():
                 lane.state.take_tried(answer)
                 self._canvas.examined()
-            case Event(kind="fault") if not lane.state.status.follows:
-                self._take_fault(lane, answer.message)
-                self._lanes.drop_out(lane)
-                self._canvas.draw_numbers()
             case Event(kind="fault" | "note"):
-                lane.state.history.note("note", answer.message)
-                self._scheduler.charts_changed()
-                self._canvas.show_pace(lane)
-                self.notes.take(answer.message)
+                self._take_event(lane, answer)
 
     def take_pace(self, lane: Lane) -> None:
         """Update the pace of a lane whose source sets one, and whether the source has ended."""
@@ -125,6 +118,18 @@ class Feed:
         if [entry.state.status.name for entry in self._lanes.all] != before:
             self._canvas.show_lanes()
         return lane
+
+    def _take_event(self, lane: Lane, event: Event) -> None:
+        """Show a fault that ended the run, or say a note."""
+        if event.kind == "fault" and not lane.state.status.follows:
+            self._take_fault(lane, event.message)
+            self._lanes.drop_out(lane)
+            self._canvas.draw_numbers()
+            return
+        lane.state.history.note("note", event.message)
+        self._scheduler.charts_changed()
+        self._canvas.show_pace(lane)
+        self.notes.take(event.message)
 
     def _take_frame(self, lane: Lane, frame: Frame) -> None:
         begins = lane.state.begins_run

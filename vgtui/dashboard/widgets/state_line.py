@@ -11,6 +11,7 @@ from vgtui.dashboard.view.state import RunView
 from vgtui.model.differences import switch_text
 from vgtui.terminal.text import count_text, plain, whole_words
 from vgtui.user.themes import Palette
+from vgtui.wire.frames import Header, ModelInfo
 
 FULL_WIDTH = 100
 """The width from which every setting fits."""
@@ -54,27 +55,10 @@ class StateLine(Widget):
 
     def _settings(self, room: int) -> Text:
         """The settings that fit; those in which two lanes differ are left out last."""
-        if self.state.shown and (model := self.state.shown.model):
-            lane = self._lane_name(self.size.width >= FULL_WIDTH)
-            name, layers = plain(model.name), f"{BETWEEN}{len(self.state.shown.layers)} layers"
-            words = whole_words(name, room - len(lane) - len(layers))
-            if words != name and " " not in words:  # the name has no whole word that fits
-                words, layers = whole_words(name, room - len(lane)), ""
-            return Text(f"{lane}{words}{layers}", self.palette.text)
-        run = self.state.on_screen
-        network, training = run.network, run.training
+        if self.state.shown and self.state.shown.model:
+            return self._model(self.state.shown, self.state.shown.model, room)
         wide = self.size.width >= FULL_WIDTH
-        size = f"{network.hidden_layers}×{network.width}"
-        parts = {"activation": network.activation, "hidden_layers": size, "initialization": network.initialization}
-        if wide or network.batch_norm:
-            parts["batch_norm"] = switch_text("BatchNorm", network.batch_norm)
-        if wide or network.skip_connections:
-            parts["skip_connections"] = switch_text("skip", network.skip_connections)
-        parts["learning_rate"] = f"{training.optimizer} {training.learning_rate:g}"
-        if training.gradient_clip is not None:
-            parts["gradient_clip"] = f"clip {training.gradient_clip:g}"
-        if run.dataset != "digits":
-            parts["dataset"] = plain(Path(run.dataset).name)
+        parts = self._parts(wide)
         line = Text(self._lane_name(wide), self.palette.accent)
         self._places = {}
         pending, apart = self.state.pending(), {entry.field: entry.before for entry in self.state.differences()}
@@ -93,14 +77,40 @@ class StateLine(Widget):
             if place:
                 line.append(BETWEEN, self.palette.muted)
             fields = GROUPS.get(name, {name})
-            if differs := fields & apart.keys():
-                words = f"{APART}{words}"
-            self._places[name] = range(line.cell_len, line.cell_len + len(words))
+            differs = fields & apart.keys()
+            shown = f"{APART}{words}" if differs else words
+            self._places[name] = range(line.cell_len, line.cell_len + len(shown))
             if fields & pending:
-                line.append(f"{words}…", self.palette.pending)
+                line.append(f"{shown}…", self.palette.pending)
             else:
-                line.append(words, self.palette.accent if differs else self.palette.text)
+                line.append(shown, self.palette.accent if differs else self.palette.text)
         return line
+
+    def _model(self, header: Header, model: ModelInfo, room: int) -> Text:
+        """The name of a watched model and how many layers it has, as far as they fit."""
+        lane = self._lane_name(self.size.width >= FULL_WIDTH)
+        name, layers = plain(model.name), f"{BETWEEN}{len(header.layers)} layers"
+        words = whole_words(name, room - len(lane) - len(layers))
+        if words != name and " " not in words:  # the name has no whole word that fits
+            words, layers = whole_words(name, room - len(lane)), ""
+        return Text(f"{lane}{words}{layers}", self.palette.text)
+
+    def _parts(self, wide: bool) -> dict[str, str]:
+        """The settings by field, as words; a narrow line leaves out what is off."""
+        run = self.state.on_screen
+        network, training = run.network, run.training
+        size = f"{network.hidden_layers}×{network.width}"
+        parts = {"activation": network.activation, "hidden_layers": size, "initialization": network.initialization}
+        if wide or network.batch_norm:
+            parts["batch_norm"] = switch_text("BatchNorm", network.batch_norm)
+        if wide or network.skip_connections:
+            parts["skip_connections"] = switch_text("skip", network.skip_connections)
+        parts["learning_rate"] = f"{training.optimizer} {training.learning_rate:g}"
+        if training.gradient_clip is not None:
+            parts["gradient_clip"] = f"clip {training.gradient_clip:g}"
+        if run.dataset != "digits":
+            parts["dataset"] = plain(Path(run.dataset).name)
+        return parts
 
     def _lane_name(self, wide: bool) -> str:
         if self.state.other:
@@ -120,20 +130,23 @@ class StateLine(Widget):
             line.append(f"step {count_text(state.frame.step)}   ", self.palette.text)
         if state.look.rate:
             line.append(f"{state.status.redraws_per_second:.0f} fps   ", self.palette.muted)
-        if state.moment is not None:
-            line.append("in the past ", self.palette.pending)
-        elif state.status.silent_seconds:
-            line.append("no answer ", self.palette.health["vanished"])
-        elif state.status.fault:
-            line.append("stopped ", self.palette.health["vanished"])
-        elif state.status.ended and not state.status.pace:
-            line.append("ended ", self.palette.pending)
-        elif state.status.paused:
-            line.append("paused ", self.palette.pending)
-        elif state.status.pace:
-            line.append(f"replay {state.status.pace} ", self.palette.muted)
-        elif state.frame:
-            line.append(f"{count_text(round(state.frame.steps_per_second))}/s ", self.palette.muted)
-        else:
-            line.append("starting ", self.palette.muted)
+        line.append(*self._doing())
         return line
+
+    def _doing(self) -> tuple[str, str]:
+        """What the run does now, and the colour for it."""
+        status, palette = self.state.status, self.palette
+        wrong = palette.health["vanished"]
+        if self.state.moment is not None:
+            return "in the past ", palette.pending
+        if status.silent_seconds or status.fault:
+            return ("no answer " if status.silent_seconds else "stopped "), wrong
+        if status.ended and not status.pace:
+            return "ended ", palette.pending
+        if status.paused:
+            return "paused ", palette.pending
+        if status.pace:
+            return f"replay {status.pace} ", palette.muted
+        if self.state.frame:
+            return f"{count_text(round(self.state.frame.steps_per_second))}/s ", palette.muted
+        return "starting ", palette.muted

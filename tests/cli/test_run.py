@@ -1,5 +1,6 @@
 """`vgtui run` and its siblings, as a shell sees them."""
 
+import asyncio
 import csv
 import io
 import json
@@ -19,6 +20,7 @@ from tests.cli.shell import SMALL, call, command
 from tests.forms import slow_but
 from tests.limits import files_no_longer_than
 from vgtui.cli.commands import COMMANDS
+from vgtui.cli.output.training import _cancel_on_signals
 
 
 def lines_of(output: str) -> list[dict[str, object]]:
@@ -243,6 +245,25 @@ def test_a_run_under_nohup_outlives_its_terminal() -> None:
         rest, errors = process.communicate()
     assert (process.returncode, errors) == (128 + signal.SIGINT, "")
     lines_of(rest)
+
+
+def test_a_second_ctrl_c_does_not_break_off_how_a_run_ends() -> None:
+    ended = False
+
+    async def train_until_ctrl_c() -> list[int]:
+        nonlocal ended
+        received = _cancel_on_signals()
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.01)  # as the worker takes a moment to leave
+            ended = True
+        return received
+
+    assert asyncio.run(train_until_ctrl_c()) == [signal.SIGINT, signal.SIGINT]
+    assert ended
 
 
 def test_a_killed_worker_is_a_fault_with_exit_code_1() -> None:

@@ -155,14 +155,18 @@ async def _next(source: LiveRun, at: int, wanted: type[Wanted]) -> Wanted:
 
 
 def _cancel_on_signals() -> list[int]:
-    """Let the signals that end a program cancel the running task; the list returned tells which came."""
+    """Let the first signal that ends a program cancel the running task; the list returned tells which came.
+
+    Further ones change nothing: the worker is being ended, and would be left alone.
+    """
     task = asyncio.current_task()
     assert task
     received: list[int] = []
 
     def cancel(number: int) -> None:
+        if not received:
+            task.cancel()
         received.append(number)
-        task.cancel()
 
     for number in ending_signals():
         asyncio.get_running_loop().add_signal_handler(number, cancel, number)

@@ -10,23 +10,35 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from unittest.mock import patch
 
 from vgtui.worker import main as worker
 
+ROOT = Path(__file__).parents[1]
 FORKING = multiprocessing.get_context("forkserver")
-PRELOADED = [__name__, "vgtui.sweeps.pool", "vgtui.sweeps.job", "concurrent.futures.process"]
+PRELOADED = [
+    *(__name__, "vgtui.sweeps.pool", "vgtui.sweeps.job", "concurrent.futures.process"),
+    *("plotext", "vgtui.dashboard.app", "vgtui.cli.commands.attach", "vgtui.cli.commands.replay"),
+]
+"""Python has one such server a process, which imports what the first to start it names: so all of it, for all."""
+
+
+def start_server() -> None:
+    """Start what is forked, if it does not run yet: in the folder where its modules are, wherever a test has gone."""
+    FORKING.set_forkserver_preload(PRELOADED)
+    with chdir(ROOT):
+        forkserver.ensure_running()
 
 
 @contextmanager
 def forked_processes() -> Iterator[None]:
     """Meanwhile, a training process and the processes of a sweep begin in this way."""
-    FORKING.set_forkserver_preload(PRELOADED)
-    forkserver.ensure_running()  # where `tests` is found, ahead of a test that goes into another folder
+    start_server()
     with (
         patch("asyncio.create_subprocess_exec", begin_worker),
         patch("multiprocessing.get_context", {"spawn": FORKING}.__getitem__),

@@ -10,7 +10,8 @@ from typing import IO
 
 import pytest
 
-from tests.cli.shell import WITHOUT_BYTECODE, with_files_of
+from tests.cli.shell import WITHOUT_BYTECODE
+from tests.limits import with_files_of
 from vgtui.files.atomic import write_whole
 
 

@@ -2,8 +2,6 @@
 
 import io
 import os
-import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -65,13 +63,3 @@ def call_apart(
 
 WITHOUT_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 """For a process whose files are limited: Python would leave half of a compiled module for every process after it."""
-
-
-def with_files_of(size: int) -> Callable[[], None]:
-    """A process whose files can be no longer than this, as on a full disk: a write beyond fails."""
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    return limit

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.cli.shell import SMALL, call, call_apart, command, with_files_of
+from tests.cli.shell import SMALL, call, call_apart, command
 from tests.forms import slow_but
+from tests.limits import with_files_of
 
 LOOK_SECONDS = 0.01
 KEEPING = ["--checkpoint", "run.npz", "--checkpoint-every", "10", "--output", "part.jsonl"]

@@ -9,25 +9,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import chdir
-from functools import cache
-from multiprocessing import get_context
-from multiprocessing.context import ForkServerContext, ForkServerProcess
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess
 from subprocess import TimeoutExpired
 
+from tests.forked import FORKING, start_server
 from tests.terminal.terminal import Terminal
 from vgtui.cli.main import main
-
-ROOT = Path(__file__).parents[2]
-IMPORTED = [__name__, "plotext", "vgtui.dashboard.app", "vgtui.cli.commands.attach", "vgtui.cli.commands.replay"]
-
-
-@cache
-def _server() -> ForkServerContext:
-    context = get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    return context
 
 
 def _run(
@@ -61,8 +48,7 @@ class Forked:
     """A forked process, with what a Terminal and its tests use of subprocess.Popen."""
 
     def __init__(self, process: ForkServerProcess) -> None:
-        with chdir(ROOT):  # the first one starts what is forked, which finds its modules there
-            process.start()
+        process.start()
         assert process.pid
         self._process = process
         self.pid = process.pid
@@ -94,4 +80,5 @@ class ForkedTerminal(Terminal):
     def _start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Forked:
         assert self._stdin is None
         given = (os.ttyname(self.slave), arguments, environment, os.getcwd(), self._before)
-        return Forked(_server().Process(target=_run, args=given))
+        start_server()
+        return Forked(FORKING.Process(target=_run, args=given))

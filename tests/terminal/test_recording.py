@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from engine.config import NetworkConfig
-from tests.cli.shell import call, with_files_of
+from tests.cli.shell import call
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header
+from tests.limits import limit_files
 from tests.terminal.forked import ForkedTerminal
 from tests.terminal.terminal import Terminal
 from vgtui.recordings.reader import RecordingReader
@@ -22,10 +23,6 @@ from vgtui.wire.frames import Frame, encode_line
 from vgtui.wire.run_settings import RunSettings
 
 SMALL = ["--hidden-layers", "3", "--width", "16"]
-
-
-def limit_files(size: int) -> None:
-    with_files_of(size)()
 
 
 def steps_in(path: Path) -> tuple[list[int], RecordingReader]:

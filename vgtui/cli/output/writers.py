@@ -42,7 +42,6 @@ class JsonLinesWriter:
 
     def close(self) -> None:
         """Do nothing: every line is written as it comes."""
-        pass
 
 
 class CsvWriter:
@@ -66,4 +65,3 @@ class CsvWriter:
 
     def close(self) -> None:
         """Do nothing: every row is written as it comes."""
-        pass

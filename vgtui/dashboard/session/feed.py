@@ -1,7 +1,6 @@
 """Pulls the frames of the lanes at the pace of the screen, and updates the state of each run."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -67,7 +66,7 @@ class Feed:
                 return
             if isinstance(answer, Frame) and lane.state.begins_run and not lane.player:
                 await asyncio.sleep(PAINT_SECONDS)
-            began = time.monotonic()
+            began = self._scheduler.now()
             self.take(lane, answer)
             # compared runs and recordings set their own pace
             if isinstance(answer, Frame) and not lane.paced and not lane.player:

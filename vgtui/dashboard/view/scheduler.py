@@ -45,7 +45,8 @@ class Scheduler:
         self.comparing = False
         """Whether two runs are compared."""
         self._governor = Governor(fps, clock, processor_clock)
-        self._clock = clock
+        self.now = clock
+        """The clock that `wait` counts by."""
         self._wake = asyncio.Event()
         self._stale = Draw.NOTHING
         self._begin_undrawn = False
@@ -88,7 +89,7 @@ class Scheduler:
         Returns:
             What to draw now.
         """
-        now = self._clock()
+        now = self.now()
         if played and not (ready and now - self._drawn_at >= self.interval):
             self._stale |= Draw.NUMBERS
             self._begin_undrawn |= begins
@@ -114,24 +115,24 @@ class Scheduler:
             return Draw.NOTHING
         # while two runs are compared, their frames of the same step trigger drawing
         patience = 2 * self._patience if self.comparing else 0.5
-        late = self._clock() - self._numbers_at >= patience * NUMBERS_SECONDS
+        late = self.now() - self._numbers_at >= patience * NUMBERS_SECONDS
         return (Draw.SPARKLINES if played else Draw.NOTHING) | (Draw.NUMBERS if late else Draw.NOTHING)
 
     def charts_due(self) -> Draw:
         """What to draw at a tick of the timer with period CHARTS_SECONDS."""
-        late = self._clock() - self._charts_at >= self._patience * CHARTS_SECONDS / 2
+        late = self.now() - self._charts_at >= self._patience * CHARTS_SECONDS / 2
         return self._stale & Draw.CHARTS if late else Draw.NOTHING
 
     def numbers_drawn(self) -> bool:
         """Note that the numbers are drawn now, which makes the charts stale; returns whether a run begins with them."""
         begins, self._begin_undrawn = self._begin_undrawn, False
-        self._numbers_at = self._clock()
+        self._numbers_at = self.now()
         self._stale = self._stale & ~Draw.NUMBERS | Draw.CHARTS
         return begins
 
     def charts_drawn(self) -> None:
         """Note that the charts are drawn now."""
-        self._charts_at = self._clock()
+        self._charts_at = self.now()
         self._stale &= ~Draw.CHARTS
 
     def charts_changed(self) -> None:
@@ -145,7 +146,7 @@ class Scheduler:
     async def wait(self, since: float) -> None:
         """Wait until the next redraw is due, counted from the time `since`, or until a key is pressed."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self.interval - (self._clock() - since))
+            await asyncio.wait_for(self._wake.wait(), self.interval - (self.now() - since))
         self._wake.clear()
 
     @property

@@ -10,88 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import NetworkConfig, TrainingConfig
+from engine.health import output_norm
 from engine.telemetry import LayerMeasurements
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A limit for a measured value, and the reason for it."""
-
-    value: float
-    source: str
-
-
-BOUNDS = {
-    "vanishing": Bound(1e-3, "a layer with this share of the output layer's gradient learns a thousand times slower"),
-    "vanished": Bound(1e-8, "below float32's unit roundoff, 6e-8: moves that large are lost beside the output layer's"),
-    "exploding": Bound(1e3, "as vanishing, the other way round"),
-    "exploding norm": Bound(1e3, "64×64 weights of Xavier have the norm 8; 0.1 of this replaces them ten times over"),
-    "saturated": Bound(
-        0.5, "most of a layer's units pass less than 5 % of the largest slope (Glorot & Bengio 2010, §3)"
-    ),
-    "dead": Bound(0.9, "less than a tenth of a layer's units carry a signal (Lu et al. 2020, dying ReLU)"),
-    "frozen": Bound(1e-7, "about float32's spacing at 1, 1.2e-7: the update is lost in the rounding of the weight"),
-}
-"""The bounds of all verdicts."""
-PERSISTENCE = 3
-"""Consecutive measurements for which saturated, dead and frozen must hold; one batch may show them by chance."""
+from engine.verdict import BOUNDS, PERSISTENCE, Cure, Evidence, Verdict, VerdictKind
 
 NON_SATURATING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
 """Activations whose derivative is about 1 over at least a half-line."""
 LARGE_INITIALIZATIONS = ("standard_normal", "gaussian")
 """Initializations whose variance can be far above 1/fan_in."""
-
-VerdictKind = Literal["healthy", "vanishing", "vanished", "exploding", "non-finite", "saturated", "dead", "frozen"]
-Health = Literal["learning", "weak", "vanished", "zero", "exploding", "NaN", "infinite", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cure:
-    """A change that would help.
-
-    Attributes:
-        setting: The field of the configuration to change; None for a model that has no configuration.
-        value: The value that the field should take.
-        text: The change in words.
-    """
-
-    setting: str | None
-    value: bool | str | float | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """The measurement on which a verdict rests.
-
-    Attributes:
-        layers: The weight layers concerned, counted from 0 at the input.
-        field: The field of `LayerMeasurements`.
-        value: Its worst value, or the ratio of that value to the output layer's.
-        bound: The bound that was exceeded; None where the value speaks for itself.
-    """
-
-    layers: tuple[int, ...]
-    field: str
-    value: np.float64
-    bound: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is wrong with a network, if anything.
-
-    Attributes:
-        kind: The kind of problem, or "healthy".
-        message: One sentence, which begins with the kind.
-        cures: What would help, best first.
-        evidence: The measurements behind the verdict.
-    """
-
-    kind: VerdictKind
-    message: str
-    cures: tuple[Cure, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
 
 
 def layer_label(layer: int, layers: int) -> str:
@@ -105,43 +31,6 @@ def layer_label(layer: int, layers: int) -> str:
         "layer 1" for the first hidden layer and so on; "the output layer" for the last.
     """
     return "the output layer" if layer == layers - 1 else f"layer {layer + 1}"
-
-
-def layer_health(grad_norm: NDArray[np.float64]) -> list[Health]:
-    """Describe the health of every layer in a word.
-
-    Args:
-        grad_norm: The gradient norm of every weight layer, (layers,), masked where it is unknown.
-
-    Returns:
-        A word per layer, by its norm relative to the output layer's. "exploding" also follows from the norm alone.
-    """
-    reference = output_norm(grad_norm)
-    return [_health(norm, reference) for norm in grad_norm.tolist()]
-
-
-def output_norm(grad_norm: NDArray[np.float64]) -> float:
-    """Return the gradient norm to which the others are compared: the last one known, or NaN if none is."""
-    known = grad_norm.compressed() if isinstance(grad_norm, np.ma.MaskedArray) else grad_norm
-    return float(known[-1]) if len(known) else float("nan")
-
-
-def _health(norm: float | None, reference: float) -> Health:
-    if norm is None:
-        return "unknown"
-    if np.isnan(norm):
-        return "NaN"
-    if np.isinf(norm):
-        return "infinite"
-    if norm == 0:
-        return "zero"
-    if norm < BOUNDS["vanished"].value * reference:
-        return "vanished"
-    if norm < BOUNDS["vanishing"].value * reference:
-        return "weak"
-    if norm > BOUNDS["exploding"].value * reference or norm > BOUNDS["exploding norm"].value:
-        return "exploding"
-    return "learning"
 
 
 class Remedies(Protocol):

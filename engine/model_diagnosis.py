@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.diagnosis import Cure, Verdict, diagnose_by
+from engine.diagnosis import diagnose_by
 from engine.telemetry import LayerMeasurements
+from engine.verdict import Cure, Verdict
 
 PYTORCH = "PyTorch"
 SATURATING = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh", "LogSigmoid")

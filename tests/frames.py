@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from engine.datasets import load_dataset
-from engine.diagnosis import PERSISTENCE, diagnose
+from engine.diagnosis import diagnose
 from engine.network import layer_shapes
 from engine.telemetry import LayerMeasurements
+from engine.verdict import PERSISTENCE
 from vgtui.wire.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
 from vgtui.wire.run_settings import RunSettings
 

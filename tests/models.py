@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.diagnosis import PERSISTENCE
 from engine.model_diagnosis import PYTORCH, ModelLayer, diagnose_model
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
+from engine.verdict import PERSISTENCE
 from vgtui.wire.frames import BackendInfo, Frame, Header, LayerInfo, ModelInfo, Number
 
 BLOCKS = [

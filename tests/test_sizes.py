@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import vgtui
 from engine.config import MAX_HIDDEN_LAYERS, NetworkConfig, TrainingConfig
-from engine.diagnosis import PERSISTENCE, Cure, Evidence, Verdict, diagnose
+from engine.diagnosis import diagnose
 from engine.errors import UsageError
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
+from engine.verdict import PERSISTENCE, Cure, Evidence, Verdict
 from tests.frames import make_frame, make_header
 from tests.sweeps.rows import SMALL, row_of
 from tests.watching.recorded import lines

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.diagnosis import Cure
 from engine.errors import UsageError
+from engine.verdict import Cure
 from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import KEYS, Keymap

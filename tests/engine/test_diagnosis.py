@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from engine.config import NetworkConfig, TrainingConfig
-from engine.diagnosis import BOUNDS, PERSISTENCE, Verdict, diagnose, layer_health
+from engine.diagnosis import diagnose
+from engine.health import layer_health
 from engine.telemetry import LayerMeasurements
+from engine.verdict import BOUNDS, PERSISTENCE, Verdict
 from tests.engine.conftest import MakeTrainer
 
 SIGMOID = NetworkConfig(hidden_layers=3, width=6)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.diagnosis import PERSISTENCE, layer_health, output_norm
+from engine.health import layer_health, output_norm
 from engine.model_diagnosis import PYTORCH, ModelLayer, diagnose_model
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
+from engine.verdict import PERSISTENCE
 
 LAYERS = [
     ModelLayer("features.0", "Conv2d", "ReLU", units=16),

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from engine.config import NetworkConfig
-from engine.diagnosis import Cure, Verdict
+from engine.verdict import Cure, Verdict
 from tests.cli.shell import call
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header

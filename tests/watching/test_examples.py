@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from engine.diagnosis import VerdictKind
+from engine.verdict import VerdictKind
 from tests.watching.recorded import frames, header
 from vgtui.wire.frames import Frame
 

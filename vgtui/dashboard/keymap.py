@@ -8,8 +8,8 @@ from textual.binding import Binding
 from textual.keys import Keys, format_key
 
 from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES
-from engine.diagnosis import Cure
 from engine.errors import UsageError, unknown_name
+from engine.verdict import Cure
 from vgtui.lessons.lesson import Lesson
 from vgtui.wire.run_settings import RunSettings
 

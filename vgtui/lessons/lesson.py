@@ -1,11 +1,11 @@
 """A lesson as its file has it: the run to begin with, and step by step what to look at, to press, and to wait for."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from engine.diagnosis import VerdictKind
 from engine.errors import UsageError, unknown_name
+from engine.verdict import VERDICT_KINDS
 from vgtui.lessons.measures import MEASURES
 from vgtui.model.options import DEFAULTS, settings_from
 from vgtui.user.data_files import pick, read_all
@@ -66,8 +66,8 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for number in range(len(self.steps)):
             self.settings_at(number)
         for number, step in enumerate(self.steps, start=1):
-            if step.verdict is not None and step.verdict not in get_args(VerdictKind):
-                raise unknown_name("lesson", f"step {number}: verdict", step.verdict, get_args(VerdictKind))
+            if step.verdict is not None and step.verdict not in VERDICT_KINDS:
+                raise unknown_name("lesson", f"step {number}: verdict", step.verdict, VERDICT_KINDS)
             if not (step.expect or step.view or step.verdict):
                 raise UsageError("lesson", f"step {number} expects nothing, so that it could never end")
             for expected in step.expect:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.diagnosis import Verdict
+from engine.verdict import Verdict
 from vgtui.model.columns import Columns, Rows, Scalars, capacity, layer_indices
 from vgtui.model.quantities import QUANTITIES, Quantity
 from vgtui.terminal.text import shortened

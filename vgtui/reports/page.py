@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import vgtui
 from engine.config import BACKEND_NAMES
-from engine.diagnosis import Verdict, layer_health, layer_label
+from engine.diagnosis import layer_label
+from engine.health import layer_health
 from engine.theory import Prediction
+from engine.verdict import Verdict
 from vgtui.model.description import model_words
 from vgtui.model.differences import settings_from_header, switch_text
 from vgtui.model.options import flags_of, option_of, values_of, words_for

@@ -1,8 +1,8 @@
 """One point of a sweep, trained from start to end in the present process, which is one of a pool or of a cluster."""
 
 from engine.depth_fit import fitted_depth_scale
-from engine.diagnosis import PERSISTENCE
 from engine.errors import UsageError
+from engine.verdict import PERSISTENCE
 from vgtui.model.options import settings_from
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.rows import Row

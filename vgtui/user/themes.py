@@ -4,13 +4,16 @@ from typing import Annotated
 
 import msgspec
 
-from engine.diagnosis import Health, VerdictKind
 from engine.errors import UsageError
+from engine.verdict import Health, VerdictKind
 from vgtui.user.data_files import pick, read_all
 from vgtui.user.toml_file import COLOUR_PATTERN
 
 VERDICT_HEALTH: dict[VerdictKind, Health] = {
     "healthy": "learning",
+    "starting": "unknown",
+    "converged": "learning",
+    "frozen-on-purpose": "learning",
     "vanishing": "vanished",
     "vanished": "zero",
     "exploding": "exploding",
@@ -18,6 +21,29 @@ VERDICT_HEALTH: dict[VerdictKind, Health] = {
     "saturated": "weak",
     "dead": "vanished",
     "frozen": "weak",
+    "rate-too-small": "weak",
+    "rate-too-large": "exploding",
+    "clipped-too-hard": "weak",
+    "weight-decay-dominates": "weak",
+    "oscillating": "exploding",
+    "diverging": "exploding",
+    "not-learning": "weak",
+    "overfitting": "weak",
+    "not-connected": "zero",
+    "not-in-optimizer": "zero",
+    "unregistered": "zero",
+    "output-mismatch": "vanished",
+    "inputs-out-of-scale": "weak",
+    "targets-out-of-scale": "weak",
+    "shapes-broadcast": "vanished",
+    "underflow": "zero",
+    "gradients-tiny": "vanished",
+    "zero-weights": "zero",
+    "gradients-accumulate": "exploding",
+    "batch-too-small": "weak",
+    "collapsed": "vanished",
+    "vanishing-in-time": "vanished",
+    "exploding-in-time": "exploding",
 }
 """The word of health whose colour a verdict has."""
 

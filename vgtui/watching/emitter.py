@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.diagnosis import PERSISTENCE
 from engine.errors import UsageError
 from engine.model_diagnosis import ModelLayer, diagnose_model
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
+from engine.verdict import PERSISTENCE
 from vgtui.recordings.reader import RecordingReader
 from vgtui.recordings.writer import Recorder
 from vgtui.watching.cadence import Cadence

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import NetworkConfig, TrainingConfig
-from engine.diagnosis import Verdict
 from engine.telemetry import LayerMeasurements
+from engine.verdict import Verdict
 
 FORMAT = "vgtui-frames"
 VERSION = 1

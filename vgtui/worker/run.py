@@ -8,11 +8,12 @@ import msgspec
 
 from engine.backend import Backend, select_backend
 from engine.datasets import Dataset, load_dataset
-from engine.diagnosis import PERSISTENCE, diagnose
+from engine.diagnosis import diagnose
 from engine.memory import check_memory, estimate_memory
 from engine.telemetry import LayerMeasurements, Measurement
 from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer, check_samples
+from engine.verdict import PERSISTENCE
 from vgtui.wire.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number, RunId
 from vgtui.wire.run_settings import RunSettings, file_of
 from vgtui.worker.checkpoint import About, read_checkpoint, write_checkpoint

@@ -4,7 +4,7 @@ import math
 import shlex
 from typing import IO
 
-from engine.diagnosis import layer_health
+from engine.health import layer_health
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.cli.output.columns import Columns
 from vgtui.model.description import model_words

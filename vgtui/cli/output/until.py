@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import get_args
 
-from engine.diagnosis import VerdictKind
 from engine.errors import UsageError, unknown_name
+from engine.verdict import VERDICT_KINDS
 from vgtui.wire.frames import Frame
 
 NUMBERS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
@@ -38,8 +37,8 @@ class StopCondition:
         if name not in NAMES:
             raise unknown_name("until", "bound", name, NAMES)
         if name == VERDICT:
-            if value not in get_args(VerdictKind):
-                raise unknown_name("until", "verdict", value, get_args(VerdictKind))
+            if value not in VERDICT_KINDS:
+                raise unknown_name("until", "verdict", value, VERDICT_KINDS)
             return cls(name, value)
         try:
             number = float(value)

@@ -8,9 +8,10 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from engine.diagnosis import Health, layer_health
+from engine.health import layer_health
 from engine.telemetry import LayerMeasurements
 from engine.theory import Prediction, predict
+from engine.verdict import Health
 from vgtui.dashboard.keymap import Key
 from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.dashboard.view.outline import Outline

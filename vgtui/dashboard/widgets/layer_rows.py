@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from rich.segment import Segment
 from textual.strip import Strip
 
-from engine.diagnosis import Health, VerdictKind
+from engine.verdict import Health, VerdictKind
 from vgtui.dashboard.view.state import RunView
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.model.quantities import GRADIENT, SIGNAL, Quantity, entry

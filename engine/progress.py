@@ -11,12 +11,17 @@ MAX_POINTS = 256
 """Points of the curve that are kept; when they are full, pairs of neighbours become one."""
 FIRST = 3
 """The measurements whose mean is the loss at the beginning."""
-MIN_STEPS = 40
+MIN_STEPS = 50
 """Updates before a loss that has not fallen means anything."""
 MIN_MEASUREMENTS = 4
 """Measurements before a trend means anything."""
 GAIN = 0.1
 """The share of the loss of guessing by which a loss must be lower, for anything to have been learned."""
+
+PATIENCE = 20
+"""How many times the steps so far a loss that falls may take to get somewhere."""
+SIGNIFICANT = 2.5
+"""The standard errors by which a slope must differ from 0."""
 
 Trend = Literal[
     "unknown",  # no loss is known
@@ -172,13 +177,16 @@ class Progress:
             return "diverging"
         if swing > 0.5 * abs(now):
             return "oscillating"
-        # the first half of the window against the second
-        middle = len(losses[recent]) // 2
-        if middle:
-            before, after = losses[recent][:middle].mean(), losses[recent][middle:].mean()
-            if before - after > max(doubt * math.sqrt(2), 0.005 * scale) and after < initial:
-                return "falling"
-        return "flat"
+        return "falling" if self._is_falling(table, now, guess, doubt) else "flat"
+
+    def _is_falling(self, table: NDArray[np.float64], now: float, guess: float, doubt: float) -> bool:
+        """Return whether the loss falls fast enough to get somewhere in PATIENCE times the steps so far."""
+        scale = abs(guess) or 1.0
+        if now > guess + GAIN * scale:  # on its way down to guessing
+            return _fall_per_step(table) * PATIENCE * float(table[-1, 1]) > now - guess
+        if not now < guess - max(doubt, 0.002 * scale):
+            return False
+        return _fall_per_step(table[len(table) // 2 :]) * PATIENCE * float(table[-1, 1]) > GAIN * scale
 
     def state(self) -> NDArray[np.float64]:
         """Return everything as one array, (rows, 5), for `restore`."""
@@ -195,6 +203,18 @@ class Progress:
         self._size = int(size)
         self._first = [loss for loss in first[:FIRST] if not math.isnan(loss)]
         self._points = points
+
+
+def _fall_per_step(table: NDArray[np.float64]) -> float:
+    """Return by how much the losses of some points fall in a step; 0 if that is within their noise."""
+    steps, losses = table[:, 1], table[:, 2] / table[:, 0]
+    if len(table) < MIN_MEASUREMENTS or not np.isfinite(losses).all():
+        return 0.0
+    centred = steps - steps.mean()
+    slope = float(centred @ losses / (centred @ centred))
+    rest = losses - losses.mean() - slope * centred
+    error = math.sqrt(float(rest @ rest) / (len(table) - 2) / float(centred @ centred))
+    return -slope if -slope > SIGNIFICANT * error else 0.0
 
 
 def _merge(point: list[float], later: list[float]) -> None:

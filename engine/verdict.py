@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-Health = Literal["learning", "weak", "vanished", "zero", "exploding", "NaN", "infinite", "unknown"]
+Health = Literal["learning", "reached", "frozen", "weak", "vanished", "zero", "exploding", "NaN", "infinite", "unknown"]
 CalmKind = Literal["healthy", "starting", "converged", "frozen-on-purpose"]
 FaultKind = Literal[
     "vanishing",
@@ -117,9 +117,12 @@ class Verdict:
         return self.kind in CALM
 
 
+USUAL_UPDATE = 1e-3
+"""The usual ratio of an update to the weights (Karpathy, CS231n: "around 1e-3")."""
+
 BOUNDS = {
-    "vanishing": Bound(1e-3, "a layer with this share of the output layer's gradient learns a thousand times slower"),
-    "vanished": Bound(1e-8, "below float32's unit roundoff, 6e-8: moves that large are lost beside the output layer's"),
+    "vanishing": Bound(1e-3, "a layer with this share of the reference's gradient learns a thousand times slower"),
+    "vanished": Bound(1e-8, "below float32's unit roundoff, 6e-8: moves that large are lost beside the reference's"),
     "exploding": Bound(1e3, "as vanishing, the other way round"),
     "exploding norm": Bound(1e3, "64×64 weights of Xavier have the norm 8; 0.1 of this replaces them ten times over"),
     "saturated": Bound(
@@ -127,6 +130,17 @@ BOUNDS = {
     ),
     "dead": Bound(0.9, "less than a tenth of a layer's units carry a signal (Lu et al. 2020, dying ReLU)"),
     "frozen": Bound(1e-7, "about float32's spacing at 1, 1.2e-7: the update is lost in the rounding of the weight"),
+    "rate-too-small": Bound(1e-5, "a hundredth of the usual update, 1e-3 of the weights (CS231n, Karpathy)"),
+    "rate-too-large": Bound(0.2, "two hundred times the usual update: five such updates replace the weights"),
+    "clipped-too-hard": Bound(0.05, "the update is a twentieth of what the rate was chosen for, or less"),
+    "weight-decay-dominates": Bound(1.0, "the decay moves the weights further than the gradient does"),
+    "batch-too-small": Bound(2.0, "of two values BatchNorm leaves their order alone: +1 and -1 (Wu & He 2018)"),
+    "inputs-out-of-scale": Bound(10.0, "initializations assume inputs of mean square 1 (LeCun et al. 1998, §4.3)"),
+    "targets-out-of-scale": Bound(100.0, "an output layer of usual weights gives outputs of about 1"),
+    "collapsed": Bound(0.02, "the samples differ by a fiftieth of what they have in common"),
+    "gradients-tiny": Bound(1e-3, "even a rate of 1 would move the weights by no more than is usual"),
+    "underflow": Bound(0.5, "most of the error signal is 0 in float16, whose smallest number is 6e-8"),
+    "overfitting": Bound(0.05, "one sample in twenty more is wrong than at the best step (Prechelt 1998)"),
 }
 """The bounds of all verdicts."""
 PERSISTENCE = 3

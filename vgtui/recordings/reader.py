@@ -271,12 +271,21 @@ def _check_frame(frame: Frame, header: Header) -> None:
             raise ValueError(f"{len(values)} values of {name} for {len(header.layers)} layers")
         if name != "activation_mean" and np.ma.filled(values, 0).min() < 0:
             raise ValueError(f"a negative {name}")
+    _check_ties(frame, len(header.layers))
     for cure in frame.verdict.cures:
         if cure.setting is None:
             continue
         if header.own is None:
             raise ValueError("a setting to change of a model that has none")
         _check_change(header.own.network, header.own.training, cure.setting, cure.value)
+
+
+def _check_ties(frame: Frame, layers: int) -> None:
+    if frame.ties and len(frame.ties) != layers:
+        raise ValueError(f"{len(frame.ties)} ties for {layers} layers")
+    for profile in frame.through_time or ():
+        if not (0 <= profile.layer < layers and len(profile.norm)) or np.ma.filled(profile.norm, 0).min() < 0:
+            raise ValueError("a profile over time that cannot be one")
 
 
 @lru_cache(maxsize=256)

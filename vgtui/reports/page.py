@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import vgtui
 from engine.config import BACKEND_NAMES
 from engine.diagnosis import layer_label
-from engine.health import layer_health
 from engine.theory import Prediction
 from engine.verdict import Verdict
 from vgtui.model.description import model_words
 from vgtui.model.differences import settings_from_header, switch_text
+from vgtui.model.health import health_of
 from vgtui.model.options import flags_of, option_of, values_of, words_for
 from vgtui.model.quantities import entry
 from vgtui.reports import figures
@@ -293,7 +293,7 @@ def _layers(summary: RunSummary) -> tuple[list[str], list[list[str]]]:
         heads.insert(2, "theory, step 0")
         profile = theory.gradient_profile * first.layers.grad_norm[-1]
     rows = []
-    for layer, health in reversed(list(enumerate(layer_health(layers.grad_norm)))):
+    for layer, health in reversed(list(enumerate(health_of(summary.last, summary.header)))):
         info = summary.header.layers[layer]
         cells = [" ".join(filter(None, [info.name, info.kind])) if summary.header.model else layer_label(layer, count)]
         if first is not None:

@@ -80,6 +80,8 @@ class HealthColours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     NaN: Colour
     infinite: Colour
     unknown: Colour = "#808080"
+    reached: Colour = "#808080"
+    frozen: Colour = "#808080"
 
     def __getitem__(self, word: Health) -> str:
         colour: str = getattr(self, word)

@@ -9,6 +9,8 @@ _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s)")
 _SECONDS = {"ms": 1e-3, "s": 1.0}
 SHARE = 0.02
 """The share of the training's time that measuring may take: the dearer a measurement, the fewer there are."""
+UNSEEN_SHARE = 0.005
+"""The share while nobody looks, for the verdict alone."""
 
 
 class Cadence:
@@ -35,19 +37,28 @@ class Cadence:
             raise ArgumentError(
                 "every", f'{every!r} is not a pace; it takes a time such as "100ms" or "2s", or steps such as 10'
             )
-        self._at = -float("inf")
-        self._rest = 0.0
+        self._at = self._moment = -float("inf")
+        self._took = 0.0
 
-    def is_due(self, step: int) -> bool:
-        """Return whether the step after `step` updates is to be measured."""
-        if self._steps:
-            return step - self._at >= self._steps
-        return time.monotonic() - self._at >= max(self._seconds, self._rest)
+    def is_due(self, step: int, is_seen: bool = True) -> bool:
+        """Return whether the step after `step` updates is to be measured.
+
+        Args:
+            step: The number of updates.
+            is_seen: Whether anybody waits for the measurement. Otherwise it is of the verdict's interest alone.
+        """
+        if self._steps and step - self._at < self._steps:
+            return False
+        if self._steps and is_seen:
+            return True
+        rest = self._took / (SHARE if is_seen else UNSEEN_SHARE)
+        return time.monotonic() - self._moment >= max(self._seconds, rest)
 
     def begin(self, step: int) -> None:
         """Note that the step after `step` updates is measured."""
-        self._at = step if self._steps else time.monotonic()
+        self._at = step
+        self._moment = time.monotonic()
 
     def took(self, seconds: float) -> None:
         """Note how long a measurement held the training up."""
-        self._rest = seconds / SHARE
+        self._took = seconds

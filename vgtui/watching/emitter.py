@@ -4,7 +4,6 @@ import atexit
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,15 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import UsageError
-from engine.model_diagnosis import ModelLayer, diagnose_model
+from engine.model_diagnosis import ModelDiagnosis, ModelLayer
+from engine.observations import Observations
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
-from engine.verdict import PERSISTENCE
+from engine.verdict import Verdict
 from vgtui.recordings.reader import RecordingReader
 from vgtui.recordings.writer import Recorder
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.publisher import Publisher
-from vgtui.wire.frames import BackendInfo, Event, Frame, Header, LayerInfo, ModelInfo, Number, encode_line
+from vgtui.wire.frames import BackendInfo, Event, Frame, Header, LayerInfo, ModelInfo, Number, TimeProfile, encode_line
 
 log = logging.getLogger("vgtui")
 
@@ -80,8 +80,9 @@ class Emitter:
         )
         self._header: Header | None = None
         self._framework = model.framework
-        self._layers: list[ModelLayer] = []
-        self._recent: deque[LayerMeasurements] = deque(maxlen=PERSISTENCE)
+        self._diagnosis = ModelDiagnosis((), model.framework)
+        self._verdict: Verdict | None = None
+        self._is_asked = False
         self._at: tuple[int, float] | None = None
         self._rate = 0.0
         self._step = 0
@@ -115,6 +116,18 @@ class Emitter:
         """Return whether a frame is wanted and due after `step` updates. Ask before you compute what a frame takes."""
         return self.wanted and self._cadence.is_due(_step(step))
 
+    def is_due_for_verdict(self, step: int) -> bool:
+        """Return whether a frame is due after `step` updates, though nobody may wait for it: the verdict needs some."""
+        if self.wanted or self._is_asked:
+            return self._cadence.is_due(_step(step))
+        return self._is_ours() and self._cadence.is_due(_step(step), is_seen=False)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The newest verdict; None before the first frame. From the first time it is asked for, frames are due."""
+        self._is_asked = True
+        return self._verdict
+
     def took(self, seconds: float) -> None:
         """Note how many seconds the last frame held the training up; the next one is due accordingly later."""
         if (held_up := _number("seconds", seconds)) is not None and np.isfinite(held_up):
@@ -147,6 +160,7 @@ class Emitter:
         accuracy: SupportsFloat | None = None,
         validation_accuracy: SupportsFloat | None = None,
         clip_factor: SupportsFloat | None = None,
+        observed: Observations | None = None,
         **fields: ArrayLike,
     ) -> None:
         """Give a frame. In all arrays, NaN is a measured NaN, and a masked entry is unknown.
@@ -158,6 +172,7 @@ class Emitter:
             accuracy: The accuracy on the batch.
             validation_accuracy: The accuracy on the validation data.
             clip_factor: The norm of all gradients after clipping, over that before.
+            observed: What else is known of the step, for the verdict.
             **fields: Other fields of LayerMeasurements, such as weight_norm, (layers,) each.
 
         Raises:
@@ -173,11 +188,19 @@ class Emitter:
         loss, accuracy, validation_accuracy, clipped = map(_number, names, numbers)
         with np.errstate(all="ignore"):
             measured = self._measurements({"grad_norm": grad_norm, **fields})
+        observed = observed or Observations()
         with self._guarded(), np.errstate(all="ignore"):
             self._cadence.begin(step)
             # the update uses what clipping leaves, so the verdict is on that
             left = 1.0 if clipped is None else clipped
-            self._recent.append(replace(measured, **{name: getattr(measured, name) * left for name in GRADIENTS}))
+            verdict = self._verdict = self._diagnosis.add(
+                step,
+                replace(measured, **{name: getattr(measured, name) * left for name in GRADIENTS}),
+                loss=loss,
+                accuracy=accuracy,
+                validation_accuracy=validation_accuracy,
+                observed=replace(observed, clip_factor=left),
+            )
             self._step = step
             frame = Frame(
                 step=step,
@@ -186,8 +209,10 @@ class Emitter:
                 validation_accuracy=validation_accuracy,
                 steps_per_second=self._steps_per_second(step),
                 layers=measured,
-                verdict=diagnose_model(self._layers, self._framework, self._recent),
+                verdict=verdict,
                 clip_factor=msgspec.UNSET if clipped is None else clipped,
+                ties=observed.ties if set(observed.ties) - {"trained"} else msgspec.UNSET,
+                through_time=_profiles(observed) or msgspec.UNSET,
             )
             self._record(frame)
             if self._publisher and self._publisher.wanted and (line := self._encoded(frame)):
@@ -270,8 +295,11 @@ class Emitter:
         assert header.model
         self._header = header
         self._framework = header.model.framework
-        self._layers = [ModelLayer(info.name, info.kind, info.activation, units=_units(info)) for info in header.layers]
-        self._recent.clear()
+        layers = [
+            ModelLayer(info.name, info.kind, info.activation, units=_units(info), is_matrix=info.is_matrix)
+            for info in header.layers
+        ]
+        self._diagnosis = ModelDiagnosis(layers, self._framework)
         self._record(header)
         if self._publisher and (line := self._encoded(header)):
             self._publisher.begin(line)
@@ -319,7 +347,8 @@ class Emitter:
             raise ArgumentError(
                 "fields", f"{min(unknown)!r} is not a field of a layer; there are {', '.join(LAYER_FIELDS)}"
             )
-        count = len(self._layers)
+        assert self._header
+        count = len(self._header.layers)
         values = {name: _vector(name, numbers, count) for name, numbers in given.items()}
         for extreme in GRADIENTS[1:]:  # only one value was measured
             values.setdefault(extreme, values["grad_norm"])
@@ -334,6 +363,10 @@ class Emitter:
             self._rate = (step - self._at[0]) / (now - self._at[1])
         self._at = step, now
         return self._rate
+
+
+def _profiles(observed: Observations) -> tuple[TimeProfile, ...]:
+    return tuple(TimeProfile(layer, norm) for layer, norm in sorted(observed.through_time.items()))
 
 
 def _vector(name: str, numbers: ArrayLike, count: int) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from vgtui.wire.frames import LayerInfo
 
@@ -35,6 +36,15 @@ class Layer:
         return "Linear" if isinstance(self.module, nn.Linear) else type(self.module).__name__
 
     @property
+    def is_matrix(self) -> bool:
+        """Whether its weight is a matrix or a kernel that mixes inputs: no norm's scale, embedding or token."""
+        if isinstance(self.module, nn.Embedding | nn.EmbeddingBag) or self.weight.ndim < 2:
+            return False
+        if isinstance(self.module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention | ParametrizationList):
+            return True
+        return getattr(self.module, "weight", None) is self.weight
+
+    @property
     def units_axis(self) -> int:
         """The axis of its output along which its units or channels are."""
         return 1 if self.kind.startswith(("Conv", "BatchNorm", "InstanceNorm", "GroupNorm")) else -1
@@ -45,7 +55,7 @@ class Layer:
         fan_in, fan_out = _fans(shape)
         if self.kind == "Embedding":
             fan_in, fan_out = fan_out, fan_in
-        return LayerInfo(self.name, fan_in, fan_out, self.kind, shape, activation)
+        return LayerInfo(self.name, fan_in, fan_out, self.kind, shape, activation, self.is_matrix)
 
 
 def find_layers(model: nn.Module) -> list[Layer] | None:

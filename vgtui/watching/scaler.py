@@ -22,7 +22,7 @@ def loss_scale(scaler: Any, device: torch.device) -> Tensor | None:
     """
     scaler = scaler or _calling_scaler()
     # a first call of scale() would make the state of a scaler that the training has but does not use
-    if scaler is None or getattr(scaler, "_scale", scaler) is None:
+    if scaler is None or getattr(scaler, "_scale", scaler) is None or not scaler.is_enabled():
         return None
     scale: Tensor = scaler.scale(torch.ones((), device=device))
     return scale

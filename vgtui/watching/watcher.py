@@ -8,23 +8,30 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from engine.model_diagnosis import PYTORCH
+from engine.observations import LossFunction, Observations, Targets, Tie
+from engine.verdict import Verdict
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.guarded import Guarded
 from vgtui.watching.layers import Layer, activations, activations_after, find_layers, in_order_of_use, traceable
+from vgtui.watching.loss_graph import describe_loss
+from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.sample import Arrival, Handle, Sample
 from vgtui.watching.scaler import loss_scale
+from vgtui.watching.ties import Ties
 from vgtui.wire.frames import BackendInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
@@ -103,16 +110,22 @@ class Watcher:
         self._optimizer: torch.optim.Optimizer | None = None
         self._scaler: torch.amp.GradScaler | None = None
         self._emitter: Emitter | None = None
+        self._last_verdict: Verdict | None = None
         self._layers: list[Layer] = []
         self._activations: list[nn.Module] = []
         self._activated: frozenset[int] = frozenset()
         self._clipping = Clipping(0, False)
+        self._ties: Ties | None = None
+        self._seen = Observations()
+        """What the sampled step has shown so far."""
+        self._loss_function: LossFunction | None = None
+        self._first_weight_norms: NDArray[np.float64] | None = None
         self._used: list[nn.Module] = []
         self._handles: list[Handle] = []
         self._tracing: list[Handle] = []
         self._sample: Sample | None = None
         """The sampled step, in the phases SAMPLING, READ and UPDATED."""
-        self._arriving: deque[Arrival] = deque()
+        self._arriving: deque[tuple[Arrival, Observations]] = deque()
         self._steps = 0
         self._is_told = False
         """Whether step() was called."""
@@ -147,6 +160,15 @@ class Watcher:
         """The socket that viewers attach to; None if there is none."""
         return self._emitter.path if self._emitter else None
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """The newest verdict: its kind, message, evidence and cures. None before the first sampled step.
+
+        Without a viewer and a recording few steps are sampled, until it is asked for: from then on as many as `every`
+        says.
+        """
+        return self._emitter.verdict if self._emitter else self._last_verdict
+
     def step(self, loss: Any = None, accuracy: Any = None) -> None:
         """Say that a training step is done.
 
@@ -179,6 +201,7 @@ class Watcher:
             self._stop()
         emitter, self._emitter = self._emitter, None
         if emitter:
+            self._last_verdict = emitter.verdict
             emitter.close()
 
     def _install(self, optimizer: torch.optim.Optimizer | None) -> None:
@@ -287,6 +310,7 @@ class Watcher:
         after = activations_after(self._layers, self._used)
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
+        self._ties = Ties(self._inner, self._layers, self._optimizer)
         self._used.clear()
         weight = self._layers[-1].weight
         emitter.begin(
@@ -302,17 +326,19 @@ class Watcher:
         if not all(layer.traced for layer in self._layers):
             emitter.note(f"{emitter.name} is {COMPILED}")
             log.warning("vgtui: %s is %s", emitter.name, COMPILED)
-        if not emitter.is_due(self._steps):
+        if not emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
         self._sample = Sample(self._steps, self._layers)
         return Phase.SAMPLING
 
     def _arm(self) -> Phase:
         """Sample the coming step if it is due."""
-        if self._emitter is None or not self._emitter.is_due(self._steps):
+        if self._emitter is None or not self._emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
         self._sample = Sample(self._steps, self._layers, self._activated)
-        self._sample.arm(self._activations, self._guarded, self._clipping.measured)
+        found = self._loss_function
+        loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
+        self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)
         return Phase.SAMPLING
 
     def _read_gradients(self, again: bool = False) -> Phase:
@@ -325,6 +351,8 @@ class Watcher:
             scale = loss_scale(self._scaler, self._layers[-1].weight.device)
             # a fused optimizer is given the scale, and unscales the gradients itself
             left = getattr(self._optimizer, "grad_scale", None)
+        if self._ties:
+            self._observe(self._ties, self._sample, has_scaler=scale is not None)
         if self._sample.read_gradients(scale, left, with_update=self._optimizer is not None):
             return Phase.READ
         self._sample = None
@@ -333,6 +361,24 @@ class Watcher:
             self._emitter.note(NO_GRADIENT)
             log.warning("vgtui: %s", NO_GRADIENT)
         return Phase.WAITING
+
+    def _observe(self, ties: Ties, sample: Sample, has_scaler: bool) -> None:
+        """Note what the sampled step has shown beside numbers, before its update."""
+        tied, stray = ties.observe(sample)
+        facts = OptimizerFacts.of(self._optimizer)
+        self._seen = Observations(
+            ties=tied,
+            unregistered=stray,
+            optimizer=facts.name,
+            is_adaptive=facts.is_adaptive,
+            learning_rate=facts.learning_rate,
+            weight_decay=facts.weight_decay,
+            is_decoupled=facts.is_decoupled,
+            norm_values=sample.norm_values,
+            is_half=sample.is_half and not has_scaler,
+            has_scaler=has_scaler,
+            is_normalized=sample.is_normalized,
+        )
 
     def _read_update(self) -> Phase:
         """Read by how much the weights have moved. The first sample waits for a loss, later ones if step() is used."""
@@ -344,7 +390,9 @@ class Watcher:
         """Send the sample to the host, and deliver what has arrived there."""
         sample, self._sample = self._sample, None
         assert sample
-        self._arriving.append(sample.send(loss, accuracy))
+        if (found := describe_loss(loss, sample.output)) is not None:
+            self._loss_function = found
+        self._arriving.append((sample.send(loss, accuracy), replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)
         return Phase.WAITING
 
@@ -355,12 +403,13 @@ class Watcher:
             wait: Whether to wait for all of them.
         """
         while self._arriving and self._emitter:
+            arrival, seen = self._arriving[0]
             if wait:
-                self._arriving[0].wait()
-            elif not self._arriving[0].is_here():
+                arrival.wait()
+            elif not arrival.is_here():
                 return
-            arrival = self._arriving.popleft()
-            fields, single = arrival.numbers()
+            self._arriving.popleft()
+            fields, single, through_time = arrival.numbers()
             if (left := single.pop("scale_left", None)) is not None:
                 fields["grad_norm"] = fields["grad_norm"] / left
             scale = single.pop("scale", 1.0)
@@ -368,9 +417,49 @@ class Watcher:
             if "update" in fields:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
-            self._emitter.emit(arrival.step, clip_factor=clip_factor, **single, **fields)
+            told = {name: single[name] for name in ("loss", "accuracy") if name in single}
+            seen = self._complete(seen, fields, single, through_time)
+            self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, **told, **fields)
             self._emitter.took(self._spent)
             self._spent = 0.0
+
+    def _complete(
+        self,
+        seen: Observations,
+        fields: dict[str, NDArray[np.float64]],
+        single: dict[str, float],
+        through_time: dict[int, NDArray[np.float64]],
+    ) -> Observations:
+        """Add the numbers of a step to what was seen of it."""
+        norms = np.ma.filled(fields["weight_norm"], np.nan)
+        if self._first_weight_norms is None:
+            self._first_weight_norms = norms
+        # what no known optimizer has, and changes all the same, is trained by another one
+        ties: tuple[Tie, ...] = tuple(
+            "trained" if tie == "forgotten" and now != first else tie
+            for tie, now, first in zip(seen.ties, norms, self._first_weight_norms, strict=True)
+        )
+        targets = None
+        if "target_least" in single and seen.loss_function:
+            targets = Targets(
+                single["target_least"],
+                single["target_greatest"],
+                single["target_mean_square"],
+                single.get("target_variance", np.nan),
+            )
+        equal = np.ma.filled(fields.pop("equal", np.ma.MaskedArray(np.zeros(len(norms)))), 0.0)
+        return replace(
+            seen,
+            ties=ties,
+            accumulates=single.get("kept", 0.0) > 0,
+            zero_share=single.get("zero_share", np.nan),
+            input_rms=single.get("input_rms", np.nan),
+            sample_spread=single.get("sample_spread", np.nan),
+            padding_share=single.get("padding_share", np.nan),
+            equal_weights=tuple(np.flatnonzero(equal).tolist()),
+            targets=targets,
+            through_time=through_time,
+        )
 
     def _guarded(self, function: Callable[..., Any]) -> Guarded:
         return Guarded(function, self)

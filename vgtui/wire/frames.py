@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import NetworkConfig, TrainingConfig
+from engine.observations import Tie
 from engine.telemetry import LayerMeasurements
 from engine.verdict import Verdict
 
@@ -76,6 +77,7 @@ class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         kind: Of a watched model, the framework's word for it, such as Conv2d.
         shape: Of a watched model, the shape of its weight.
         activation: Of a watched model, the framework's word for the activation after it, if it is known.
+        is_matrix: Whether its weight mixes inputs, unlike a norm's scale, an embedding or a token.
     """
 
     name: str
@@ -84,6 +86,7 @@ class LayerInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str = ""
     shape: tuple[int, ...] = ()
     activation: str = ""
+    is_matrix: bool = True
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -146,6 +149,13 @@ class Header(msgspec.Struct, frozen=True, tag_field="type", tag="header", kw_onl
         return None
 
 
+class TimeProfile(msgspec.Struct, frozen=True):
+    """The norm of the error signal of a layer that runs over time, at each step of time, the first step first."""
+
+    layer: int
+    norm: NDArray[np.float64]
+
+
 class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=True):
     """A run at one step.
 
@@ -159,6 +169,8 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
         layers: The measurements of all layers.
         verdict: The diagnosis.
         clip_factor: The norm of all gradients after clipping, over that before; unset if only one was measured.
+        ties: How each layer of a watched model is tied to the training; unset if all are trained.
+        through_time: The profiles of the layers that run over time; unset if there are none.
         run: The id in its header.
         lane: The lane of its header.
     """
@@ -172,6 +184,8 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     layers: LayerMeasurements
     verdict: Verdict
     clip_factor: Number | msgspec.UnsetType = msgspec.UNSET
+    ties: tuple[Tie, ...] | msgspec.UnsetType = msgspec.UNSET
+    through_time: tuple[TimeProfile, ...] | msgspec.UnsetType = msgspec.UNSET
     run: RunId = msgspec.UNSET
     lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 

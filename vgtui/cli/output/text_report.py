@@ -4,10 +4,10 @@ import math
 import shlex
 from typing import IO
 
-from engine.health import layer_health
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.cli.output.columns import Columns
 from vgtui.model.description import model_words
+from vgtui.model.health import health_of
 from vgtui.model.options import words_for
 from vgtui.terminal.text import UNKNOWN, column_number, layer_name, plain
 from vgtui.wire.frames import Frame, Header
@@ -51,7 +51,7 @@ class ReportWriter:
             getattr(layers, name).tolist()
             for name in ("grad_norm", "delta_norm", "derivative_rms", "activation_mean", "activation_std")
         ]
-        rows = zip(labels, *columns, layer_health(layers.grad_norm), strict=True)
+        rows = zip(labels, *columns, health_of(frame, self._header), strict=True)
         for label, norm, signal, slope, mean, spread, health in reversed(list(rows)):
             cells = _norm(norm), _norm(signal), _number(slope, ".3f"), _norm(mean), _norm(spread)
             self._print(table.row(label, *cells, health))

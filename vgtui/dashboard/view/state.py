@@ -8,7 +8,6 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from engine.health import layer_health
 from engine.telemetry import LayerMeasurements
 from engine.theory import Prediction, predict
 from engine.verdict import Health
@@ -17,6 +16,7 @@ from vgtui.dashboard.view.look import VIEWS, Look
 from vgtui.dashboard.view.outline import Outline
 from vgtui.dashboard.view.status import LaneStatus
 from vgtui.model.differences import FIELDS, Difference, differences, settings_from_header
+from vgtui.model.health import health_of
 from vgtui.model.history import History
 from vgtui.terminal.text import layer_name, plain
 from vgtui.wire.frames import Frame, Header
@@ -150,7 +150,7 @@ class RunView:
     def health(self) -> list[Health]:
         """The health of each layer on the screen."""
         if self._health[0] is not self.frame and self.frame:
-            self._health = self.frame, layer_health(self.frame.layers.grad_norm)
+            self._health = self.frame, health_of(self.frame, self.shown)
         return self._health[1]
 
     @property

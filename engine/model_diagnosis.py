@@ -21,6 +21,18 @@ EARLY = 5
 """Measurements that are early: the size of their updates shows the rate, before it has done its harm."""
 PATIENCE = 100
 """Updates before a loss that has not fallen is a fault by itself, without a cause."""
+MAX_DOUBT = 0.02
+"""The doubt about a loss, as a share of that of guessing, up to which it is sure not to have fallen."""
+PATIENCE_IN_TIME = 300
+"""The same for a model that runs over time: its loss often stands still before it falls."""
+SUSTAINED = 0.02
+"""Updates relative to the weights, twenty times the usual, that are too large if they go on and nothing is learned."""
+MEMORY = 100
+"""Updates after which weight decay alone has forgotten the weights; with fewer it leaves nothing to learn with."""
+FAR = 30.0
+"""How many times the loss of guessing a classifier's loss may be: beyond it, its outputs have exploded."""
+TOO_SURE = 2.0
+"""How many times the loss of guessing a classifier's loss is that is wrong, and sure of it."""
 PER_LAYER = 0.1
 """The share of the gradient that a layer leaves, less than half of what sigmoid's largest slope of 0.25 does."""
 MAX_NAMES = 3
@@ -41,6 +53,8 @@ class _Past:
         first_loss: The first loss.
         largest_loss: The largest finite size of a loss.
         broken: The verdict at the first number that was not finite: later ones say nothing of its cause.
+        time_growth: The largest growth of an error signal from the last time step to the first, and its layer.
+        equal_weights: The layers whose weights were all the same number at the start.
         target_variance: The sum and the number of variances of targets.
     """
 
@@ -51,6 +65,8 @@ class _Past:
     first_loss: float = math.nan
     largest_loss: float = 0.0
     broken: Verdict | None = None
+    time_growth: tuple[float, int] = (0.0, 0)
+    equal_weights: tuple[int, ...] = ()
     target_variance: tuple[float, int] = (0.0, 0)
 
 
@@ -100,38 +116,36 @@ class ModelDiagnosis:
         observed = observed or Observations()
         past = self._past
         past.recent.append((measured, observed))
+        past.equal_weights = past.equal_weights or observed.equal_weights
         self._progress.add(step, loss, accuracy, validation_accuracy)
-        self._progress.guess = self._loss_of_guessing(observed)
-        case = _Case(self._layers, self._framework, past, self._progress.judge(), step)
+        case = _Case(self._layers, self._framework, past, step)
         case.remember(loss)
+        self._progress.guess = self._loss_of_guessing(observed)
+        case.learning = self._progress.judge()
         with np.errstate(all="ignore"):
             return next(verdict for check in _CHECKS if (verdict := check(case)))
 
     def _loss_of_guessing(self, observed: Observations) -> float:
         """Return the loss of the best answer that does not look at the inputs; NaN if unknown."""
-        function = observed.loss_function
-        if function is None:
-            return math.nan
-        if function.kind == "nll" and function.classes:
-            return math.log(function.classes)
-        if observed.targets is None:
-            return math.nan
-        if function.kind == "mse" and math.isfinite(observed.targets.variance):
-            total, count = self._past.target_variance
-            self._past.target_variance = total, count = total + observed.targets.variance, count + 1
-            return total / count or math.nan
-        return math.nan
+        function, targets, past = observed.loss_function, observed.targets, self._past
+        guess = math.nan
+        if function is not None and function.kind == "nll" and function.classes:
+            guess = math.log(function.classes)
+        elif function is not None and function.kind == "mse" and targets and math.isfinite(targets.variance):
+            total, count = past.target_variance
+            past.target_variance = total, count = total + targets.variance, count + 1
+            guess = total / count or math.nan
+        # a loss far below that from the start is scaled, or of a model that was trained before
+        return guess if past.first_loss > guess / 2 else math.nan
 
 
 class _Case:
     """One step of a model to be judged, with what is remembered."""
 
-    def __init__(
-        self, layers: Sequence[ModelLayer], framework: str, past: _Past, learning: Learning, step: int
-    ) -> None:
+    def __init__(self, layers: Sequence[ModelLayer], framework: str, past: _Past, step: int) -> None:
         self.layers = layers
         self.past = past
-        self.learning = learning
+        self.learning = Learning("unknown")
         self.step = step
         self.measured, self.seen = past.recent[-1]
         ties = self.seen.ties or ("trained",) * len(layers)
@@ -154,6 +168,10 @@ class _Case:
         if math.isfinite(norm):
             past.largest_norm = max(past.largest_norm, norm)
             past.first_norm = norm if math.isnan(past.first_norm) else past.first_norm
+        for layer, profile in self.seen.through_time.items():
+            growth = float(profile[0] / profile[-1]) if profile[-1] > 0 else 0.0
+            if math.isfinite(growth):
+                past.time_growth = max(past.time_growth, (growth, layer))
         if loss is not None and math.isfinite(loss):
             past.first_loss = float(loss) if math.isnan(past.first_loss) else past.first_loss
             past.largest_loss = max(past.largest_loss, abs(float(loss)))
@@ -265,14 +283,14 @@ def _first_non_finite(case: _Case, broken: NDArray[np.bool_]) -> Verdict:
     first = int(np.argmax(broken)) if broken.any() else len(case.layers) - 1
     has_grown = past.largest_norm > BOUNDS["exploding"].value * max(past.first_norm, 1e-30)
     has_grown |= past.largest_loss > BOUNDS["exploding"].value * max(abs(case.learning.initial), 1e-30)
-    if case.early_update > BOUNDS["rate-too-large"].value or (has_grown and not past.first_norm > 1e3):
-        kind: VerdictKind = "rate-too-large" if case.early_update > USUAL_UPDATE * 10 else "exploding"
-        cures = advice.smaller_rate(case.early_update) if kind == "rate-too-large" else advice.against_explosion(first)
-        words = f"the gradient grew from {past.first_norm:.1e} to {past.largest_norm:.1e}, and is NaN or ∞ now"
-        return case.verdict(kind, words, cures, field="grad_norm_max", where=broken, bound=None)
-    if past.largest_norm > BOUNDS["exploding norm"].value:
-        words = f"the gradient norm was {past.largest_norm:.1e}, and is NaN or ∞ now"
-        return case.verdict("exploding", words, advice.against_explosion(first), field="grad_norm_max", where=broken)
+    grown = f"the gradient norm was {past.largest_norm:.1e}, and is NaN or ∞ now"
+    if (found := _exploded(case, grown)) is not None:
+        return found
+    if case.early_update > BOUNDS["rate-too-large"].value:
+        cures = advice.smaller_rate(case.early_update)
+        return case.verdict("rate-too-large", grown, cures, field="grad_norm_max", where=broken)
+    if has_grown or past.largest_norm > BOUNDS["exploding norm"].value:
+        return case.verdict("exploding", grown, advice.against_explosion(first), field="grad_norm_max", where=broken)
     if forward.any():
         where = f"the outputs of {case.label(int(np.argmax(forward)))} are the first that are NaN or ∞"
     elif signals.any() or broken.any():
@@ -285,6 +303,23 @@ def _first_non_finite(case: _Case, broken: NDArray[np.bool_]) -> Verdict:
     sound = f" (it was {past.largest_norm:.1g} at most before)" if past.largest_norm else ""
     cures = advice.against_non_finite(None if not forward.any() else int(np.argmax(forward)))
     return case.verdict("non-finite", where + sound, cures, field="grad_norm_max", where=broken)
+
+
+def _exploded(case: _Case, words: str) -> Verdict | None:
+    """Find a gradient that was too large from the start, whatever the rate, or that grew over time."""
+    past, bound = case.past, BOUNDS["exploding"].value
+    growth, layer = past.time_growth
+    where = np.arange(len(case.layers)) == layer
+    if growth > bound:
+        words = f"in {case.label(layer)} the error signal grew {growth:.0e} times from the last time step to the first"
+        cures = case.advice.against_explosion_in_time(layer)
+        return case.verdict("exploding-in-time", words + case.fact, cures, where=where, value=growth, bound=bound)
+    if past.first_norm > BOUNDS["exploding norm"].value and not case.seen.is_adaptive:
+        words = f"the gradient norm was {past.first_norm:.1e} at the first step; {words}"
+        cures = case.advice.against_explosion(layer)
+        bound = BOUNDS["exploding norm"].value
+        return case.verdict("exploding", words + case.fact, cures, value=past.first_norm, bound=bound)
+    return None
 
 
 def _unregistered(case: _Case) -> Verdict | None:
@@ -307,7 +342,7 @@ def _not_connected(case: _Case) -> Verdict | None:
         return case.verdict("not-connected", words, case.advice.connect(case.names(cut)), where=cut)
     matrices = np.array([layer.is_matrix for layer in case.layers])
     share = (unused & matrices).sum() / max(1, matrices.sum())
-    if unused.any() and share > MAX_UNUSED and not case.learning.is_learning:
+    if unused.any() and share > MAX_UNUSED and case.learning.trend != "starting" and not case.learning.is_learning:
         words = f"the forward pass does not use {case.names(unused)}"
         return case.verdict("not-connected", words, case.advice.use(case.names(unused)), where=unused)
     return None
@@ -319,8 +354,9 @@ def _not_in_optimizer(case: _Case) -> Verdict | None:
         return None
     kept = np.flatnonzero(case.is_trained & np.array([layer.is_matrix for layer in case.layers]))
     last = int(np.flatnonzero(forgotten)[-1])
-    # a head trained on a backbone that stays as it is: on purpose, if it learns
-    if len(kept) and last < kept[0] and not case.learning.has_failed:
+    # a head trained on a larger backbone that stays as it is: on purpose, unless it learns nothing
+    is_head = len(kept) == 1 or 0 < len(kept) < forgotten.sum()
+    if is_head and last < kept[0] and not case.learning.has_failed:
         return None
     words = f"{case.names(forgotten)} get a gradient, but are not in the optimizer: nothing changes them"
     return case.verdict("not-in-optimizer", words, case.advice.join_optimizer(), where=forgotten)
@@ -415,6 +451,10 @@ def _zero_weights(case: _Case) -> Verdict | None:
     if zero.any():
         words = f"all weights of {case.names(zero)} are 0: units that are alike get the same gradient, here 0"
         return case.verdict("zero-weights", words, case.advice.start_at_random(), field="weight_norm", where=zero)
+    alike = case.matrices & np.isin(np.arange(len(case.layers)), case.past.equal_weights) & (norms > 0).all(axis=0)
+    if alike.any() and case.learning.trend != "starting":
+        words = f"all weights of {case.names(alike)} began as the same number: units that begin alike stay alike"
+        return case.verdict("zero-weights", words, case.advice.start_at_random(), field="weight_norm", where=alike)
     return None
 
 
@@ -474,6 +514,24 @@ def _frozen_on_purpose(case: _Case) -> Verdict | None:
     return case.verdict("frozen-on-purpose", "no layer takes part in the training")
 
 
+def _certain(case: _Case) -> Verdict | None:
+    """Find what cannot go away by itself, before the loss can say anything."""
+    if case.learning.trend not in ("starting", "falling"):
+        return None
+    weakest, dead = _weakest(case), case.lasting_values("dead", 0.0)
+    if weakest and 0 < weakest[1] < BOUNDS["vanished"].value and not case.seen.is_adaptive:
+        return _vanishing(case)
+    if dead is not None and (dead.min(axis=0) == 1).any():
+        return _dead(case)
+    learning, function = case.learning, case.seen.loss_function
+    if function is not None and function.kind == "nll" and learning.trend == "falling" and learning.knows_guess:
+        if learning.now > FAR * learning.guess:
+            return _exploding(case, is_certain=True)
+        if learning.now > TOO_SURE * learning.guess:
+            return _saturated(case)
+    return None
+
+
 def _starting(case: _Case) -> Verdict | None:
     learning = case.learning
     if learning.trend not in ("starting", "falling"):
@@ -530,7 +588,9 @@ def _clipped(case: _Case) -> Verdict | None:
 
 def _decay(case: _Case) -> Verdict | None:
     seen, bound = case.seen, BOUNDS["weight-decay-dominates"].value
-    if not case.learning.has_failed or not seen.weight_decay > 0:
+    if not seen.weight_decay > 0 or case.learning.trend in ("unknown", "starting") or case.learning.gained > 0.9:
+        return None
+    if not case.learning.has_failed and not seen.learning_rate * seen.weight_decay * MEMORY > 1:
         return None
     weights = np.ma.filled(case.measured.weight_norm, np.nan)
     if seen.is_decoupled:
@@ -565,17 +625,22 @@ def _rate_too_large(case: _Case) -> Verdict | None:
     if not learning.has_failed:
         return None
     bound = BOUNDS["rate-too-large"].value
-    if early > bound or (learning.trend in ("oscillating", "diverging") and early > bound / 10):
-        return _rate_verdict(case)
+    is_unsteady = learning.trend in ("oscillating", "diverging") and early > bound / 10
+    if early > bound or is_unsteady or case.updates > SUSTAINED:
+        return _exploded(case, f"it is {case.past.largest_norm:.1e} at most") or _rate_verdict(case)
     return None
 
 
 def _rate_verdict(case: _Case) -> Verdict:
     early, bound = case.early_update, BOUNDS["rate-too-large"].value
-    words = (
-        f"the first updates moved the weights by {early:.2g} of their size, {early / USUAL_UPDATE:.0f} times more than "
-        "usual"
-    )
+    if early > bound or not case.updates > SUSTAINED:
+        words = (
+            f"the first updates moved the weights by {early:.2g} of their size, {early / USUAL_UPDATE:.0f} times more "
+            "than usual"
+        )
+    else:
+        early = case.updates
+        words = f"an update moves the weights by {early:.2g} of their size, {early / USUAL_UPDATE:.0f} times the usual"
     dead = case.lasting_values("dead", 0.0)
     where = np.zeros(len(case.layers), dtype=bool)
     if dead is not None and (where := dead.min(axis=0) > BOUNDS["dead"].value).any():
@@ -588,9 +653,15 @@ def _rate_verdict(case: _Case) -> Verdict:
 
 def _inputs(case: _Case) -> Verdict | None:
     rms, bound = case.seen.input_rms, BOUNDS["inputs-out-of-scale"].value
-    if case.seen.is_normalized or not rms > bound or not case.learning.has_failed:
+    if case.seen.is_normalized or not rms > bound:
         return None
     words = f"the inputs have the root mean square {rms:.3g}, where initializations assume about 1"
+    shares = case.lasting_values("saturated", 0.0)
+    flat = 0.0 if shares is None else shares.min(axis=0)[0]
+    if flat > BOUNDS["saturated"].value and not case.learning.gained > 0.9:
+        words += f": {100 * flat:.0f} % of the units of {case.label(0)} are on the flat ends of their activation"
+    elif not case.learning.has_failed:
+        return None
     return case.verdict(
         "inputs-out-of-scale",
         words + case.fact,
@@ -672,6 +743,13 @@ def _in_time(case: _Case) -> Verdict | None:
 
 
 def _saturated(case: _Case) -> Verdict | None:
+    """Find layers on the flat ends of their activation, if they are the most of those that have any."""
+    known = case.is_trained & ~np.ma.getmaskarray(case.measured.saturated)
+    shares = np.ma.getdata(case.measured.saturated)[known]
+    return _saturated_somewhere(case) if len(shares) and np.median(shares) > BOUNDS["saturated"].value else None
+
+
+def _saturated_somewhere(case: _Case) -> Verdict | None:
     shares = case.lasting_values("saturated", 0.0)
     bound = BOUNDS["saturated"].value
     if shares is None:
@@ -722,14 +800,14 @@ def _vanishing(case: _Case) -> Verdict | None:
     return case.verdict("vanishing", words + case.fact, cures, where=where, value=ratio, bound=bound)
 
 
-def _exploding(case: _Case) -> Verdict | None:
+def _exploding(case: _Case, is_certain: bool = False) -> Verdict | None:
     norms, known = case.norms, case.matrices & case.is_known
     if not known.any():
         return None
     largest = int(np.argmax(np.where(known, norms, 0.0)))
     cures = case.advice.against_explosion(largest)
     bound = BOUNDS["exploding norm"].value
-    if norms[largest] > bound and not case.seen.is_adaptive:
+    if norms[largest] > bound and (is_certain or not case.seen.is_adaptive):
         words = f"the gradient norm of {case.label(largest)} is {norms[largest]:.0e}"
         where = known & (norms > bound)
         return case.verdict("exploding", words + case.fact, cures, where=where, value=norms[largest], bound=bound)
@@ -759,15 +837,13 @@ def _tiny(case: _Case) -> Verdict | None:
     if not case.learning.has_failed or not known.any():
         return None
     sizes = case.norms[known] / np.ma.filled(case.measured.weight_norm, np.nan)[known]
-    if case.seen.is_adaptive or not np.nanmax(sizes) < bound:
+    largest = float(np.fmax.reduce(sizes))
+    if case.seen.is_adaptive or not largest < bound:
         return None
-    words = (
-        f"the gradient of every layer is tiny, {case.norms[known].max():.0e} at most, {np.nanmax(sizes):.0e} of the "
-        "weights"
-    )
+    words = f"the gradient of every layer is tiny, {case.norms[known].max():.0e} at most, {largest:.0e} of the weights"
     return case.verdict(
         "gradients-tiny", words + case.fact, case.advice.against_tiny_gradients(), where=known,
-        value=float(np.nanmax(sizes)), bound=bound,
+        value=largest, bound=bound,
     )  # fmt: skip
 
 
@@ -815,7 +891,8 @@ def _not_learning(case: _Case) -> Verdict | None:
     learning = case.learning
     if not learning.has_failed:
         return None
-    if learning.step < PATIENCE:
+    patience = PATIENCE_IN_TIME if case.seen.through_time else PATIENCE
+    if learning.step < patience or learning.doubt > MAX_DOUBT:
         return case.verdict("starting", f"{learning.step} steps are few to say whether anything is learned{case.fact}")
     if not learning.knows_guess:
         now = learning.now
@@ -850,14 +927,15 @@ _CHECKS: tuple[Callable[[_Case], Verdict | None], ...] = (
     _zero_weights,
     _frozen_on_purpose,
     _rate_replaces_weights,
+    _inputs,
+    _decay,
     _learns,
+    _certain,
     _starting,
     # from here on nothing is learned, or nobody tells the loss
     _underflow,
     _clipped,
-    _decay,
     _rate_too_large,
-    _inputs,
     _targets,
     _dead,
     _in_time,
@@ -865,6 +943,7 @@ _CHECKS: tuple[Callable[[_Case], Verdict | None], ...] = (
     _vanished,
     _vanishing,
     _exploding,
+    _saturated_somewhere,
     _tiny,
     _rate_too_small,
     _collapsed,

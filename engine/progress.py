@@ -48,6 +48,7 @@ class Learning:
         knows_guess: Whether `guess` is that of guessing.
         gained: The share of `guess` by which the loss is lower now; negative if it is higher.
         swing: The standard deviation from one measurement to the next, over `now`.
+        doubt: Twice the standard error of `now`, over `guess`.
         accuracy: The accuracy now, the mean over the window; NaN if unknown.
         validation_lost: By how much the validation accuracy is below its best; 0 if unknown.
     """
@@ -60,6 +61,7 @@ class Learning:
     knows_guess: bool = False
     gained: float = math.nan
     swing: float = math.nan
+    doubt: float = math.nan
     accuracy: float = math.nan
     validation_lost: float = 0.0
 
@@ -86,7 +88,8 @@ class Progress:
         self.guess = guess
         self._first: list[float] = []
         self._size = 1
-        self._points: list[list[float]] = []
+        self._count = 0
+        self._points = np.zeros((MAX_POINTS, 5))
         """Each: measurements, step of the last, sums of losses, of accuracies, and of squared differences in it."""
         self._last = math.nan
         self._best_validation = math.nan
@@ -114,20 +117,21 @@ class Progress:
         moved = 0.0 if math.isnan(self._last) else (loss - self._last) ** 2
         self._last = loss
         point = [1.0, float(step), loss, math.nan if accuracy is None else float(accuracy), moved]
-        if self._points and self._points[-1][0] < self._size:
-            _merge(self._points[-1], point)
+        if self._count and self._points[self._count - 1, 0] < self._size:
+            self._points[self._count - 1] = _merged(self._points[self._count - 1], np.array(point))
             return
-        if len(self._points) == MAX_POINTS:
-            for kept, merged in zip(self._points[::2], self._points[1::2], strict=True):
-                _merge(kept, merged)
-            self._points, self._size = self._points[::2], 2 * self._size
-        self._points.append(point)
+        if self._count == MAX_POINTS:
+            half = MAX_POINTS // 2
+            self._points[:half] = _merged(self._points[::2], self._points[1::2])
+            self._count, self._size = half, 2 * self._size
+        self._points[self._count] = point
+        self._count += 1
 
     def judge(self) -> Learning:
         """Say what the losses so far mean."""
-        if not self._points:
+        if not self._count:
             return Learning("unknown")
-        table = np.array(self._points)
+        table = self._points[: self._count]
         counts, steps, sums = table[:, 0], table[:, 1], table[:, 2]
         step, total = int(steps[-1]), counts.sum()
         # the last quarter, of MIN_MEASUREMENTS at least
@@ -153,6 +157,7 @@ class Progress:
             knows_guess=math.isfinite(self.guess),
             gained=gained,
             swing=swing / abs(now) if now else math.nan,
+            doubt=2 * swing / math.sqrt(size) / scale,
             accuracy=accuracy,
             validation_lost=lost if math.isfinite(lost) else 0.0,
         )
@@ -194,15 +199,16 @@ class Progress:
             [self.guess, self._size, self._last, self._best_validation, self._validation],
             (self._first + [math.nan] * 5)[:5],
         ]
-        return np.array([*head, *self._points], dtype=np.float64)
+        return np.vstack([head, self._points[: self._count]])
 
     def restore(self, state: NDArray[np.float64]) -> None:
         """Go on from what `state` returned."""
-        head, first, *points = state.tolist()
+        head, first = state[:2].tolist()
         self.guess, size, self._last, self._best_validation, self._validation = head
         self._size = int(size)
         self._first = [loss for loss in first[:FIRST] if not math.isnan(loss)]
-        self._points = points
+        self._count = len(state) - 2
+        self._points[: self._count] = state[2:]
 
 
 def _fall_per_step(table: NDArray[np.float64]) -> float:
@@ -217,8 +223,8 @@ def _fall_per_step(table: NDArray[np.float64]) -> float:
     return -slope if -slope > SIGNIFICANT * error else 0.0
 
 
-def _merge(point: list[float], later: list[float]) -> None:
-    """Merge a later point into one: the step is the last, all else is a sum."""
-    step = later[1]
-    point[:] = [one + other for one, other in zip(point, later, strict=True)]
-    point[1] = step
+def _merged(points: NDArray[np.float64], later: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Merge points with later ones: the step is the last, all else is a sum."""
+    merged = points + later
+    merged[..., 1] = later[..., 1]
+    return merged

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.model_diagnosis import PYTORCH, ModelLayer, diagnose_model
+from engine.model_diagnosis import PYTORCH, ModelDiagnosis, ModelLayer
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
-from engine.verdict import PERSISTENCE
+from engine.verdict import PERSISTENCE, Verdict
 from vgtui.wire.frames import BackendInfo, Frame, Header, LayerInfo, ModelInfo, Number
 
 BLOCKS = [
@@ -45,5 +45,11 @@ def make_model_frame(
         loss=None if loss is None else Number(loss),
         steps_per_second=100.0,
         layers=measured,
-        verdict=diagnose_model(names, PYTORCH, [measured] * PERSISTENCE),
+        verdict=judge(names, PYTORCH, [measured] * PERSISTENCE),
     )
+
+
+def judge(layers: Sequence[ModelLayer], framework: str, recent: Sequence[LayerMeasurements]) -> Verdict:
+    """The verdict on the last of some measurements, of which no loss is known."""
+    diagnosis = ModelDiagnosis(layers, framework)
+    return [diagnosis.add(step, measured) for step, measured in enumerate(recent)][-1]

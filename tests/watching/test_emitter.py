@@ -29,7 +29,7 @@ def test_what_is_given_is_what_is_recorded_and_the_rest_is_unknown(tmp_path: Pat
     assert first.layers.weight_norm.tolist() == [8.0, 8.0, 3.0]
     assert first.layers.delta_norm.tolist() == [None] * 3
     assert first.verdict.kind == "vanishing" and "dense_1 gets" in first.verdict.message
-    assert "He or Xavier initialization of dense_1" in [cure.text for cure in first.verdict.cures]
+    assert "He initialization of all layers" in [cure.text for cure in first.verdict.cures]
     assert second.layers.grad_norm.tolist()[:2] == [None, 0.0] and np.isnan(second.layers.grad_norm[2])
     assert second.verdict.kind == "non-finite"
 

@@ -36,9 +36,9 @@ def train(name: str, path: Path, *words: str) -> list[Frame]:
 @pytest.mark.parametrize(
     ("name", "kind", "words", "cure"),
     [
-        ("mlp", "vanishing", "0 (Linear)", "nn.ReLU() rather than nn.Sigmoid() after 0"),
+        ("mlp", "vanishing", "0 (Linear)", "nn.ReLU() in place of nn.Sigmoid() after all "),
         pytest.param(
-            *("convnet", "dead", "(Conv2d)", "nn.LeakyReLU() rather than nn.ReLU() after "), marks=pytest.mark.slow
+            *("convnet", "dead", "(Conv2d)", "nn.LeakyReLU() in place of nn.ReLU() after all "), marks=pytest.mark.slow
         ),
         pytest.param(
             *("transformer", "exploding", "the gradient norm of ", "nn.utils.clip_grad_norm_(model.parameters(), 1.0)"),
@@ -57,7 +57,8 @@ def test_the_verdict_names_the_fault_and_without_it_the_model_learns(
     assert any(f"{layer.name} ({layer.kind})" in message for layer in header(tmp_path / "fault.jsonl").layers)
     assert any(entry.text.startswith(cure) for entry in found[0].verdict.cures)
     cured = train(name, tmp_path / "cured.jsonl", "--steps", STEPS[name], "--cured")
-    assert {frame.verdict.kind for frame in cured} == {"healthy"}
+    assert all(frame.verdict.is_calm for frame in cured)
+    assert cured[-1].verdict.kind == "healthy"
     first, last = cured[0].loss, cured[-1].loss
     assert first is not None and last is not None and last < first / 2
 

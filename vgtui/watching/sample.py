@@ -120,6 +120,10 @@ class Sample:
             handle.remove()
         self._handles.clear()
 
+    def release(self) -> None:
+        """Let go of autograd's graph, whose hooks hold the sample."""
+        self.output = self._matrix_inputs = None
+
     def forget(self) -> None:
         """Drop all that was gathered, as the gradients were made again since."""
         self._values.clear()

@@ -273,6 +273,7 @@ class Watcher:
         self._stop_tracing()
         if self._sample:
             self._sample.disarm()
+            self._sample.release()
         self._sample = None
         for handle in self._handles:
             handle.remove()
@@ -353,8 +354,10 @@ class Watcher:
             left = getattr(self._optimizer, "grad_scale", None)
         if self._ties:
             self._observe(self._ties, self._sample, has_scaler=scale is not None)
-        if self._sample.read_gradients(scale, left, with_update=self._optimizer is not None):
+        has_any = self._sample.read_gradients(scale, left, with_update=self._optimizer is not None)
+        if has_any or self._optimizer is not None:  # an update without any gradient is a fault, which the verdict names
             return Phase.READ
+        self._sample.release()
         self._sample = None
         if not self._warned_of_gradients and self._emitter:
             self._warned_of_gradients = True
@@ -392,6 +395,7 @@ class Watcher:
         assert sample
         if (found := describe_loss(loss, sample.output)) is not None:
             self._loss_function = found
+        sample.release()
         self._arriving.append((sample.send(loss, accuracy), replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)
         return Phase.WAITING
@@ -414,6 +418,7 @@ class Watcher:
                 fields["grad_norm"] = fields["grad_norm"] / left
             scale = single.pop("scale", 1.0)
             clip_factor = self._clipping.undo(fields, scale, knows_scale=self._optimizer is not None)
+            fields.setdefault("grad_norm", np.ma.MaskedArray(np.zeros(len(self._layers)), mask=True))
             if "update" in fields:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]

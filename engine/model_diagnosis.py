@@ -21,7 +21,7 @@ EARLY = 5
 """Measurements that are early: the size of their updates shows the rate, before it has done its harm."""
 PATIENCE = 100
 """Updates before a loss that has not fallen is a fault by itself, without a cause."""
-MAX_DOUBT = 0.02
+MAX_DOUBT = 0.01
 """The doubt about a loss, as a share of that of guessing, up to which it is sure not to have fallen."""
 PATIENCE_IN_TIME = 300
 """The same for a model that runs over time: its loss often stands still before it falls."""
@@ -891,13 +891,13 @@ def _not_learning(case: _Case) -> Verdict | None:
     learning = case.learning
     if not learning.has_failed:
         return None
-    patience = PATIENCE_IN_TIME if case.seen.through_time else PATIENCE
-    if learning.step < patience or learning.doubt > MAX_DOUBT:
-        return case.verdict("starting", f"{learning.step} steps are few to say whether anything is learned{case.fact}")
     if not learning.knows_guess:
         now = learning.now
         words = f"the gradient reaches every layer; the loss stays at {now:.3g}, and what guessing gives is unknown"
         return case.verdict("healthy", words + _frozen_note(case))
+    patience = PATIENCE_IN_TIME if case.seen.through_time else PATIENCE
+    if learning.step < patience or learning.doubt > MAX_DOUBT:
+        return case.verdict("starting", f"{learning.step} steps are few to say whether anything is learned{case.fact}")
     words = "the gradient reaches every layer, but nothing is learned"
     if math.isfinite(case.updates):
         words += f", with updates of {case.updates:.0e} of the weights"

@@ -81,7 +81,7 @@ def change_output_activation(subject: Subject, value: Any) -> Edit:
 
 def change_initialization(subject: Subject, value: Any) -> Edit:
     """Draw the weights of all linear and convolutional layers anew, with biases of 0."""
-    if value not in INITIALIZATIONS:
+    if not isinstance(value, str) or value not in INITIALIZATIONS:
         raise ChangeError("initialization", f"no initialization {value!r}; it may be {', '.join(INITIALIZATIONS)}")
     embedded = {id(module.weight) for module in subject.root.modules() if isinstance(module, nn.Embedding)}
     found: dict[int, tuple[nn.Parameter, nn.Parameter | None]] = {}

@@ -124,11 +124,12 @@ def change_rate(subject: Subject, value: Any) -> Edit:
         raise ChangeError("learning_rate", f"it is {rate:g} already")
 
     def edit() -> None:
-        factor = rate / largest if largest else math.inf
         for group, old in zip(optimizer.param_groups, rates, strict=True):
-            _set(group, "lr", old * factor if largest else rate)
+            share = old / largest if largest else 1.0
             if "initial_lr" in group:  # where a schedule begins
-                _set(group, "initial_lr", float(group["initial_lr"]) * factor if largest else rate)
+                begun = float(group["initial_lr"])
+                _set(group, "initial_lr", begun * (rate / largest) if largest else rate)
+            _set(group, "lr", rate * share)
 
     return edit
 

@@ -32,6 +32,8 @@ ACTIVATIONS = (
     *("Hardswish", "Tanh", "Softsign", "Sigmoid", "Hardtanh", "Hardsigmoid", "LogSigmoid", "Identity"),
 )
 """What may be put in an activation's place."""
+SATURATING = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh", "LogSigmoid")
+"""Activations whose derivative tends to 0 on both sides."""
 GROUPS = (32, 16, 8, 4, 2, 1)
 """Numbers of groups of a GroupNorm, the largest that fits first."""
 DEFAULT_MEMORY = 50
@@ -45,9 +47,7 @@ def change_activation(subject: Subject, value: Any) -> Edit:
     if new not in ACTIVATIONS:
         raise ChangeError("activation", f'{value!r} is not a change such as "Sigmoid>ReLU"')
     order = subject.in_order()
-    last = _last_weighted(order)
-    hidden = [module for module in order[: last + 1] if is_activation(module)]
-    found = {id(module): module for module in hidden if type(module).__name__ == old}
+    found = {id(module): module for module in hidden_activations(order) if type(module).__name__ == old}
     if not found:
         raise ChangeError("activation", f"no hidden activation is a {old}")
 
@@ -226,6 +226,11 @@ def change_norm_first(subject: Subject, value: Any) -> Edit:
                 subject.added(stack.norm, like)
 
     return edit
+
+
+def hidden_activations(order: list[nn.Module]) -> list[nn.Module]:
+    """Return the activations after which a layer comes."""
+    return [module for module in order[: _last_weighted(order) + 1] if is_activation(module)]
 
 
 def _last_weighted(order: list[nn.Module]) -> int:

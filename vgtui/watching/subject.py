@@ -1,6 +1,7 @@
 """A PyTorch model and its optimizer while a cure changes them in place."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from vgtui.watching.layers import WRAPPER, is_activation
 
 MAX_WRAPPERS = 8
 """Wrappers around a model or an optimizer, such as those of torch.compile, DDP and Accelerate."""
+MAX_USES = 2**16
+"""Uses of modules that are noted."""
 SOFTMAX = (nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d)
 """Activations of outputs alone."""
 SEALED = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
@@ -54,9 +57,7 @@ class Subject:
 
         One that is used several times is there several times. What is inside SEALED is left out.
         """
-        relevant = {
-            plain_name(name): module for name, module in self.root.named_modules() if self._is_relevant(name, module)
-        }
+        relevant = self.relevant()
         order = [module for name in self._uses if (module := relevant.get(name)) is not None]
         if not order:
             return list(relevant.values())
@@ -67,6 +68,11 @@ class Subject:
                 order.insert(last + 1, module)
             previous = module
         return order
+
+    def relevant(self) -> dict[str, nn.Module]:
+        """Return layers, norms and activations by their names, in the order of their registration."""
+        modules = self.root.named_modules()
+        return {plain_name(name): module for name, module in modules if self._is_relevant(name, module)}
 
     def is_sealed(self, name: str) -> bool:
         """Return whether a module's name is that of a part of attention."""
@@ -179,3 +185,21 @@ def innermost(optimizer: Any) -> Any:
 def plain_name(name: str) -> str:
     """Return a module's name without torch.compile's wrappers."""
     return ".".join(part for part in name.split(".") if part != WRAPPER)
+
+
+@contextmanager
+def noting_uses(root: nn.Module) -> Iterator[list[nn.Module]]:
+    """Note the uses of layers, norms and activations, in their order, until the end of the block."""
+    used: list[nn.Module] = []
+
+    def note(module: nn.Module, inputs: Any) -> None:
+        if len(used) < MAX_USES:
+            used.append(module)
+
+    relevant = Subject(root, None).relevant().values()
+    handles = [module.register_forward_pre_hook(note) for module in relevant]
+    try:
+        yield used
+    finally:
+        for handle in handles:
+            handle.remove()

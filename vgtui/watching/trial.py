@@ -51,8 +51,15 @@ class Trial:
 
     def copies(self) -> tuple[Any, Any]:
         """Return a copy of the model and of the optimizer, which trains the copy."""
+        known: dict[int, Any] = {}
         try:
-            model, optimizer = copy.deepcopy((self.model, self.optimizer))
+            model = copy.deepcopy(self.model, known)
+            optimizer = copy.deepcopy(self.optimizer, known)
+            # PyTorch leaves out what kinds of optimizers hold beside groups and state
+            for name in vars(self.optimizer).keys() - vars(optimizer).keys():
+                value = getattr(self.optimizer, name)
+                if not callable(value):  # a schedule's step() is bound to the original
+                    setattr(optimizer, name, copy.deepcopy(value, known))
         except Exception as error:
             raise ArgumentError("model", f"it cannot be copied: {reason(error)}") from error
         for hook in step_hooks(self.optimizer):  # those of cures that were applied; a copy has no hooks

@@ -143,7 +143,7 @@ class WhatIfTable(Sequence[WhatIfRow]):
         if any(row.is_advised for row in self.rows):
             yield "* what the verdict advises" if self.is_by_verdict else "* what was asked for"
         if 0 < self.batches < self.steps:
-            yield f"trained on {self.batches} batches again and again"
+            yield f"trained on {self.batches} batch{'es' if self.batches > 1 else ''} again and again"
         for row in self.rows:
             if row.problem:
                 yield f"{NOT_POSSIBLE}, {row.change}: {row.problem}"

@@ -3,11 +3,13 @@
 import copy
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import vgtui
 from engine.datasets import load_dataset
 from engine.errors import UsageError
 from engine.verdict import Change, Cure, Evidence, Verdict
@@ -433,6 +435,16 @@ def test_the_order_of_uses_tells_a_hidden_activation_from_the_outputs() -> None:
     assert isinstance(model.out, nn.Linear)
 
 
+def test_a_model_that_was_used_twice_keeps_the_activation_of_its_output() -> None:
+    model = mlp(nn.Sigmoid, nn.Sigmoid())
+    uses = [str(index) for index in range(len(model))] * 2
+    apply(model, None, ("activation", "Sigmoid>ReLU"), uses=tuple(uses))
+    assert [type(part).__name__ for part in model][1::2] == ["ReLU"] * 3 + ["Sigmoid"]
+    looped = nn.ModuleDict({"layer": nn.Linear(4, 4), "act": nn.Tanh(), "out": nn.Linear(4, 4)})
+    apply(looped, None, ("activation", "Tanh>ELU"), uses=("layer", "act", "layer", "act", "out"))
+    assert isinstance(looped["act"], nn.ELU)
+
+
 def test_a_transformers_and_an_rnns_activation_are_left_alone() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16, activation=nn.Sigmoid(), batch_first=True)
     model = nn.Sequential(nn.Linear(4, 8), nn.Sigmoid(), layer, nn.RNN(8, 8, nonlinearity="tanh"))
@@ -724,3 +736,17 @@ def test_a_decoder_normalizes_first_too_and_keeps_its_norm() -> None:
     apply(model, None, ("norm_first", True))
     assert model.decoder.layers[0].norm_first
     assert model.decoder.norm is kept
+
+
+def test_a_watched_training_goes_on_after_a_cure(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    model = Recurrent(nn.RNN(5, 8, batch_first=True), 8)
+    optimizer = torch.optim.Adam(model.parameters())
+    batch = first_of_many(5)
+    with vgtui.watch(model, optimizer, every=1, record=tmp_path / "run.jsonl") as watcher:
+        for step in range(6):
+            if step == 3:
+                apply(model, optimizer, ("recurrent", "GRU:5"), ("gradient_clip", 1.0))
+            train(model, optimizer, 1, batch)
+            watcher.step(loss=1.0)
+    assert not caplog.records
+    assert isinstance(model.rnn, nn.GRU)

@@ -58,7 +58,7 @@ class Subject:
         One that is used several times is there several times. What is inside SEALED is left out.
         """
         relevant = self.relevant()
-        order = [module for name in self._uses if (module := relevant.get(name)) is not None]
+        order = [module for name in first_pass(self._uses) if (module := relevant.get(name)) is not None]
         if not order:
             return list(relevant.values())
         previous = None
@@ -158,6 +158,16 @@ def has_weights(module: nn.Module) -> bool:
     if isinstance(module, SEALED):
         return True
     return not is_activation(module) and any(True for _ in module.parameters(recurse=False))
+
+
+def first_pass(uses: Sequence[str]) -> Sequence[str]:
+    """Return the uses up to where the model is used again: at its first module, after all of them were used."""
+    wanted, seen = len(set(uses)), set[str]()
+    for index, name in enumerate(uses):
+        if len(seen) == wanted and name == uses[0]:
+            return uses[:index]
+        seen.add(name)
+    return uses
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

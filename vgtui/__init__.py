@@ -4,10 +4,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import torch
 
+    from engine.verdict import Cure
+    from vgtui.watching.cures import ModelCure
     from vgtui.watching.emitter import Emitter as Emitter
     from vgtui.watching.watcher import Watcher
+    from vgtui.watching.what_if_table import WhatIfTable
 
 __version__ = "0.1.0"
 
@@ -53,6 +58,56 @@ def watch(
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"vgtui.watch takes a torch.nn.Module, and {type(model).__name__} is not one")
     return Watcher(model, optimizer, name, every, record, scaler)
+
+
+def what_if(
+    model: "torch.nn.Module",
+    optimizer: "torch.optim.Optimizer",
+    loss_of: "Callable[[Any, Any], torch.Tensor]",
+    batches: "Iterable[Any]",
+    steps: int = 100,
+    *,
+    cures: "Iterable[Cure | ModelCure] | None" = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> "WhatIfTable":
+    """Try on copies of a PyTorch model what would help, and print the loss that each change leads to.
+
+    A copy is trained as it is, while it is watched for a verdict. Then each cure that the verdict advises, and a few
+    changes that often help, are made on a copy of their own, which is trained on the same batches with the same random
+    numbers. The model, its optimizer, its gradients, its mode and the state of all random numbers stay as they are, bit
+    for bit. At most one copy is in memory at a time.
+
+    A step is zero_grad(), loss_of(), backward() and step() of the optimizer. What else a training loop does, such as
+    a schedule, a GradScaler or clipping, it does not do.
+
+    Args:
+        model: The model, in the state from which the changes are to be tried.
+        optimizer: Its optimizer.
+        loss_of: loss_of(model, batch) returns the loss of the model that it is given, a tensor with one number.
+        batches: A DataLoader, or a list of batches. The first `steps` are used, again and again where there are fewer.
+            Of anything but a list, 256 batches or 512 MiB are kept at most.
+        steps: The number of updates of each copy.
+        cures: What to try instead of what the verdict advises, such as some of watcher.verdict.cures.
+        seed: Where the random numbers of each copy begin.
+        progress: Whether to show a bar on stderr, where that is a terminal.
+
+    Returns:
+        The rows of the table, the best loss first; row.cure.apply(model, optimizer) makes a row's change.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        TypeError: An argument is plainly wrong, such as a loss_of that does not use the model that it is given.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ImportError("vgtui.what_if needs PyTorch: pip install torch (https://pytorch.org)") from error
+    from vgtui.watching.what_if import try_changes
+
+    table = try_changes(model, optimizer, loss_of, batches, steps, cures=cures, seed=seed, progress=progress)
+    table.show()
+    return table
 
 
 def __getattr__(name: str) -> Any:

@@ -192,7 +192,7 @@ def test_the_python_of_the_readme_runs() -> None:
         "norms": [0.1, 0.2, 0.3],
     }
     scripts = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     for script in scripts:
         exec(script, names)
     names["watcher"].close()

@@ -11,10 +11,10 @@ from engine.errors import UsageError
 from vgtui.cli.arguments import add_option, number, value_of
 from vgtui.cli.exit_codes import FAULT_EXIT
 from vgtui.cli.output.columns import Columns
-from vgtui.cli.output.progress import Advance, showing_progress
 from vgtui.model.options import option_of
 from vgtui.sources.live import LiveRun
 from vgtui.terminal.capabilities import tell
+from vgtui.terminal.progress import Advance, showing_progress
 from vgtui.wire.frames import Event, Frame, Header
 from vgtui.wire.protocol import Refused
 from vgtui.wire.run_settings import RunSettings

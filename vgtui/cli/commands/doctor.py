@@ -22,10 +22,10 @@ from engine.errors import UsageError
 from engine.threads import usable_cores
 from vgtui.cli.commands.bench import best_rate
 from vgtui.cli.output.columns import Columns
-from vgtui.cli.output.progress import showing_progress
 from vgtui.model.options import words_of
 from vgtui.sources.live import LiveRun
 from vgtui.terminal.capabilities import has_colour, has_utf8, is_dumb
+from vgtui.terminal.progress import showing_progress
 from vgtui.terminal.query import SYNCHRONISED_OUTPUT, supports_mode
 from vgtui.terminal.text import plain
 from vgtui.user.data_files import users_folder

@@ -21,7 +21,6 @@ from vgtui.cli.arguments import (
 )
 from vgtui.cli.commands.plot import add_chart_options, metric_of, names_of, print_table
 from vgtui.cli.exit_codes import FAULT_EXIT, ending_signals
-from vgtui.cli.output.progress import is_pipe, showing_progress
 from vgtui.cli.output.sink import STDOUT
 from vgtui.cli.unused_options import tell_unused, unused, unused_chart_options, unused_in_run
 from vgtui.files.outputs import is_regular, open_output
@@ -32,6 +31,7 @@ from vgtui.sweeps.pool import PoolLostError, cluster_pool, local_pool
 from vgtui.sweeps.rows import Row, SweepFile
 from vgtui.sweeps.table import make_table
 from vgtui.terminal.capabilities import tell
+from vgtui.terminal.progress import is_pipe, showing_progress
 from vgtui.wire.frames import encode_line
 
 DESCRIPTION = "Train every combination of some options' values, a row each, and show what came of it."

@@ -8,12 +8,12 @@ from typing import TypeVar
 from engine.errors import DISK_FAULTS, UsageError
 from vgtui.cli.exit_codes import FAULT_EXIT, UNMET_EXIT, ending_signals
 from vgtui.cli.output.plan import Plan
-from vgtui.cli.output.progress import Advance, is_pipe, showing_progress
 from vgtui.cli.output.sink import STDOUT, Sink, opened_sink
 from vgtui.cli.output.text_report import ReportWriter, TableWriter
 from vgtui.cli.output.writers import CsvWriter, FrameWriter, JsonLinesWriter
 from vgtui.sources.live import LiveRun
 from vgtui.terminal.capabilities import tell
+from vgtui.terminal.progress import Advance, is_pipe, showing_progress
 from vgtui.wire.frames import Event, Frame, Header
 from vgtui.wire.protocol import Refused, Resumed, Save, Saved, Silent
 from vgtui.wire.run_settings import RunSettings

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.observations import Observations
-from engine.verdict import USUAL_UPDATE, Change, Cure
+from engine.verdict import BOUNDS, USUAL_UPDATE, Change, Cure
 
 PYTORCH = "PyTorch"
 SATURATING = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh", "LogSigmoid")
 """PyTorch's names of activations whose derivative tends to 0 on both sides."""
 RECTIFYING = ("ReLU", "ReLU6")
 """PyTorch's names of activations that are exactly 0 on a half-line."""
+FAR_TARGETS = BOUNDS["targets-out-of-scale"].value
 USUAL_ADAPTIVE_RATE = 1e-3
 """The default rate of Adam and its kin in PyTorch."""
 
@@ -279,8 +280,10 @@ class Advice:
 
     def fit_output(self, activation: str) -> Iterator[Cure]:
         """Yield what output fits the loss."""
-        if activation and any(layer.activation == activation for layer in self.layers[-1:]):
-            yield _cure(f"no {activation} after the last layer", Change("output_activation", None))
+        function = self.seen.loss_function
+        if activation in self.seen.activations and function is not None and function.is_direct:
+            name = f"nn.{activation}()" if self._is_pytorch else activation
+            yield _cure(f"no {name} at the end of the model", Change("output_activation", None))
         elif activation:
             yield _cure(f"no {activation.lower()} between the last layer and the loss")
         else:
@@ -305,8 +308,11 @@ class Advice:
 
     def standardize_inputs(self) -> Iterator[Cure]:
         """Yield inputs of a sound scale."""
-        yield _cure("standardize the inputs: subtract their mean, divide by their standard deviation",
-                    Change("standardize_inputs", True))  # fmt: skip
+        how = "subtract their mean, divide by their standard deviation"
+        targets = self.seen.targets
+        if targets is not None and targets.mean_square > FAR_TARGETS**2:
+            yield _cure(f"standardize the inputs and the targets: {how}")
+        yield _cure(f"standardize the inputs: {how}", Change("standardize_inputs", True))
 
     def standardize_targets(self) -> Iterator[Cure]:
         """Yield targets of a sound scale."""

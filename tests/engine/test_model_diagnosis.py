@@ -40,7 +40,8 @@ def measured(*norms: float | None, **fields: list[float | None]) -> LayerMeasure
 def sound(**fields: float) -> LayerMeasurements:
     """A step of PLAIN with nothing to find, but for what `fields` say of all layers."""
     values: dict[str, float] = {"weight_norm": 5.0, "update_ratio": 1e-3, "activation_mean": 0.0, "activation_std": 1.0}
-    return measured(*[0.5] * 5, **{name: [value] * 5 for name, value in (values | fields).items()})
+    rows: dict[str, list[float | None]] = {name: [value] * 5 for name, value in (values | fields).items()}
+    return measured(*[0.5] * 5, **rows)
 
 
 def train(
@@ -52,7 +53,10 @@ def train(
     **observed: Any,
 ) -> Verdict:
     """The verdict after so many steps with these losses, of a classifier of ten classes unless told otherwise."""
-    known = {"loss_function": LossFunction("nll", ("LogSoftmax",), classes=10), "learning_rate": 0.1} | observed
+    known: dict[str, Any] = {
+        "loss_function": LossFunction("nll", ("LogSoftmax",), classes=10),
+        "learning_rate": 0.1,
+    } | observed
     diagnosis = ModelDiagnosis(layers, PYTORCH)
     seen = Observations(**known)
     verdicts = [diagnosis.add(number, step(), loss=losses(number), observed=seen) for number in range(steps)]

@@ -97,7 +97,12 @@ def activations(model: nn.Module) -> list[nn.Module]:
 
 def is_activation(module: nn.Module) -> bool:
     """Return whether a module is an activation function."""
-    return type(module).__module__ == nn.ReLU.__module__ and not isinstance(module, _NO_ACTIVATION)
+    return is_function(module) and not isinstance(module, _NO_ACTIVATION)
+
+
+def is_function(module: nn.Module) -> bool:
+    """Return whether a module is an activation function, or a softmax."""
+    return str(type(module).__module__) == nn.ReLU.__module__
 
 
 def in_order_of_use(layers: list[Layer], used: list[nn.Module]) -> list[Layer]:

@@ -23,10 +23,19 @@ from engine.observations import LossFunction, Observations, Targets, Tie
 from engine.verdict import Verdict
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
+from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.guarded import Guarded
-from vgtui.watching.layers import Layer, activations, activations_after, find_layers, in_order_of_use, traceable
+from vgtui.watching.layers import (
+    Layer,
+    activations,
+    activations_after,
+    find_layers,
+    in_order_of_use,
+    is_function,
+    traceable,
+)
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.sample import Arrival, Handle, Sample
@@ -121,6 +130,10 @@ class Watcher:
         self._loss_function: LossFunction | None = None
         self._first_weight_norms: NDArray[np.float64] | None = None
         self._used: list[nn.Module] = []
+        self._kinds: frozenset[str] = frozenset()
+        """The classes of the activation modules."""
+        self._uses: tuple[str, ...] = ()
+        """The names of the modules in the order of their first use."""
         self._handles: list[Handle] = []
         self._tracing: list[Handle] = []
         self._sample: Sample | None = None
@@ -161,13 +174,16 @@ class Watcher:
         return self._emitter.path if self._emitter else None
 
     @property
-    def verdict(self) -> Verdict | None:
+    def verdict(self) -> ModelVerdict | None:
         """The newest verdict: its kind, message, evidence and cures. None before the first sampled step.
+
+        A cure that a machine can make has apply(model, optimizer).
 
         Without a viewer and a recording few steps are sampled, until it is asked for: from then on as many as `every`
         says.
         """
-        return self._emitter.verdict if self._emitter else self._last_verdict
+        verdict = self._emitter.verdict if self._emitter else self._last_verdict
+        return applicable_verdict(verdict, self._uses) if verdict else None
 
     def step(self, loss: Any = None, accuracy: Any = None) -> None:
         """Say that a training step is done.
@@ -312,6 +328,9 @@ class Watcher:
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
         self._ties = Ties(self._inner, self._layers, self._optimizer)
+        self._kinds = frozenset(type(module).__name__ for module in self._inner.modules() if is_function(module))
+        names = {id(module): name for name, module in self._inner.named_modules()}
+        self._uses = tuple(dict.fromkeys(names[id(module)] for module in self._used if id(module) in names))
         self._used.clear()
         weight = self._layers[-1].weight
         emitter.begin(
@@ -371,6 +390,7 @@ class Watcher:
         facts = OptimizerFacts.of(self._optimizer)
         self._seen = Observations(
             ties=tied,
+            activations=self._kinds,
             unregistered=stray,
             optimizer=facts.name,
             is_adaptive=facts.is_adaptive,

@@ -279,15 +279,24 @@ class Advice:
         yield _cure("optimizer.zero_grad() before every backward()", Change("zero_grad", True))
 
     def fit_output(self, activation: str) -> Iterator[Cure]:
-        """Yield what output fits the loss."""
+        """Yield what output fits the loss. activation: the one that it has; empty for none."""
         function = self.seen.loss_function
-        if activation in self.seen.activations and function is not None and function.is_direct:
-            name = f"nn.{activation}()" if self._is_pytorch else activation
-            yield _cure(f"no {name} at the end of the model", Change("output_activation", None))
-        elif activation:
-            yield _cure(f"no {activation.lower()} between the last layer and the loss")
-        else:
+        kind = function.kind if function else ""
+        better = {"bce": "Sigmoid", "nll": "LogSoftmax"}.get(kind) if activation == "Softmax" else None
+        if kind == "nll" and function and "LogSoftmax" in function.activations:
+            better = None
+        if not activation:
             yield _cure("F.cross_entropy in place of F.nll_loss, or log_softmax before it")
+            return
+        other = f"{self._function(better)} in place of {self._function(activation)}" if better else ""
+        if activation in self.seen.activations and function is not None and function.is_direct:
+            text = f"{other or f'no {self._function(activation)}'} at the end of the model"
+            yield _cure(text, Change("output_activation", better))
+        else:
+            yield _cure(f"{other or f'no {activation.lower()}'} between the last layer and the loss")
+
+    def _function(self, activation: str) -> str:
+        return f"nn.{activation}()" if self._is_pytorch else activation.lower()
 
     def match_shapes(self) -> Iterator[Cure]:
         """Yield how outputs and targets get the same shape."""

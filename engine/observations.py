@@ -82,13 +82,13 @@ class Observations:
         input_rms: The root mean square of the first layer's inputs.
         is_normalized: Whether the first layer normalizes its inputs.
         sample_spread: The standard deviation over the samples of the last layer's inputs, relative to their size.
-        activations: The classes of the model's activation modules, softmax among them.
         equal_weights: The layers whose weights are all the same number.
         loss_function: The loss function.
         targets: The targets.
         through_time: For a layer that runs over time, the norm of the error signal at each step of time, the first
             step first.
         padding_share: The share of an embedding's inputs that are its padding index.
+        activations: The classes of the model's activation modules, softmax among them.
     """
 
     ties: tuple[Tie, ...] = ()
@@ -107,9 +107,9 @@ class Observations:
     input_rms: float = math.nan
     is_normalized: bool = False
     sample_spread: float = math.nan
-    activations: frozenset[str] = frozenset()
     equal_weights: tuple[int, ...] = ()
     loss_function: LossFunction | None = None
     targets: Targets | None = None
     through_time: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     padding_share: float = math.nan
+    activations: frozenset[str] = frozenset()

@@ -102,7 +102,7 @@ def is_activation(module: nn.Module) -> bool:
 
 def is_function(module: nn.Module) -> bool:
     """Return whether a module is an activation function, or a softmax."""
-    return str(type(module).__module__) == nn.ReLU.__module__
+    return bool(type(module).__module__ == nn.ReLU.__module__)
 
 
 def in_order_of_use(layers: list[Layer], used: list[nn.Module]) -> list[Layer]:

@@ -34,6 +34,12 @@ ACTIVATIONS = (
 """What may be put in an activation's place."""
 SATURATING = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh", "LogSigmoid")
 """Activations whose derivative tends to 0 on both sides."""
+OUTPUTS: dict[str | None, Callable[[], nn.Module]] = {
+    None: nn.Identity,
+    "Sigmoid": nn.Sigmoid,
+    "LogSoftmax": lambda: nn.LogSoftmax(dim=-1),
+}
+"""What may be put in the place of an output's activation."""
 GROUPS = (32, 16, 8, 4, 2, 1)
 """Numbers of groups of a GroupNorm, the largest that fits first."""
 DEFAULT_MEMORY = 50
@@ -64,9 +70,9 @@ def change_activation(subject: Subject, value: Any) -> Edit:
 
 
 def change_output_activation(subject: Subject, value: Any) -> Edit:
-    """Take the activation of the output away."""
-    if value is not None:
-        raise ChangeError("output_activation", f"{value!r} is not None, which takes the output's activation away")
+    """Take the activation of the output away, or put another one in its place."""
+    if value not in OUTPUTS:
+        raise ChangeError("output_activation", f"{value!r} is not None, which takes it away, nor Sigmoid or LogSoftmax")
     order = subject.in_order()
     last = _last_weighted(order)
     hidden = {id(module) for module in order[:last]}
@@ -76,7 +82,7 @@ def change_output_activation(subject: Subject, value: Any) -> Edit:
     if id(found[-1]) in hidden:
         name = type(found[-1]).__name__
         raise ChangeError("output_activation", f"one {name} is used for the output and between layers")
-    return lambda: subject.replace(found[-1], nn.Identity())
+    return lambda: subject.replace(found[-1], OUTPUTS[value]())
 
 
 def change_initialization(subject: Subject, value: Any) -> Edit:

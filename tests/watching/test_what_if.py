@@ -3,6 +3,8 @@
 import copy
 import gc
 import math
+import os
+import pty
 import random
 import subprocess
 import sys
@@ -380,6 +382,29 @@ def test_the_table_is_a_sequence_that_can_be_shown_anywhere() -> None:
     assert text.getvalue().rstrip("\n") == str(table)
     assert "as it is" in str(table)
     assert all(len(line) <= 80 for line in str(table).splitlines())
+
+
+SCRIPT = """
+import torch, vgtui
+model = torch.nn.Linear(2, 2)
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+vgtui.what_if(model, optimizer, lambda model, x: model(x).sum(), [torch.ones(2, 2)], 3, progress={progress})
+"""
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_bar_is_shown_on_a_terminal_unless_it_is_not_wanted(progress: bool) -> None:
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-c", SCRIPT.format(progress=progress)]
+    done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm-256color"})
+    os.write(theirs, b"end")  # there is something to read in any case
+    drawn = bytearray()
+    while not drawn.endswith(b"end"):
+        drawn += os.read(ours, 2**16)
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0
+    assert (b"what if, " in drawn) == (b"as it is" in drawn) == progress
 
 
 def test_no_bar_is_shown_where_there_is_no_terminal(capfd: Any) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES, NetworkConfig, TrainingConfig
+from engine.progress import GAIN
 
 TRIAL_STEPS = 100
 """Updates of a trial, unless another number is asked for."""
@@ -45,6 +46,10 @@ class Probe:
         """How far the gradient ratio is from 1, in decades; ∞ if it is 0 or not finite."""
         ratio = float(self.gradient_ratio)
         return abs(math.log10(ratio)) if 0 < ratio < math.inf else math.inf
+
+    def learns(self, guess: float) -> bool | None:
+        """Whether the loss is lower than that of guessing by a share of GAIN; None if either is unknown."""
+        return None if self.loss is None or math.isnan(guess) else bool(self.loss <= (1 - GAIN) * guess)
 
     @property
     def rank(self) -> tuple[int, float, float]:

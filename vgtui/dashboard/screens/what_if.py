@@ -197,9 +197,10 @@ class WhatIfScreen(Overlay):
             return UNKNOWN if done else PENDING, self.palette.muted
         loss, guess, health = float(probe.loss), self._guess, self.palette.health
         number = column_number(loss, 3)
-        if math.isnan(guess):
+        learns = probe.learns(guess)
+        if learns is None:
             return number, self.palette.text
-        if loss <= (1 - GAIN) * guess:
+        if learns:
             return f"yes {number}", health["learning"]
         return f"no {number}", health["weak" if loss <= (1 + GAIN) * guess else "exploding"]
 

@@ -102,8 +102,8 @@ def _write_table(file: IO[str], header: Header, results: Results) -> None:
     file.write(plain(f"{what_is_trained(header)}; {header.backend.name} {header.backend.dtype}") + "\n\n")
     file.write(
         f"Each change on its own, from its initialization, after {results[0].of} steps. It learns if its loss is at\n"
-        f"least {100 * GAIN:.0f} % below that of guessing, {guess:.3f}. Gradient and update: those of layer 1 over those\n"
-        "of the output layer, at initialization.\n\n"
+        f"least {100 * GAIN:.0f} % below that of guessing, {guess:.3f}. Gradient and update: those of layer 1 over\n"
+        "those of the output layer, at initialization.\n\n"
     )
     names = [_change_words(entry.probe) for entry in results]
     table = Columns(f"<{max(map(len, names))}", *["<7", ">9", ">8", ">9"], ">9")

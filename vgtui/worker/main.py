@@ -39,6 +39,9 @@ from vgtui.worker.run import Run
 
 PROGRESS_SECONDS = 0.1
 """How often, at most, it is told how far a trial is."""
+SLICE_SECONDS = 0.005
+"""How long, at most, trials go on between two steps of the run, where a single step of theirs is not longer."""
+_DONE = object()
 
 
 def main() -> None:
@@ -72,7 +75,7 @@ class Worker:
         self._trials: Iterator[Tried | None] = iter(())
         self._trying = False
         self._lent = 0.0
-        """The seconds by which trials were given more time than the run, since when it trains beside them."""
+        """The seconds that trials have had beyond those of the run; if negative, those that they may still have."""
 
     def serve(self) -> None:
         """Obey commands and train. Raises DisconnectedError when the socket closes."""
@@ -86,7 +89,7 @@ class Worker:
                     began = time.perf_counter()
                     self._run.trainer.step()
                     self._settle(self._run)
-                    self._lent = max(0.0, self._lent - (time.perf_counter() - began))
+                    self._lent = max(-SLICE_SECONDS, self._lent - (time.perf_counter() - began))
 
     def _receive(self) -> list[Command]:
         """Return the commands that have come; if nothing can be trained, wait, excluding idle time from steps/s."""
@@ -165,21 +168,20 @@ class Worker:
             self._channel.send(Inspected(trainer.step_count, trainer.inspect(layer), self._run.run_id))
 
     def _try_on(self, run: Run) -> None:
-        """Go on with the trials by one slice, so that commands and frames go on in between.
+        """Go on with the trials by a slice, so that commands and frames go on in between.
 
-        While the run trains, they have no more time than it; while it waits, they have all.
+        While the run trains, they have as much time as it; while it waits, they have all.
         """
-        if not self._trying or (self._lent and self._may_step(run)):
-            return
-        began = time.perf_counter()
-        try:
-            tried = next(self._trials)
-        except StopIteration:
-            self._trying = False
-            return
-        self._lent = time.perf_counter() - began
-        if tried:
-            self._channel.send(tried)
+        if not self._may_step(run):
+            self._lent = 0.0
+        while self._trying and self._lent <= 0:
+            began = time.perf_counter()
+            tried = next(self._trials, _DONE)
+            if tried is _DONE:
+                self._trying = False
+            elif isinstance(tried, Tried):
+                self._channel.send(tried)
+            self._lent += time.perf_counter() - began
 
     def _settle(self, run: Run) -> None:
         """Do what is due between two steps; a checkpoint first, so that a resumed run measures this step too."""

@@ -11,7 +11,7 @@ from engine.errors import DISK_FAULTS
 from engine.progress import GAIN
 from vgtui.cli.exit_codes import FAULT_EXIT
 from vgtui.cli.output.columns import Columns
-from vgtui.cli.output.progress import Advance, showing_progress
+from vgtui.cli.output.progress import Advance, is_pipe, showing_progress
 from vgtui.cli.output.sink import STDOUT, Sink, opened_sink
 from vgtui.cli.output.text_report import what_is_trained
 from vgtui.cli.output.training import FaultError, cancel_on_signals, next_of_kind
@@ -68,10 +68,9 @@ async def _run(source: LiveRun, steps: int, total: int, write: Writer, sink: Sin
     found: dict[int, Tried] = {}
     code = 0
     try:
-        with showing_progress("trying changes", total, "steps", quiet=False) as advance:
+        with showing_progress("trying changes", total, "steps", is_pipe(sink.file)) as advance:
             source.pause()
             header = await next_of_kind(source, NO_STEP, Header)
-            sink.begin()
             await _collect(source, steps, found, advance)
     except FaultError as fault:
         tell(str(fault))
@@ -81,6 +80,7 @@ async def _run(source: LiveRun, steps: int, total: int, write: Writer, sink: Sin
     finally:
         await source.close()
     if header and found:
+        sink.begin()
         write(sink.file, header, sorted(found.values(), key=lambda tried: tried.probe.rank))
     return code
 

@@ -17,6 +17,9 @@ from engine.trainer import Trainer
 WINDOW = 10
 """The last steps whose mean is the loss of a trial, and the steps between two looks at whether it is still a number."""
 
+REACH = 3.0
+"""The gradient reaches the first layer if its ratio is at most so many decades from 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -66,7 +69,10 @@ def probe(network: NetworkConfig, training: TrainingConfig, dataset: Dataset, ba
 def try_changes(
     network: NetworkConfig, training: TrainingConfig, dataset: Dataset, backend: Backend, steps: int
 ) -> Iterator[Trial]:
-    """Measure each change as `probe` does, then train each for some steps: the run as it is, then the best ratio first.
+    """Measure each change as `probe` does, then train each for some steps.
+
+    The run as it is comes first, then the best ratio. Where the gradient reaches the first layer as it is, the ratio is
+    not what is wrong, and other learning rates come before.
 
     Every trial begins at its own initialization, with the same seed and batches. There is one trainer at a time.
 
@@ -85,9 +91,14 @@ def try_changes(
     for found in probe(network, training, dataset, backend):
         yield Trial(len(measured), found, 0)
         measured.append(found)
-    as_it_is, *others = enumerate(measured)
-    for number, found in (as_it_is, *sorted(others, key=lambda entry: entry[1].ratio_distance)):
-        for known, made in _learn(found, network, training, dataset, backend, steps):
+    reaches = measured[0].ratio_distance <= REACH
+
+    def promise(number: int) -> tuple[bool, float]:
+        found = measured[number]
+        return not (reaches and found.setting == "learning_rate"), found.ratio_distance
+
+    for number in (0, *sorted(range(1, len(measured)), key=promise)):
+        for known, made in _learn(measured[number], network, training, dataset, backend, steps):
             yield Trial(number, known, made)
 
 

@@ -140,15 +140,23 @@ def test_a_trial_has_the_loss_and_accuracy_of_the_changed_run(
     assert found.probe.accuracy == sum(entry.accuracy for entry in measured) / 10
 
 
-def test_all_ratios_come_first_then_the_run_as_it_is_then_the_best_ratio(small_trials: list[Trial]) -> None:
+def test_all_ratios_come_first_then_the_run_as_it_is_then_rates_then_the_best_ratio(small_trials: list[Trial]) -> None:
     ratios = [trial for trial in small_trials if not trial.steps]
     assert small_trials[: len(ratios)] == ratios
     assert [trial.number for trial in ratios] == list(range(23))
     order = [trial for trial in small_trials if trial.steps == STEPS]
     assert order[0].probe.setting == AS_IT_IS
-    distances = [trial.probe.ratio_distance for trial in order[1:]]
-    assert distances == sorted(distances) and len(distances) == 22
+    assert [trial.probe.setting for trial in order[1:3]] == ["learning_rate"] * 2  # as the gradient reaches layer 1
+    distances = [trial.probe.ratio_distance for trial in order[3:]]
+    assert distances == sorted(distances) and len(distances) == 20
     assert all(trial.probe.loss is None for trial in small_trials if trial.steps < STEPS)
+
+
+def test_where_the_gradient_does_not_reach_the_first_layer_the_best_ratio_comes_before_other_rates() -> None:
+    order = [trial.probe for trial in trials(NetworkConfig(hidden_layers=12, width=8), steps=1) if trial.steps]
+    distances = [found.ratio_distance for found in order[1:]]
+    assert order[0].ratio_distance > 3
+    assert distances == sorted(distances) and order[1].setting != "learning_rate"
 
 
 def test_every_slice_is_one_update(small_trials: list[Trial]) -> None:

@@ -245,19 +245,25 @@ async def test_trials_that_are_held_go_on_where_they_were(run: LiveRun) -> None:
 
 @pytest.mark.timing
 async def test_a_run_keeps_half_of_its_speed_beside_trials(run: LiveRun) -> None:
-    async def steps_in_a_second() -> int:
-        begin = (await next_frame_beside_trials(run)).step
-        until = time.monotonic() + 1
-        frame = None
-        while frame is None or time.monotonic() < until:
-            frame = await next_frame_beside_trials(run, at=frame.step + 1 if frame else 0)
-        return frame.step - begin
+    async def steps_a_second() -> float:
+        begin = frame = await next_frame_beside_trials(run)
+        began = time.monotonic()
+        while time.monotonic() < began + 0.3:
+            frame = await next_frame_beside_trials(run, at=frame.step + 50)
+        return (frame.step - begin.step) / (time.monotonic() - began)
 
     await next_frame(run)
-    alone = await steps_in_a_second()
-    run.try_changes(10_000)
-    await steps_in_a_second()  # the ratios
-    assert await steps_in_a_second() > 0.35 * alone
+    run.try_changes(100_000)
+    while not (isinstance(answer := await next_answer(run), Tried) and answer.steps):
+        pass
+    speeds = []
+    for _ in range(5):  # whatever else the machine does makes it slower alone
+        run.hold_trials(True)
+        alone = await steps_a_second()
+        run.hold_trials(False)
+        speeds.append((alone, await steps_a_second()))
+    alone, beside = map(max, zip(*speeds, strict=True))
+    assert 0.4 * alone < beside < 0.75 * alone
 
 
 async def test_a_restart_ends_the_trials(run: LiveRun) -> None:

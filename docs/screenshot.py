@@ -11,12 +11,12 @@ from vgtui.wire.run_settings import RunSettings
 FOLDER = Path(__file__).parent
 SECONDS = 6.0
 MOMENT = 1.5
-"""What a screen that was opened takes to fill: what if measures twenty networks."""
+"""What a screen that was opened takes to fill."""
 PICTURES = (
     ("starving", SECONDS, ()),
     ("chain_rule", MOMENT, ("v", "v")),
-    ("what_if", 2 * MOMENT, ("w",)),
-    ("cured", SECONDS, ("escape", "v", "b")),
+    ("what_if", 3 * SECONDS, ("space", "w")),  # it trains 23 networks, and has all the time while the run waits
+    ("cured", SECONDS, ("escape", "space", "v", "b")),
     ("heat_map", MOMENT, ("v",)),
     ("look_inside", MOMENT, ("enter",)),
     ("lanes", 3 * SECONDS, ("escape", "v", "b", "c", "b")),

@@ -18,6 +18,8 @@ SATURATING = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh", "LogSigm
 """PyTorch's names of activations whose derivative tends to 0 on both sides."""
 RECTIFYING = ("ReLU", "ReLU6")
 """PyTorch's names of activations that are exactly 0 on a half-line."""
+DEEP = 20
+"""Matrices from which on a plain network needs more than the right start."""
 FAR_TARGETS = BOUNDS["targets-out-of-scale"].value
 USUAL_ADAPTIVE_RATE = 1e-3
 """The default rate of Adam and its kin in PyTorch."""
@@ -95,14 +97,18 @@ class Advice:
         if self._is_transformer:
             yield from self._deep_transformer()
             return
+        he = Change("initialization", "kaiming_normal_")
+        is_deep = self.matrices.sum() > DEEP
+        clip = (Change("gradient_clip", 1.0),) if is_deep else ()
+        clipped = ", with the gradient's norm clipped at 1" if is_deep else ""
         for old in self._saturating[:1]:
-            yield _cure(
-                f"{self._activation_words(old, 'ReLU')}, and He initialization with it (either alone does not help)",
-                Change("activation", f"{old}>ReLU"), Change("initialization", "kaiming_normal_"),
-            )  # fmt: skip
+            words = f"{self._activation_words(old, 'ReLU')}, and He initialization with it (either alone does not help)"
+            yield _cure(words + clipped, Change("activation", f"{old}>ReLU"), he, *clip)
+        if is_deep and not self._saturating:
+            yield _cure(f"He initialization of all layers{clipped}", he, *clip)
         yield from self._normalization()
-        if not self._saturating:
-            yield _cure("He initialization of all layers", Change("initialization", "kaiming_normal_"))
+        if not is_deep and not self._saturating:
+            yield _cure("He initialization of all layers", he)
         yield _cure("skip connections around every layer or two")
 
     def against_collapse(self) -> Iterator[Cure]:
@@ -172,31 +178,33 @@ class Advice:
         chrono = (
             "with chrono initialization (Tallec & Ollivier 2018: the gate's biases are log u, u from 1 to the length)"
         )
-        if kind in ("RNN", ""):
-            yield _cure(
-                f"nn.GRU or nn.LSTM in place of {kind or 'the RNN'}, {chrono}", Change("recurrent", f"GRU:{length}")
-            )
         if kind in ("LSTM", "GRU", "LSTMCell", "GRUCell"):
             yield _cure(f"{kind} {chrono}", Change("remember", float(length)))
-        if kind.endswith("Cell") and kind not in ("LSTMCell", "GRUCell"):
-            yield _cure(f"nn.GRUCell or nn.LSTMCell in place of {kind}, {chrono}")
+        else:
+            cell = "Cell" if kind.endswith("Cell") else ""
+            changes = (Change("recurrent", f"GRU:{length}"),) if kind in ("RNN", "RNNCell") else ()
+            yield _cure(f"nn.GRU{cell} or nn.LSTM{cell} in place of {kind or 'the RNN'}, {chrono}", *changes)
         yield _cure("a shorter way: attention, or pooling over all time steps in place of the last alone")
 
     def against_explosion_in_time(self, layer: int) -> Iterator[Cure]:
         """Yield what keeps the error signal small over a sequence."""
+        yield _cure(
+            "orthogonal recurrent weights, a little contracting, and the gradient's norm clipped at 1 (Pascanu et al. "
+            "2013)",
+            Change("recurrent_weights", "orthogonal"), Change("gradient_clip", 1.0),
+        )  # fmt: skip
         yield self._clip()
-        yield _cure("orthogonal initialization of the recurrent weights", Change("initialization", "orthogonal_"))
         yield from self.smaller_rate(math.nan)
 
     # the update is of the wrong size
 
     def smaller_rate(self, update: float) -> Iterator[Cure]:
-        """Yield a smaller rate. update: the update ratio now; NaN if unknown."""
+        """Yield a smaller rate. update: the update ratio with the present one; NaN if unknown."""
         rate = self.seen.learning_rate
         if self.seen.is_adaptive and rate > USUAL_ADAPTIVE_RATE:
             new = USUAL_ADAPTIVE_RATE
         else:
-            factor = 5 * USUAL_UPDATE / update if update > 0 else 0.1
+            factor = 10 * USUAL_UPDATE / update if update > 0 else 0.1
             new = _rounded(rate * min(0.1, max(1e-4, factor)))
         yield self._rate(new, "a smaller")
 

@@ -184,6 +184,11 @@ class _Case:
         return max(self.past.early_updates, default=math.nan)
 
     @property
+    def first_update(self) -> float:
+        """The first update, relative to the weights; NaN if unknown."""
+        return self.past.early_updates[0] if self.past.early_updates else math.nan
+
+    @property
     def output_rms(self) -> float:
         """The root mean square of the last layer's outputs; NaN if unknown."""
         mean, std = (
@@ -287,7 +292,7 @@ def _first_non_finite(case: _Case, broken: NDArray[np.bool_]) -> Verdict:
     if (found := _exploded(case, grown)) is not None:
         return found
     if case.early_update > BOUNDS["rate-too-large"].value:
-        cures = advice.smaller_rate(case.early_update)
+        cures = advice.smaller_rate(case.first_update)
         return case.verdict("rate-too-large", grown, cures, field="grad_norm_max", where=broken)
     if has_grown or past.largest_norm > BOUNDS["exploding norm"].value:
         return case.verdict("exploding", grown, advice.against_explosion(first), field="grad_norm_max", where=broken)
@@ -645,10 +650,10 @@ def _rate_verdict(case: _Case) -> Verdict:
     where = np.zeros(len(case.layers), dtype=bool)
     if dead is not None and (where := dead.min(axis=0) > BOUNDS["dead"].value).any():
         words += f", and killed the units of {case.names(where)}"
+    cures = case.advice.smaller_rate(min(early, case.first_update))
     return case.verdict(
-        "rate-too-large", words + case.fact, case.advice.smaller_rate(early), field="update_ratio", where=where,
-        value=early, bound=bound,
-    )  # fmt: skip
+        "rate-too-large", words + case.fact, cures, field="update_ratio", where=where, value=early, bound=bound
+    )
 
 
 def _inputs(case: _Case) -> Verdict | None:
@@ -883,7 +888,7 @@ def _unsteady(case: _Case) -> Verdict | None:
         if learning.trend == "oscillating"
         else "the loss grows"
     )
-    cures = case.advice.smaller_rate(case.early_update)
+    cures = case.advice.smaller_rate(case.first_update)
     return case.verdict(learning.trend, words + case.fact, cures, field="loss", value=learning.swing)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from engine.changes import Probe, single_changes
+from engine.changes import AS_IT_IS, Probe, single_changes
 from engine.inspection import Histogram, Inspection
 from tests.frames import make_frame, make_header
 from vgtui.wire.frames import Event
@@ -29,6 +29,8 @@ class ScriptedSource:
     ) -> None:
         self.settings = settings
         self.told: list[str] = []
+        self.held: list[bool] = []
+        """Whether trials were left off, or gone on with, time after time."""
         self.refusal: Refused | None = None
         self.frames = frames
         self._norms = norms
@@ -98,7 +100,10 @@ class ScriptedRun(ScriptedSource):
 
     def try_changes(self) -> None:
         self.told.append("try changes")
-        changes = list(single_changes(self.settings.network))
+        changes = [(AS_IT_IS, None), *single_changes(self.settings.network, self.settings.training)]
         for number, (setting, value) in enumerate(changes, start=1):
-            ratio = np.float64(10.0 ** -abs(number - 2))
+            ratio = np.float64(10.0 ** -abs(number - 3))
             self.say(Tried(number, len(changes), Probe(setting, value, ratio, ratio)))
+
+    def hold_trials(self, hold: bool) -> None:
+        self.held.append(hold)

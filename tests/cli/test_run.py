@@ -20,7 +20,7 @@ from tests.cli.shell import SMALL, call, command
 from tests.forms import slow_but
 from tests.limits import files_no_longer_than
 from vgtui.cli.commands import COMMANDS
-from vgtui.cli.output.training import _cancel_on_signals
+from vgtui.cli.output.training import cancel_on_signals
 
 
 def lines_of(output: str) -> list[dict[str, object]]:
@@ -252,7 +252,7 @@ def test_a_second_ctrl_c_does_not_break_off_how_a_run_ends() -> None:
 
     async def train_until_ctrl_c() -> list[int]:
         nonlocal ended
-        received = _cancel_on_signals()
+        received = cancel_on_signals()
         os.kill(os.getpid(), signal.SIGINT)
         try:
             await asyncio.sleep(60)

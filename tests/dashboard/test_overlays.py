@@ -1,14 +1,16 @@
 """The overlays: what if, look inside, settings, help."""
 
 import gc
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from textual.strip import Strip
-from textual.widgets import Input
+from textual.widgets import DataTable, Input
 
 from engine.config import NetworkConfig, TrainingConfig
 from engine.inspection import Histogram, Inspection
@@ -16,8 +18,9 @@ from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.forms import slow_but
 from tests.scripted_run import ScriptedRun, ScriptedSource
 from vgtui.dashboard.screens.main import MainScreen
+from vgtui.dashboard.screens.what_if import WhatIfScreen
 from vgtui.model.options import OPTIONS, values_of
-from vgtui.wire.protocol import Inspected
+from vgtui.wire.protocol import Inspected, Tried
 from vgtui.wire.run_settings import RunSettings
 
 
@@ -25,11 +28,149 @@ async def test_what_if_lists_each_change_best_first() -> None:
     async with open_dashboard() as sitting:
         await sitting.press("w")
         assert sitting.source.told == ["try changes"]
-        ratios = [float(ratio) for ratio in re.findall(r"│  \S[^│]*? +(\d\.\de[+-]\d\d) +\S+ +\S+ +│", sitting.text)]
-        assert len(ratios) == 20
+        first, *ratios = [
+            float(ratio) for ratio in re.findall(r"│  \S[^│]*? +(\d\.\de[+-]\d\d) +\S+ +\S+ +│", sitting.text)
+        ]
+        assert re.search(r"as it is +… +1\.0e-02 +1\.0e\+00", sitting.text)
+        assert first == 0.01
+        assert len(ratios) == 22
         assert ratios == sorted(ratios, reverse=True)  # all below 1 here
-        assert re.search(r"skip connections on +1\.0e\+00", sitting.text)
+        assert re.search(r"skip connections on +… +1\.0e\+00", sitting.text)
         assert "measuring" not in sitting.text
+
+
+def tried_of(sitting: Sitting, setting: str, loss: float | None, steps: int = 100) -> Tried:
+    """The next word on a change that is in the table: how far it is, or with a loss its end."""
+    (entry,) = (
+        entry for entry in sitting.app.main.state.tried if f"{entry.probe.setting}={entry.probe.value}" == setting
+    )
+    found = None if loss is None else np.float64(loss)
+    probe = replace(entry.probe, loss=found, accuracy=None if loss is None else np.float64(0.75))
+    return msgspec.structs.replace(entry, probe=probe, steps=steps)
+
+
+async def tell(sitting: Sitting, *told: Tried) -> None:
+    for entry in told:
+        sitting.source.say(entry)
+    await sitting.settle()
+
+
+def table_of(sitting: Sitting) -> list[list[str]]:
+    """The rows of the table on the screen: their cells, the first of them the change."""
+    lines = [line.strip(" │") for line in sitting.text.split("\n")]
+    rows = [re.split(r" {2,}", line) for line in lines]
+    begin = next(number for number, row in enumerate(rows) if row[0] == "as it is")
+    end = next(number for number, row in enumerate(rows[begin:], begin) if "applies" in row[-1])
+    return rows[begin:end]
+
+
+async def test_what_if_sorts_by_what_was_learned_and_says_whether_that_is_better_than_guessing() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w")
+        assert "training 1 of 23, step 0 of 100" in sitting.text
+        assert "guessing: loss 2.303; yes: at least 10 % below it" in sitting.text
+        await tell(
+            sitting,
+            tried_of(sitting, "=None", 2.31),
+            tried_of(sitting, "activation=selu", math.nan),
+            tried_of(sitting, "activation=relu", 0.25),
+            tried_of(sitting, "initialization=small_normal", 0.1),
+            tried_of(sitting, "learning_rate=1.0", 2.2),
+            tried_of(sitting, "learning_rate=0.01", 11.5),
+            tried_of(sitting, "skip_connections=True", None, steps=42),
+        )
+        rows = table_of(sitting)
+        assert [row[:2] for row in rows[:5]] == [
+            ["as it is", "no 2.310"],
+            ["init small_normal", "yes 0.100"],
+            ["activation relu", "yes 0.250"],
+            ["rate 1", "no 2.200"],
+            ["rate 0.01", "no 11.500"],
+        ]
+        assert rows[1][2] == "75 %"
+        assert rows[5][:2] == ["skip connections on", "…"]  # of those that are not known yet, the best ratio
+        assert rows[-1][:2] == ["activation selu", "no NaN"]
+        assert "training 7 of 23, step 42 of 100" in sitting.text
+        told = [f"{entry.probe.setting}={entry.probe.value}" for entry in sitting.app.main.state.tried]
+        await tell(sitting, *(tried_of(sitting, setting, 2.3) for setting in told))
+        assert "training" not in sitting.text and "guessing: loss 2.303" in sitting.text
+
+
+async def test_a_change_that_is_not_possible_is_done_and_has_no_loss() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w")
+        await tell(sitting, tried_of(sitting, "batch_norm=True", None))
+        (row,) = (row for row in table_of(sitting) if row[0] == "BatchNorm on")
+        assert row[1] == "–"
+
+
+async def test_the_run_as_it_is_cannot_be_applied() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w", "up", "enter")
+        assert isinstance(sitting.app.screen, WhatIfScreen)
+        assert sitting.source.told == ["try changes"]
+
+
+async def test_enter_applies_a_rate() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w")
+        await tell(sitting, tried_of(sitting, "learning_rate=1.0", 0.01))
+        await sitting.press("enter")
+        assert sitting.source.told == ["try changes", "restart"]
+        assert sitting.source.settings == RunSettings(training=TrainingConfig(learning_rate=1.0))
+
+
+async def test_a_chosen_change_stays_chosen_while_rows_are_sorted() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w", "down")
+        chosen = table_of(sitting)[2][0]
+        await tell(sitting, tried_of(sitting, "learning_rate=1.0", 0.01), tried_of(sitting, "learning_rate=0.01", 0.02))
+        assert table_of(sitting)[4][0] == chosen
+        await sitting.press("enter")
+        assert sitting.source.settings.network != NetworkConfig() and chosen in ("BatchNorm on", "activation tanh")
+
+
+async def test_while_what_if_is_closed_nothing_is_tried_and_it_goes_on_where_it_was() -> None:
+    async with open_dashboard() as sitting:
+        await sitting.press("w")
+        await tell(sitting, tried_of(sitting, "activation=relu", 0.25))
+        assert sitting.source.held == []
+        await sitting.press("escape")
+        assert sitting.source.held == [True]
+        await sitting.press("w")
+        assert sitting.source.held == [True, False]
+        assert sitting.source.told == ["try changes"]
+        assert table_of(sitting)[1][:2] == ["activation relu", "yes 0.250"]
+        await sitting.press("escape", "b", "w")
+        assert sitting.source.told == ["try changes", "restart", "try changes"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "kept"),
+    [(120, 6), (80, 6), (62, 4), (60, 3), (40, 2)],
+)
+async def test_what_if_leaves_out_columns_that_do_not_fit(columns: int, kept: int) -> None:
+    async with open_dashboard(size=(columns, 30)) as sitting:
+        await sitting.press("w")
+        await tell(
+            sitting,
+            tried_of(sitting, "skip_connections=True", 1.2e-4),
+            tried_of(sitting, "learning_rate=1.0", 13.4),
+        )
+        assert [len(row) for row in table_of(sitting)[:3]][1:] == [kept, kept]
+        assert sitting.app.screen.query_one(DataTable).max_scroll_x == 0
+        assert "skip connections on" in sitting.text and "yes 1.2e-04" in sitting.text
+        assert "…" not in "".join(table_of(sitting)[1])
+
+
+async def test_what_if_follows_the_size_of_the_window() -> None:
+    async with open_dashboard(size=(120, 30)) as sitting:
+        await sitting.press("w")
+        assert "first / output" in sitting.text
+        for size, head in (((80, 30), "1st/out"), ((40, 30), ""), ((120, 30), "first / output")):
+            await sitting.pilot.resize_terminal(*size)
+            await sitting.settle()
+            assert head in sitting.text and ("gradient" in sitting.text) is bool(head)
 
 
 async def test_enter_applies_the_chosen_change() -> None:

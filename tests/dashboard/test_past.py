@@ -184,7 +184,7 @@ async def test_answers_of_a_run_that_was_left_are_not_shown_as_those_of_the_next
         source.begin()
         source.try_changes()
         await sitting.settle()
-        assert len(state.tried) == 20
+        assert len(state.tried) == 23
 
 
 def test_a_refused_restart_lets_the_answers_of_the_run_that_goes_on_through() -> None:

@@ -1,6 +1,7 @@
 """What a live run answers to each of its commands; a real worker process, one for all of this."""
 
 import math
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 import pytest_asyncio
 
 from engine.backend import select_backend
+from engine.changes import Probe
 from engine.config import NetworkConfig
 from engine.datasets import load_dataset
-from engine.probe import probe
+from engine.probe import probe, try_changes
 from engine.trainer import Trainer
 from tests.sources.answers import SMALL, assert_waits, next_answer, next_frame
 from vgtui.model.differences import differences
@@ -163,6 +165,105 @@ async def test_every_single_change_is_tried_between_steps(run: LiveRun, paused: 
     assert [entry.number for entry in tried] == list(range(1, len(expected) + 1))
     if not paused:
         assert last.step > first.step
+
+
+async def tried_to_the_end(run: LiveRun) -> tuple[dict[int, Tried], list[Tried], list[Frame]]:
+    """The last of each change, all that came, and the frames between them."""
+    last: dict[int, Tried] = {}
+    came: list[Tried] = []
+    frames: list[Frame] = []
+    while not last or len(last) < came[0].total or any(entry.steps < entry.of for entry in last.values()):
+        answer = await next_answer(run)
+        if isinstance(answer, Tried):
+            last[answer.number] = answer
+            came.append(answer)
+        elif isinstance(answer, Frame):
+            frames.append(answer)
+    return last, came, frames
+
+
+def engines_trials(steps: int) -> list[Probe]:
+    """What the engine finds without a worker, by number."""
+    last = {}
+    for trial in try_changes(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy"), steps):
+        last[trial.number] = trial.probe
+    return [last[number] for number in sorted(last)]
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_every_change_is_trained_between_steps_with_the_engines_numbers(run: LiveRun, paused: bool) -> None:
+    await next_frame(run)
+    if paused:
+        run.pause()
+    run.try_changes(20)
+    last, came, frames = await tried_to_the_end(run)
+    assert [last[number].probe for number in sorted(last)] == engines_trials(20)
+    assert all(entry.of == 20 for entry in came)
+    assert all(entry.probe.loss is None for entry in came if entry.steps < 20)
+    if not paused:
+        assert frames[-1].step > frames[0].step
+
+
+async def next_frame_beside_trials(run: LiveRun, at: int = 0) -> Frame:
+    while not isinstance(answer := await next_answer(run, at), Frame):
+        assert isinstance(answer, Tried)
+    return answer
+
+
+async def test_frames_beside_trials_are_those_of_a_run_alone(run: LiveRun) -> None:
+    run.pause()
+    await next_frame(run)
+    run.try_changes(10)
+    run.train(until=40)
+    frame = await next_frame_beside_trials(run, at=40)
+    trainer = Trainer(SMALL.network, SMALL.training, load_dataset("digits"), select_backend("numpy"))
+    while trainer.step_count < 40:
+        trainer.step()
+    assert frame.step == 40
+    assert frame.loss == trainer.measure().loss
+
+
+async def test_trials_that_are_held_go_on_where_they_were(run: LiveRun) -> None:
+    await next_frame(run)
+    run.try_changes(60)
+    while not (isinstance(answer := await next_answer(run), Tried) and answer.steps):
+        pass
+    run.hold_trials(True)
+    frame = await next_frame_beside_trials(run)
+    frame = await next_frame_beside_trials(run, at=frame.step + 1)  # what was on its way has come
+    for _ in range(5):
+        frame = await next_frame(run, at=frame.step + 50)
+    run.hold_trials(False)
+    last: dict[int, Tried] = {}
+    while sum(entry.steps == 60 for entry in last.values()) < 22:  # one may have been done before
+        if isinstance(answer := await next_answer(run), Tried):
+            assert answer.steps  # no ratio is measured again
+            last[answer.number] = answer
+    expected = engines_trials(60)
+    assert all(entry.probe == expected[number - 1] for number, entry in last.items() if entry.steps == 60)
+
+
+@pytest.mark.timing
+async def test_a_run_keeps_half_of_its_speed_beside_trials(run: LiveRun) -> None:
+    async def steps_a_second() -> float:
+        begin = frame = await next_frame_beside_trials(run)
+        began = time.monotonic()
+        while time.monotonic() < began + 0.3:
+            frame = await next_frame_beside_trials(run, at=frame.step + 50)
+        return (frame.step - begin.step) / (time.monotonic() - began)
+
+    await next_frame(run)
+    run.try_changes(100_000)
+    while not (isinstance(answer := await next_answer(run), Tried) and answer.steps):
+        pass
+    speeds = []
+    for _ in range(5):  # whatever else the machine does makes it slower alone
+        run.hold_trials(True)
+        alone = await steps_a_second()
+        run.hold_trials(False)
+        speeds.append((alone, await steps_a_second()))
+    alone, beside = map(max, zip(*speeds, strict=True))
+    assert 0.4 * alone < beside < 0.75 * alone
 
 
 async def test_a_restart_ends_the_trials(run: LiveRun) -> None:

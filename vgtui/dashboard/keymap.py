@@ -372,7 +372,7 @@ KEYS = (
         action="what_if",
         group=LAYERS,
         label="what if",
-        help="Measure each change on its own, best first.",
+        help="Try each change on its own, best first: its gradient, then whether it learns.",
         footer=7,
         only=(EXPERIMENT,),
     ),

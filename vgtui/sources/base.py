@@ -56,7 +56,10 @@ class Experiment(FrameSource, Protocol):
         """Look inside a layer. The answer is Inspected; there is none if the layer is no longer there."""
 
     def try_changes(self) -> None:
-        """Measure each change of the network on its own. The answers are one Tried for each."""
+        """Measure each change of the run on its own, then train each. The answers are Tried, several for each."""
+
+    def hold_trials(self, hold: bool) -> None:
+        """Leave off trying changes where it is, or go on with it."""
 
     def another(self, settings: RunSettings) -> "Experiment":
         """Return a second run of this kind, to train beside this one."""

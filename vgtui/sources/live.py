@@ -14,10 +14,12 @@ from pathlib import Path
 import msgspec
 
 import vgtui
+from engine.changes import TRIAL_STEPS
 from vgtui.wire.frames import LINE_LIMIT, Event, Frame, Header, RunId, encode_line
 from vgtui.wire.protocol import (
     Answer,
     Command,
+    HoldTrials,
     Inspect,
     Inspected,
     Ping,
@@ -191,9 +193,13 @@ class LiveRun:
         """Look inside a layer. The answer is Inspected."""
         self._send(Inspect(layer))
 
-    def try_changes(self) -> None:
-        """Measure each change of the network on its own. The answers are one Tried for each."""
-        self._send(TryChanges())
+    def try_changes(self, steps: int = TRIAL_STEPS) -> None:
+        """Measure each change of the run on its own, and train each for some steps. The answers are Tried."""
+        self._send(TryChanges(steps))
+
+    def hold_trials(self, hold: bool) -> None:
+        """Leave off trying changes where it is, or go on with it."""
+        self._send(HoldTrials(hold))
 
     def save(self, command: Save) -> None:
         """Have a checkpoint written; Saved is the answer."""

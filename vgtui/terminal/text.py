@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 UNKNOWN = "–"
@@ -92,7 +92,7 @@ def count_text(value: int) -> str:
     return f"{value:,}".replace(",", " ")
 
 
-def first_that_fits(forms: Sequence[str], width: int) -> str:
+def first_that_fits(forms: Iterable[str], width: int) -> str:
     """The first of the forms, the longest one first, that is no wider than this; "" where none is."""
     return next((form for form in forms if len(form) <= width), "")
 

@@ -45,6 +45,8 @@ GROUPS = (32, 16, 8, 4, 2, 1)
 DEFAULT_MEMORY = 50
 """Steps of time that a recurrent layer is to remember where a change does not say."""
 MIN_MEMORY = 3
+CONTRACTION = 0.95
+"""The factor by which a step of time changes a state under orthogonal recurrent weights."""
 
 
 def change_activation(subject: Subject, value: Any) -> Edit:
@@ -71,7 +73,7 @@ def change_activation(subject: Subject, value: Any) -> Edit:
 
 def change_output_activation(subject: Subject, value: Any) -> Edit:
     """Take the activation of the output away, or put another one in its place."""
-    if value not in OUTPUTS:
+    if not (value is None or isinstance(value, str)) or value not in OUTPUTS:
         raise ChangeError("output_activation", f"{value!r} is not None, which takes it away, nor Sigmoid or LogSoftmax")
     order = subject.in_order()
     last = _last_weighted(order)
@@ -160,7 +162,8 @@ def change_batch_norm(subject: Subject, value: Any) -> Edit:
 
     def edit() -> None:
         for module in found:
-            norm = nn.GroupNorm(_groups(module.num_features), module.num_features, module.eps, affine=False)
+            groups = 1 if isinstance(module, nn.BatchNorm1d) else _groups(module.num_features)
+            norm = nn.GroupNorm(groups, module.num_features, module.eps, affine=False)
             if module.affine:
                 norm.affine, norm.weight, norm.bias = True, module.weight, module.bias
             subject.replace(module, norm)
@@ -205,6 +208,28 @@ def change_memory(subject: Subject, value: Any) -> Edit:
     def edit() -> None:
         for module in found:
             subject.forget(_remember(module, memory))
+
+    return edit
+
+
+def change_recurrent_weights(subject: Subject, value: Any) -> Edit:
+    """Draw the recurrent weights of each layer that runs over time anew, orthogonal and a little contracting."""
+    if value != "orthogonal":
+        raise ChangeError("recurrent_weights", f'{value!r} is not "orthogonal"')
+    found = [module for module in subject.root.modules() if isinstance(module, nn.RNNBase | nn.RNNCellBase)]
+    if not found:
+        raise ChangeError("recurrent_weights", "the model has no layer of PyTorch's that runs over time")
+    weights = [
+        weight for module in found for name, weight in module.named_parameters(recurse=False) if "weight_hh" in name
+    ]
+
+    def edit() -> None:
+        with torch.no_grad():
+            for weight in weights:
+                for gate in weight.split(weight.shape[1]):
+                    fresh = torch.empty_like(gate, dtype=torch.float32)
+                    gate.copy_(nn.init.orthogonal_(fresh, gain=CONTRACTION))
+        subject.forget(weights)
 
     return edit
 
@@ -330,6 +355,7 @@ TABLE: dict[str, Callable[[Subject, Any], Edit]] = {
     "batch_norm": change_batch_norm,
     "recurrent": change_recurrence,
     "remember": change_memory,
+    "recurrent_weights": change_recurrent_weights,
     "norm_first": change_norm_first,
 }
 """What finds and makes a change of modules, by setting."""

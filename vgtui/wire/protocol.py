@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from engine.changes import Probe
+from engine.changes import TRIAL_STEPS, Probe
 from engine.inspection import Inspection
 from vgtui.wire.frames import Line, RunId, decode_other, encode_line
 from vgtui.wire.run_settings import RunSettings
@@ -81,10 +81,22 @@ class Inspect(msgspec.Struct, frozen=True, tag_field="type", tag="inspect"):
 
 
 class TryChanges(msgspec.Struct, frozen=True, tag_field="type", tag="try"):
-    """Measure each change of the present network on its own, one after each step. The answers are one Tried for each.
+    """Measure each change of the present run on its own, then train each, in slices between the run's steps.
 
-    A Restart, or another TryChanges, ends it.
+    The answers are Tried: one for each change with its ratios, later others with how far its trial is, and with its
+    loss. A Restart, or another TryChanges, ends it.
+
+    Attributes:
+        steps: The updates of each trial.
     """
+
+    steps: int = TRIAL_STEPS
+
+
+class HoldTrials(msgspec.Struct, frozen=True, tag_field="type", tag="hold"):
+    """Leave off trying changes where it is, or go on with it."""
+
+    hold: bool
 
 
 class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
@@ -125,12 +137,23 @@ class Resumed(msgspec.Struct, frozen=True, tag_field="type", tag="resumed"):
 
 
 class Tried(msgspec.Struct, frozen=True, tag_field="type", tag="tried"):
-    """The measurement of one change, the `number`th of `total`."""
+    """What is known of one change, instead of what was told of the same number before.
+
+    Attributes:
+        number: Which of `total` changes it is; the first changes nothing.
+        total: The number of changes.
+        probe: What was measured so far.
+        run: The id of the run that is changed.
+        steps: How far it is trained; 0 while the ratios are measured.
+        of: How far it is to be trained. With all steps made, nothing more comes.
+    """
 
     number: int
     total: int
     probe: Probe
     run: RunId = msgspec.UNSET
+    steps: int = 0
+    of: int = TRIAL_STEPS
 
 
 class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
@@ -141,7 +164,7 @@ class Refused(msgspec.Struct, frozen=True, tag_field="type", tag="refused"):
     run: RunId = msgspec.UNSET
 
 
-Command: TypeAlias = Restart | Train | StepOnce | Pull | Save | Inspect | TryChanges | ShareCores | Ping
+Command: TypeAlias = Restart | Train | StepOnce | Pull | Save | Inspect | TryChanges | HoldTrials | ShareCores | Ping
 Answer: TypeAlias = Line | Refused | Inspected | Tried | Saved | Resumed | Pong | Silent
 
 answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer, dec_hook=decode_other)

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from engine.backend import device_fault
 from engine.changes import single_changes
 from engine.errors import UsageError
-from engine.probe import probe
+from engine.probe import try_changes
 from vgtui.wire.protocol import (
     Command,
     CommandChannel,
     DisconnectedError,
+    HoldTrials,
     Inspect,
     Inspected,
     Ping,
@@ -35,6 +36,12 @@ from vgtui.wire.protocol import (
     TryChanges,
 )
 from vgtui.worker.run import Run
+
+PROGRESS_SECONDS = 0.1
+"""How often, at most, it is told how far a trial is."""
+SLICE_SECONDS = 0.005
+"""How long, at most, trials go on between two steps of the run, where a single step of theirs is not longer."""
+_DONE = object()
 
 
 def main() -> None:
@@ -65,8 +72,10 @@ class Worker:
         self._pull: Pull | None = None
         self._save: Save | None = None
         self._among = 1
-        self._trials: Iterator[Tried] = iter(())
+        self._trials: Iterator[Tried | None] = iter(())
         self._trying = False
+        self._lent = 0.0
+        """The seconds that trials have had beyond those of the run; if negative, those that they may still have."""
 
     def serve(self) -> None:
         """Obey commands and train. Raises DisconnectedError when the socket closes."""
@@ -75,10 +84,12 @@ class Worker:
                 self._obey(command)
             if self._run is not None:
                 self._settle(self._run)
-                self._try_one()
+                self._try_on(self._run)
                 if self._may_step(self._run):
+                    began = time.perf_counter()
                     self._run.trainer.step()
                     self._settle(self._run)
+                    self._lent = max(-SLICE_SECONDS, self._lent - (time.perf_counter() - began))
 
     def _receive(self) -> list[Command]:
         """Return the commands that have come; if nothing can be trained, wait, excluding idle time from steps/s."""
@@ -100,8 +111,8 @@ class Worker:
         match command:
             case Inspect(layer):
                 self._inspect(layer)
-            case TryChanges():
-                self._try_changes()
+            case TryChanges() | HoldTrials():
+                self._try_changes(command)
             case Restart():
                 self._restart(command)
             case Ping():
@@ -144,23 +155,33 @@ class Worker:
         if self._run:
             self._run.limit_threads(among)
 
-    def _try_changes(self) -> None:
-        self._trying = self._run is not None
-        self._trials = _trials(self._run) if self._run else iter(())
+    def _try_changes(self, command: TryChanges | HoldTrials) -> None:
+        if self._run is None:
+            return
+        if isinstance(command, TryChanges):
+            self._trials = _trials(self._run, command.steps)
+        self._trying = isinstance(command, TryChanges) or not command.hold
 
     def _inspect(self, layer: int) -> None:
         if self._run is not None and layer < len(self._run.trainer.network.shapes):
             trainer = self._run.trainer
             self._channel.send(Inspected(trainer.step_count, trainer.inspect(layer), self._run.run_id))
 
-    def _try_one(self) -> None:
-        """Measure one more change: only one, so that commands and frames go on in between."""
-        if self._trying:
-            tried = next(self._trials, None)
-            if tried is None:
+    def _try_on(self, run: Run) -> None:
+        """Go on with the trials by a slice, so that commands and frames go on in between.
+
+        While the run trains, they have as much time as it; while it waits, they have all.
+        """
+        if not self._may_step(run):
+            self._lent = 0.0
+        while self._trying and self._lent <= 0:
+            began = time.perf_counter()
+            tried = next(self._trials, _DONE)
+            if tried is _DONE:
                 self._trying = False
-            else:
+            elif isinstance(tried, Tried):
                 self._channel.send(tried)
+            self._lent += time.perf_counter() - began
 
     def _settle(self, run: Run) -> None:
         """Do what is due between two steps; a checkpoint first, so that a resumed run measures this step too."""
@@ -184,11 +205,18 @@ def _with_last_restart_alone(commands: list[Command]) -> list[Command]:
     return [command for at, command in enumerate(commands) if at >= last or not isinstance(command, Restart)]
 
 
-def _trials(run: Run) -> Iterator[Tried]:
-    network = run.settings.network
-    total = len(list(single_changes(network)))
-    for number, result in enumerate(probe(network, run.settings.training, run.dataset, run.backend), start=1):
-        yield Tried(number, total, result, run.run_id)
+def _trials(run: Run, steps: int) -> Iterator[Tried | None]:
+    """Try each change of a run, a slice of work at a time; None where there is nothing to tell yet."""
+    network, training = run.settings.network, run.settings.training
+    total = 1 + len(list(single_changes(network, training)))
+    told = time.perf_counter()
+    for trial in try_changes(network, training, run.dataset, run.backend, steps):
+        now = time.perf_counter()
+        if trial.steps in (0, steps) or now - told >= PROGRESS_SECONDS:
+            told = now
+            yield Tried(trial.number + 1, total, trial.probe, run.run_id, trial.steps, steps)
+        else:
+            yield None
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.changes import TRIAL_STEPS
 from engine.errors import UsageError, unknown_name
 from vgtui.cli.arguments import add_overwrite_option, add_run_options, check_least, settings_from_arguments, whole
 from vgtui.cli.output.plan import Plan
 from vgtui.cli.output.sink import STDOUT
 from vgtui.cli.output.training import train
 from vgtui.cli.output.until import NAMES, StopCondition
+from vgtui.cli.output.what_if import try_changes
 from vgtui.cli.unused_options import tell_unused, unused, unused_in_run
 from vgtui.files.outputs import check_free, is_regular
 
@@ -22,6 +24,7 @@ examples:
   vgtui run --steps 200 --activation relu --format csv > relu.csv
   vgtui run --steps 100 --format jsonl | tail -1 | jq .verdict.message
   vgtui run --steps 2000 --batch-norm --until accuracy=0.95 || echo "it does not learn"
+  vgtui run --what-if --init small_normal                   each change on its own for 100 steps, best first
   vgtui run --steps 100000 --output long.jsonl --checkpoint long.npz --resume
                                                             stopped and called again, it goes on
 
@@ -32,7 +35,14 @@ FORMATS = ("table", "jsonl", "csv")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where to write, when to end, the checkpoint, and the options of a run."""
     group = parser.add_argument_group("output")
-    group.add_argument("--steps", type=whole, required=True, metavar="N", help="train N steps")
+    group.add_argument(
+        "--steps", type=whole, metavar="N", help=f"train N steps; with --what-if {TRIAL_STEPS} by default"
+    )
+    group.add_argument(
+        "--what-if",
+        action="store_true",
+        help="rather than one run, try each change of one setting on its own, and print what it does, best first",
+    )
     group.add_argument("--every", type=whole, metavar="K", help="a frame at the steps 0, K, 2K … N (default: N/10)")
     group.add_argument(
         "--output", "-o", default="-", metavar="FILE", help="where to; - is standard output (default: -)"
@@ -60,7 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(chosen: argparse.Namespace) -> int:
-    """Check the options, train as they say, and write the frames."""
+    """Check the options, train as they say, and write the frames, or the table of what if."""
+    if chosen.what_if:
+        return _call_what_if(chosen)
+    if chosen.steps is None:
+        raise UsageError("", "the following arguments are required: --steps (see vgtui run --help)")
     check_least("steps", chosen.steps, 0)
     check_least("every", chosen.every, 1)
     check_least("checkpoint_every", chosen.checkpoint_every, 1)
@@ -69,12 +83,7 @@ def call(chosen: argparse.Namespace) -> int:
             raise UsageError(name, "needs --checkpoint FILE, which says where")
     if chosen.checkpoint is not None:
         _check_checkpoint(chosen)
-    if chosen.output.endswith(".gz"):
-        problem = f"{chosen.output} would not be compressed; take --format jsonl --output - | gzip > {chosen.output}"
-        raise UsageError("output", problem)
-    name = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
-    if name not in FORMATS:
-        raise unknown_name("format", "format", name, FORMATS)
+    name = _format_of(chosen)
     tenth = max(1, chosen.steps // 10)
     plan = Plan(
         steps=chosen.steps,
@@ -88,6 +97,32 @@ def call(chosen: argparse.Namespace) -> int:
     tell_unused(unused_in_run(chosen, settings))
     tell_unused(_unused(chosen))
     return train(settings, plan, chosen.output, name, chosen.overwrite)
+
+
+def _call_what_if(chosen: argparse.Namespace) -> int:
+    """Check the options, try each change, and write the table."""
+    steps = TRIAL_STEPS if chosen.steps is None else chosen.steps
+    check_least("steps", steps, 1)
+    for name in ("every", "until", "checkpoint", "checkpoint_every", "resume"):
+        if getattr(chosen, name):
+            raise UsageError(name, "does not go with --what-if, which trains each change for the same number of steps")
+    name = _format_of(chosen)
+    settings = settings_from_arguments(chosen)
+    tell_unused(unused_in_run(chosen, settings))
+    if chosen.overwrite and chosen.output == STDOUT:
+        tell_unused([unused("--overwrite", "without a file to write")])
+    return try_changes(settings, steps, chosen.output, name, chosen.overwrite)
+
+
+def _format_of(chosen: argparse.Namespace) -> str:
+    """The format to write. Raises UsageError if there is none of that name, or the output cannot have it."""
+    if chosen.output.endswith(".gz"):
+        problem = f"{chosen.output} would not be compressed; take --format jsonl --output - | gzip > {chosen.output}"
+        raise UsageError("output", problem)
+    name: str = chosen.format or next((f for f in FORMATS if chosen.output.endswith(f".{f}")), "table")
+    if name not in FORMATS:
+        raise unknown_name("format", "format", name, FORMATS)
+    return name
 
 
 def _unused(chosen: argparse.Namespace) -> Iterator[UsageError]:

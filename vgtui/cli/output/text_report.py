@@ -29,7 +29,7 @@ class ReportWriter:
         """Keep the header, and say what is trained unless the output has begun already."""
         self._header = header
         if not begun:
-            self._print(plain(f"{_what_is_trained(header)}; {header.backend.name} {header.backend.dtype}"))
+            self._print(plain(f"{what_is_trained(header)}; {header.backend.name} {header.backend.dtype}"))
 
     def frame(self, frame: Frame) -> None:
         """Keep the frame: close reports the last one."""
@@ -112,7 +112,8 @@ def verdict_sentence(frame: Frame) -> str:
     return f"{frame.verdict.message}; try {choice}" if choice else frame.verdict.message
 
 
-def _what_is_trained(header: Header) -> str:
+def what_is_trained(header: Header) -> str:
+    """The settings of a run, or the name of a watched model, in a sentence."""
     if header.own is None:
         return model_words(header)
     network, training, dataset = header.own

@@ -15,7 +15,7 @@ from vgtui.sources.live import LiveRun
 from vgtui.terminal.capabilities import tell
 from vgtui.terminal.progress import Advance, is_pipe, showing_progress
 from vgtui.wire.frames import Event, Frame, Header
-from vgtui.wire.protocol import Refused, Resumed, Save, Saved, Silent
+from vgtui.wire.protocol import Refused, Resumed, Save, Saved, Silent, Tried
 from vgtui.wire.run_settings import RunSettings
 
 _WRITERS: dict[str, type[FrameWriter]] = {
@@ -26,7 +26,7 @@ _WRITERS: dict[str, type[FrameWriter]] = {
 }
 
 
-class _FaultError(Exception):
+class FaultError(Exception):
     """The training process is gone; the message says why."""
 
 
@@ -70,7 +70,7 @@ def train_into(writer: FrameWriter, settings: RunSettings, plan: Plan) -> int:
 
 
 async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter, sink: Sink, advance: Advance) -> int:
-    received = _cancel_on_signals()
+    received = cancel_on_signals()
     frame: Frame | None = None
     try:
         begin, header = await (_resume if resuming else _begin)(source, plan, sink)
@@ -81,16 +81,16 @@ async def _run(source: LiveRun, plan: Plan, resuming: bool, writer: FrameWriter,
                 # sent ahead of the training, and obeyed ahead of the frame: see training.worker
                 source.save(Save(plan.checkpoint, step, sink.name, sink.size))
                 source.train(until=step)
-                _tell_problem(await _next(source, plan.next_frame(step), Saved))
+                _tell_problem(await next_of_kind(source, plan.next_frame(step), Saved))
             if plan.shows(step):
                 source.train(until=step)
-                frame = await _next(source, step, Frame)
+                frame = await next_of_kind(source, step, Frame)
                 writer.frame(frame)
                 if plan.until and all(bound.is_met(frame) for bound in plan.until):
                     break
             advance(step)
         writer.close()
-    except _FaultError as fault:
+    except FaultError as fault:
         tell(str(fault))
         return FAULT_EXIT
     except asyncio.CancelledError:
@@ -109,10 +109,10 @@ async def _begin(source: LiveRun, plan: Plan, sink: Sink) -> tuple[int, Header]:
     """Step 0 and the header. There is a checkpoint of it ahead of the first line: the two always belong together."""
     source.pause()
     if not plan.checkpoint:
-        return 0, await _next(source, 0, Header)
-    header = await _next(source, plan.steps + 1, Header)
+        return 0, await next_of_kind(source, 0, Header)
+    header = await next_of_kind(source, plan.steps + 1, Header)
     source.save(Save(plan.checkpoint, 0, sink.name, 0))
-    _tell_problem(await _next(source, plan.steps + 1, Saved))
+    _tell_problem(await next_of_kind(source, plan.steps + 1, Saved))
     source.ask(0)
     return 0, header
 
@@ -123,14 +123,14 @@ async def _resume(source: LiveRun, plan: Plan, sink: Sink) -> tuple[int, Header]
     The worker alone reads the checkpoint, once: another process may be writing a later one just now.
     """
     source.pause()
-    begun = await _next(source, plan.steps, Resumed)
+    begun = await next_of_kind(source, plan.steps, Resumed)
     if begun.step > plan.steps:
         raise UsageError(
             "steps", f"{plan.steps} is before step {begun.step}, where {plan.checkpoint} is; it takes more"
         )
     sink.keep(begun)
     source.ask(plan.next_frame(begun.step))
-    return begun.step, await _next(source, plan.next_frame(begun.step), Header)
+    return begun.step, await next_of_kind(source, plan.next_frame(begun.step), Header)
 
 
 def _tell_problem(saved: Saved) -> None:
@@ -138,23 +138,28 @@ def _tell_problem(saved: Saved) -> None:
         tell(f"--checkpoint: {saved.problem}; the training goes on")
 
 
-Wanted = TypeVar("Wanted", Header, Frame, Saved, Resumed)
+Wanted = TypeVar("Wanted", Header, Frame, Saved, Resumed, Tried)
 
 
-async def _next(source: LiveRun, at: int, wanted: type[Wanted]) -> Wanted:
-    """The next answer of this kind; the frame that is asked for meanwhile is that of step `at`."""
+async def next_of_kind(source: LiveRun, at: int, wanted: type[Wanted]) -> Wanted:
+    """The next answer of this kind; the frame that is asked for meanwhile is that of step `at`.
+
+    Raises:
+        UsageError: The settings were refused.
+        FaultError: The training process is gone.
+    """
     while not isinstance(answer := await source.next_answer(at), wanted):
         match answer:
             case Refused():
                 raise UsageError(answer.setting, answer.problem)
             case Event(kind="fault"):
-                raise _FaultError(answer.message)
+                raise FaultError(answer.message)
             case Silent(seconds):
                 tell(f"no answer from the training process for {seconds:.0f} s; it is waited for")
     return answer
 
 
-def _cancel_on_signals() -> list[int]:
+def cancel_on_signals() -> list[int]:
     """Let the first signal that ends a program cancel the running task; the list returned tells which came.
 
     Further ones change nothing: the worker is being ended, and would be left alone.

@@ -296,7 +296,7 @@ class MainScreen(Screen[None]):
         """Begin to measure each change of the network, and open the table of results."""
         if self.controller.try_changes():
             self._open(
-                WhatIfScreen(self.state, self._palette, lambda name, value: self.controller.change({name: value}))
+                WhatIfScreen(self.state, self._palette, self.controller.change_setting, self.controller.hold_trials)
             )
 
     def action_settings(self, focused: str | None = None) -> None:

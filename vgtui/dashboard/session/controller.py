@@ -140,6 +140,13 @@ class Controller:
             return
         self.apply(changed)
 
+    def change_setting(self, name: str, value: Any) -> None:
+        """Restart with one field of the network or of the training changed."""
+        if hasattr(self.state.wanted.network, name):
+            self.change({name: value})
+        else:
+            self.change(training={name: value})
+
     def apply(self, changed: RunSettings) -> None:
         """Restart with these settings, or keep the weights if the user wants that and no lesson is under way."""
         self.run(changed, self.state.look.keeps)
@@ -550,19 +557,26 @@ class Controller:
         self.state.inspected = None
 
     def try_changes(self) -> bool:
-        """Have each change of the network measured on its own.
+        """Have each change of the run tried on its own, or go on where that was left off.
 
         Returns:
-            Whether that has begun; if not, the user has been told why.
+            Whether that goes on; if not, the user has been told why.
         """
         if (experiment := self.experiment) is None:
             return False
         if reason := self._why_not_tried:
             self._display.say(reason)
             return False
-        self.state.tried = []
-        experiment.try_changes()
+        if self.state.tried:
+            experiment.hold_trials(False)
+        else:
+            experiment.try_changes()
         return True
+
+    def hold_trials(self) -> None:
+        """Leave off trying changes, so that the run has all the time."""
+        if experiment := self.experiment:
+            experiment.hold_trials(True)
 
     @property
     def _why_not_tried(self) -> str:

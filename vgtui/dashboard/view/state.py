@@ -293,13 +293,13 @@ class RunView:
         return "numpy" not in (present, self.wanted.backend)
 
     def take_tried(self, tried: Tried) -> None:
-        """Take the measurement of one change; leftovers of an interrupted round are dropped."""
+        """Take what is known of a change; it replaces what was known before. Leftovers of another round are dropped."""
         if self._restarting:
             return
-        if tried.number == 1:
+        if tried.number == 1 and not tried.steps:
             self.tried = [tried]
-        elif self.tried and tried.number == len(self.tried) + 1:
-            self.tried.append(tried)
+        elif self.tried and tried.number <= len(self.tried) + 1:
+            self.tried[tried.number - 1 :] = [tried, *self.tried[tried.number :]]
 
     def take_inspected(self, inspected: Inspected) -> None:
         """Take an inspection of the chosen layer; that of another layer or of an earlier run is dropped."""

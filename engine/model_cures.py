@@ -116,12 +116,13 @@ class Advice:
         yield from self.against_vanishing()
 
     def _deep_transformer(self) -> Iterator[Cure]:
-        yield _cure(
-            "norm_first=True in every transformer layer, a norm after the last, and a warm-up of 100 steps to lr 1e-3",
-            Change("norm_first", True), Change("warm_up", 100.0), Change("learning_rate", USUAL_ADAPTIVE_RATE),
-        )  # fmt: skip
-        yield _cure("a warm-up of the rate over the first 100 steps", Change("warm_up", 100.0))
-        yield from self.smaller_rate(math.nan)
+        warm_up = (Change("warm_up", 100.0), Change("learning_rate", USUAL_ADAPTIVE_RATE))
+        warmly = f"a warm-up of 100 steps to lr {USUAL_ADAPTIVE_RATE:g}"
+        if self.seen.modules & {"TransformerEncoderLayer", "TransformerDecoderLayer"}:
+            text = f"norm_first=True in every transformer layer, a norm after the last, and {warmly}"
+            yield _cure(text, Change("norm_first", True), *warm_up)
+        yield _cure(warmly, *warm_up)
+        yield _cure("the norm before each block in place of after it (pre-LN, Xiong et al. 2020)")
 
     def _normalization(self) -> Iterator[Cure]:
         """Yield BatchNorm after all hidden layers, where that is usual and not there yet."""
@@ -135,13 +136,13 @@ class Advice:
 
     def against_saturation(self, layer: int) -> Iterator[Cure]:
         """Yield what moves units off the flat ends of their activation."""
+        yield _cure("Xavier initialization of all layers", Change("initialization", "xavier_normal_"))
         yield from self._normalization()
         for old in self._saturating[:1]:
             yield _cure(
                 f"{self._activation_words(old, 'ReLU')}, and He initialization with it",
                 Change("activation", f"{old}>ReLU"), Change("initialization", "kaiming_normal_"),
             )  # fmt: skip
-        yield _cure("Xavier initialization of all layers", Change("initialization", "xavier_normal_"))
         yield from self.smaller_rate(math.nan)
 
     def against_dead_units(self, early_update: float) -> Iterator[Cure]:
@@ -218,6 +219,21 @@ class Advice:
             new = _rounded(rate * max(10.0, factor))
             new = max(rate, min(new, 1.0)) if rate < 1 else 10 * rate
         yield self._rate(new, "a larger")
+
+    def end_schedule(self, highest: float) -> Iterator[Cure]:
+        """Yield what keeps a schedule from taking the rate away. highest: the rate that it began with."""
+        now = self.seen.learning_rate
+        yield _cure(
+            f"look at the schedule: it took lr from {highest:g} to {now:g}; scheduler.step() belongs after each epoch, "
+            "unless the scheduler counts batches"
+        )
+
+    def fill_padding(self) -> Iterator[Cure]:
+        """Yield what to do about an embedding that is given padding alone."""
+        yield _cure(
+            "look at the token ids: all of them are the embedding's padding_idx; give the real ones, or another "
+            "padding_idx"
+        )
 
     def _rate(self, new: float, words: str) -> Cure:
         if not (math.isfinite(new) and new > 0):
@@ -297,7 +313,7 @@ class Advice:
             yield _cure("F.cross_entropy in place of F.nll_loss, or log_softmax before it")
             return
         other = f"{self._function(better)} in place of {self._function(activation)}" if better else ""
-        if activation in self.seen.activations and function is not None and function.is_direct:
+        if activation in self.seen.modules and function is not None and function.is_direct:
             text = f"{other or f'no {self._function(activation)}'} at the end of the model"
             yield _cure(text, Change("output_activation", better))
         else:

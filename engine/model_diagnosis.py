@@ -29,6 +29,8 @@ SUSTAINED = 0.02
 """Updates relative to the weights, twenty times the usual, that are too large if they go on and nothing is learned."""
 MEMORY = 100
 """Updates after which weight decay alone has forgotten the weights; with fewer it leaves nothing to learn with."""
+SCHEDULED = 1000
+"""How many times smaller a schedule may make the rate before it is to blame."""
 FAR = 30.0
 """How many times the loss of guessing a classifier's loss may be: beyond it, its outputs have exploded."""
 TOO_SURE = 2.0
@@ -54,6 +56,7 @@ class _Past:
         largest_loss: The largest finite size of a loss.
         broken: The verdict at the first number that was not finite: later ones say nothing of its cause.
         time_growth: The largest growth of an error signal from the last time step to the first, and its layer.
+        highest_rate: The largest learning rate so far.
         equal_weights: The layers whose weights were all the same number at the start.
         target_variance: The sum and the number of variances of targets.
     """
@@ -66,6 +69,7 @@ class _Past:
     largest_loss: float = 0.0
     broken: Verdict | None = None
     time_growth: tuple[float, int] = (0.0, 0)
+    highest_rate: float = 0.0
     equal_weights: tuple[int, ...] = ()
     target_variance: tuple[float, int] = (0.0, 0)
 
@@ -172,6 +176,7 @@ class _Case:
             growth = float(profile[0] / profile[-1]) if profile[-1] > 0 else 0.0
             if math.isfinite(growth):
                 past.time_growth = max(past.time_growth, (growth, layer))
+        past.highest_rate = float(np.fmax(past.highest_rate, self.seen.learning_rate))
         if loss is not None and math.isfinite(loss):
             past.first_loss = float(loss) if math.isnan(past.first_loss) else past.first_loss
             past.largest_loss = max(past.largest_loss, abs(float(loss)))
@@ -556,6 +561,16 @@ def _starting(case: _Case) -> Verdict | None:
 # nothing is learned: why?
 
 
+def _padding(case: _Case) -> Verdict | None:
+    share = case.seen.padding_share
+    if not case.lasting(lambda _, seen: seen.padding_share > 0.999):
+        return None
+    words = (
+        f"{100 * share:.0f} % of the embedding's inputs are its padding index, whose row is fixed and has no gradient"
+    )
+    return case.verdict("gradients-tiny", words + case.fact, case.advice.fill_padding(), field="inputs", value=share)
+
+
 def _underflow(case: _Case) -> Verdict | None:
     if not case.lasting(lambda _, seen: seen.is_half):
         return None
@@ -860,10 +875,18 @@ def _rate_too_small(case: _Case) -> Verdict | None:
         f"an update moves the weights by {case.updates:.0e} of their size, "
         f"{USUAL_UPDATE / max(case.updates, 1e-30):.0f} times less than usual"
     )
+    cures = case.advice.larger_rate(case.updates)
+    if case.seen.learning_rate < case.past.highest_rate / SCHEDULED:
+        cures = case.advice.end_schedule(case.past.highest_rate)
     return case.verdict(
-        "rate-too-small", words + case.fact, case.advice.larger_rate(case.updates), field="update_ratio",
-        where=case.matrices, value=case.updates, bound=bound,
-    )  # fmt: skip
+        "rate-too-small",
+        words + case.fact,
+        cures,
+        field="update_ratio",
+        where=case.matrices,
+        value=case.updates,
+        bound=bound,
+    )
 
 
 def _frozen(case: _Case) -> Verdict | None:
@@ -938,6 +961,7 @@ _CHECKS: tuple[Callable[[_Case], Verdict | None], ...] = (
     _certain,
     _starting,
     # from here on nothing is learned, or nobody tells the loss
+    _padding,
     _underflow,
     _clipped,
     _rate_too_large,

@@ -88,7 +88,7 @@ class Observations:
         through_time: For a layer that runs over time, the norm of the error signal at each step of time, the first
             step first.
         padding_share: The share of an embedding's inputs that are its padding index.
-        activations: The classes of the model's activation modules, softmax among them.
+        modules: The classes of the model's modules.
     """
 
     ties: tuple[Tie, ...] = ()
@@ -112,4 +112,4 @@ class Observations:
     targets: Targets | None = None
     through_time: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     padding_share: float = math.nan
-    activations: frozenset[str] = frozenset()
+    modules: frozenset[str] = frozenset()

@@ -33,7 +33,6 @@ from vgtui.watching.layers import (
     activations_after,
     find_layers,
     in_order_of_use,
-    is_function,
     traceable,
 )
 from vgtui.watching.loss_graph import describe_loss
@@ -131,7 +130,7 @@ class Watcher:
         self._first_weight_norms: NDArray[np.float64] | None = None
         self._used: list[nn.Module] = []
         self._kinds: frozenset[str] = frozenset()
-        """The classes of the activation modules."""
+        """The classes of the modules."""
         self._uses: tuple[str, ...] = ()
         """The names of the modules in the order of their first use."""
         self._handles: list[Handle] = []
@@ -328,7 +327,7 @@ class Watcher:
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
         self._ties = Ties(self._inner, self._layers, self._optimizer)
-        self._kinds = frozenset(type(module).__name__ for module in self._inner.modules() if is_function(module))
+        self._kinds = frozenset(type(module).__name__ for module in self._inner.modules())
         names = {id(module): name for name, module in self._inner.named_modules()}
         self._uses = tuple(dict.fromkeys(names[id(module)] for module in self._used if id(module) in names))
         self._used.clear()
@@ -390,7 +389,7 @@ class Watcher:
         facts = OptimizerFacts.of(self._optimizer)
         self._seen = Observations(
             ties=tied,
-            activations=self._kinds,
+            modules=self._kinds,
             unregistered=stray,
             optimizer=facts.name,
             is_adaptive=facts.is_adaptive,

@@ -18,6 +18,8 @@ SATURATING = ("Sigmoid", "Tanh", "Softsign", "Hardsigmoid", "Hardtanh", "LogSigm
 """PyTorch's names of activations whose derivative tends to 0 on both sides."""
 RECTIFYING = ("ReLU", "ReLU6")
 """PyTorch's names of activations that are exactly 0 on a half-line."""
+RECURRENT = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
+"""PyTorch's names of layers that run over time."""
 DEEP = 20
 """Matrices from which on a plain network needs more than the right start."""
 FAR_TARGETS = BOUNDS["targets-out-of-scale"].value
@@ -72,7 +74,7 @@ class Advice:
 
     @property
     def _is_recurrent(self) -> bool:
-        return any(layer.kind in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell") for layer in self.layers)
+        return any(layer.kind in RECURRENT for layer in self.layers)
 
     @property
     def _saturating(self) -> list[str]:

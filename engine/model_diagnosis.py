@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.health import reference_norm
-from engine.model_cures import PYTORCH, Advice, ModelLayer
+from engine.model_cures import PYTORCH, RECURRENT, Advice, ModelLayer
 from engine.observations import Observations
 from engine.progress import Learning, Progress
 from engine.telemetry import LayerMeasurements
@@ -51,6 +51,7 @@ class _Past:
         recent: The last measurements, the newest last, with what was observed.
         early_updates: The median update ratio of the matrices in each early measurement.
         first_norm: The first known norm of all gradients.
+        first_layer: The layer whose gradient was the largest of those.
         largest_norm: The largest finite one.
         first_loss: The first loss.
         largest_loss: The largest finite size of a loss.
@@ -64,6 +65,7 @@ class _Past:
     recent: deque[tuple[LayerMeasurements, Observations]] = field(default_factory=lambda: deque(maxlen=PERSISTENCE))
     early_updates: list[float] = field(default_factory=list)
     first_norm: float = math.nan
+    first_layer: int = 0
     largest_norm: float = 0.0
     first_loss: float = math.nan
     largest_loss: float = 0.0
@@ -171,7 +173,8 @@ class _Case:
         norm = float(np.linalg.norm(self.norms[self.is_known])) if self.is_known.any() else math.nan
         if math.isfinite(norm):
             past.largest_norm = max(past.largest_norm, norm)
-            past.first_norm = norm if math.isnan(past.first_norm) else past.first_norm
+            if math.isnan(past.first_norm):
+                past.first_norm, past.first_layer = norm, int(np.argmax(np.where(self.is_known, self.norms, 0.0)))
         for layer, profile in self.seen.through_time.items():
             growth = float(profile[0] / profile[-1]) if profile[-1] > 0 else 0.0
             if math.isfinite(growth):
@@ -324,11 +327,15 @@ def _exploded(case: _Case, words: str) -> Verdict | None:
         words = f"in {case.label(layer)} the error signal grew {growth:.0e} times from the last time step to the first"
         cures = case.advice.against_explosion_in_time(layer)
         return case.verdict("exploding-in-time", words + case.fact, cures, where=where, value=growth, bound=bound)
-    if past.first_norm > BOUNDS["exploding norm"].value and not case.seen.is_adaptive:
-        words = f"the gradient norm was {past.first_norm:.1e} at the first step; {words}"
-        cures = case.advice.against_explosion(layer)
-        bound = BOUNDS["exploding norm"].value
-        return case.verdict("exploding", words + case.fact, cures, value=past.first_norm, bound=bound)
+    bound = BOUNDS["exploding norm"].value
+    if past.first_norm > bound and not case.seen.is_adaptive:
+        layer = past.first_layer
+        where = np.arange(len(case.layers)) == layer
+        words = f"the gradient norm of {case.label(layer)} was {past.first_norm:.1e} at the first step; {words}"
+        runs_over_time = case.layers[layer].kind in RECURRENT
+        kind: VerdictKind = "exploding-in-time" if runs_over_time else "exploding"
+        against = case.advice.against_explosion_in_time if runs_over_time else case.advice.against_explosion
+        return case.verdict(kind, words + case.fact, against(layer), where=where, value=past.first_norm, bound=bound)
     return None
 
 

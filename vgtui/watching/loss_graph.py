@@ -107,7 +107,7 @@ def describe_loss(loss: Any, output: Any = None) -> LossFunction | None:
         classes=_extent(scores),
         broadcast=_broadcast(found),
         is_mean=getattr(found.node, "_saved_reduction", 1) == 1,
-        is_direct=_is_reached(found.below, output),
+        is_direct=_is_reached(_past_scores(found), output),
         outputs=tuple(shape),
         singular=singular,
     )
@@ -140,6 +140,12 @@ def _broadcast(found: _Loss) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     if outer is None or inner is None or not outer or math.prod(outer) <= math.prod(inner):
         return None
     return inner, outer
+
+
+def _past_scores(found: _Loss) -> Any:
+    """Return the node of the scores of a cross-entropy, which takes their log_softmax itself; else what is below."""
+    is_scored = found.kind == "nll" and _name(found.below) == "LogSoftmax" and _inputs(found.below)
+    return _inputs(found.below)[0] if is_scored else found.below
 
 
 def _is_reached(node: Any, output: Any) -> bool:

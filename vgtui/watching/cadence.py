@@ -9,7 +9,7 @@ _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s)")
 _SECONDS = {"ms": 1e-3, "s": 1.0}
 SHARE = 0.02
 """The share of the training's time that measuring may take: the dearer a measurement, the fewer there are."""
-UNSEEN_SHARE = 0.005
+UNSEEN_SHARE = 0.002
 """The share while nobody looks, for the verdict alone."""
 
 

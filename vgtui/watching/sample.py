@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence, Set
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,6 +64,7 @@ class Sample:
         self._handles: list[Handle] = []
         self._weights: list[Tensor] | None = None
         self._loss_kind = ""
+        self._guard: MakeHook = lambda function: function
         self._is_first = True
         self._uses: dict[int, list[Tensor]] = defaultdict(list)
         self._matrix_inputs: Tensor | None = None
@@ -98,6 +100,7 @@ class Sample:
             loss_kind: The kind of the loss, as LossFunction has it, to work the targets out.
         """
         self._loss_kind = loss_kind
+        self._guard = make_hook
         on_layer, on_activation = make_hook(self._on_layer), make_hook(self._on_activation)
         for layer in self._layers:
             if layer.traced:
@@ -204,13 +207,13 @@ class Sample:
         if given is not None:
             self._on_inputs(index, module, given.detach())
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
-                given.register_hook(lambda signal: self._keep_time(index, signal, 1 if module.batch_first else 0))
+                given.register_hook(self._guard(partial(self._keep_time, index, 1 if module.batch_first else 0)))
         if out is not None:
             self.is_half |= out.dtype == torch.float16
             if index not in self._activated:
                 self._keep_spread(index, out.detach())
             if out.requires_grad:
-                out.register_hook(lambda signal: self._on_signal(index, signal))
+                out.register_hook(self._guard(partial(self._on_signal, index)))
 
     def _on_inputs(self, index: int, module: nn.Module, given: Tensor) -> None:
         """Look at what a layer is given."""
@@ -258,7 +261,7 @@ class Sample:
         self.output = output.grad_fn
         if self._loss_kind in TARGETS:
             outputs = output.detach()
-            output.register_hook(lambda signal: self._keep_targets(outputs, signal))
+            output.register_hook(self._guard(partial(self._keep_targets, outputs)))
 
     def _keep_targets(self, outputs: Tensor, signal: Tensor) -> None:
         """Work out the targets from the gradient of the outputs, for a loss that is a mean."""
@@ -269,7 +272,7 @@ class Sample:
         if targets.ndim and len(targets) > 1:
             self._keep("target_variance", 0, targets.var(0).mean())
 
-    def _keep_time(self, index: int, signal: Tensor, axis: int) -> None:
+    def _keep_time(self, index: int, axis: int, signal: Tensor) -> None:
         """Keep the norm of the error signal at each step of time."""
         wide = signal.detach().movedim(axis, 0).flatten(1)
         if len(wide) >= MIN_TIMES:

@@ -164,7 +164,7 @@ def test_deep_sigmoids_are_told_what_helps_and_the_best_row_can_be_applied() -> 
     assert table.verdict.kind in ("vanishing", "vanished", "not-learning", "starting")
     assert [entry.order for entry in table] == sorted(entry.order for entry in table)
     best = {table[0].change, table[1].change}
-    assert any("ReLU instead of Sigmoid" in change for change in best)
+    assert any("nn.ReLU() in place of nn.Sigmoid()" in change for change in best)
     assert table[0].loss_after is not None
     assert table[0].loss_after < 1.5 < 2.2 < (table.as_it_is.loss_after or 0)
     relu = row(table, "ReLU instead of Sigmoid")

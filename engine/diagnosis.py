@@ -3,21 +3,31 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import NetworkConfig, TrainingConfig
 from engine.health import output_norm
+from engine.progress import Learning
 from engine.telemetry import LayerMeasurements
-from engine.verdict import BOUNDS, PERSISTENCE, Cure, Evidence, Verdict, VerdictKind
+from engine.verdict import BOUNDS, PERSISTENCE, USUAL_UPDATE, Cure, Evidence, Verdict, VerdictKind
 
 NON_SATURATING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
 """Activations whose derivative is about 1 over at least a half-line."""
 LARGE_INITIALIZATIONS = ("standard_normal", "gaussian")
 """Initializations whose variance can be far above 1/fan_in."""
+
+FEW_ERRORS = 0.6
+"""The root mean square error of the answers, per sample, below which a network does not guess; with two classes it is
+0.71 where it guesses, with ten 0.95."""
+LATE = 200
+"""Updates after which a network that is better than guessing has learned, however few answers are right."""
+LARGE_UPDATE = 0.02
+"""Updates relative to the weights, twenty times the usual, that are too large where nothing is learned."""
+SMALL_UPDATE = 1e-4
+"""Updates relative to the weights, a tenth of the usual, that are too small where nothing is learned."""
 
 
 def layer_label(layer: int, layers: int) -> str:
@@ -33,39 +43,60 @@ def layer_label(layer: int, layers: int) -> str:
     return "the output layer" if layer == layers - 1 else f"layer {layer + 1}"
 
 
-class Remedies(Protocol):
-    """The cures of each problem, best first; `layer` is the weight layer that the verdict names."""
-
-    def against_vanishing(self, layer: int) -> Iterator[Cure]:
-        """Yield what makes the gradients of the first layers larger."""
-
-    def against_explosion(self, layer: int) -> Iterator[Cure]:
-        """Yield what makes gradients smaller."""
-
-    def against_saturation(self, layer: int) -> Iterator[Cure]:
-        """Yield what moves units off the flat ends of their activation."""
-
-    def against_dead_units(self, layer: int) -> Iterator[Cure]:
-        """Yield what makes units active again."""
-
-    def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
-        """Yield what makes updates larger."""
-
-
 class _Case:
-    """A network to diagnose: the names of its layers, its remedies and its last measurements, the newest last.
+    """A network to diagnose: its last measurements, the newest last, and what its losses say.
 
-    `norms` are the gradient norms. An unknown one is replaced by the output layer's, so that nothing is found in that
-    layer.
+    `norms` are the gradient norms.
     """
 
-    def __init__(self, label: Callable[[int], str], remedies: Remedies, recent: Sequence[LayerMeasurements]) -> None:
-        self.label = label
-        self.remedies = remedies
+    def __init__(
+        self,
+        network: NetworkConfig,
+        training: TrainingConfig,
+        recent: Sequence[LayerMeasurements],
+        learning: Learning | None,
+    ) -> None:
+        self.training = training
         self.recent = recent[-PERSISTENCE:]
         self.layers = recent[-1]
         self.output = output_norm(self.layers.grad_norm)
-        self.norms = np.ma.filled(self.layers.grad_norm, self.output)
+        self.norms = self.layers.grad_norm
+        self.learning = learning or Learning("unknown")
+        known = self.layers.update_ratio.compressed()
+        self.update = float(np.median(known)) if len(known) else math.nan
+        self.error = float(self.layers.delta_norm[-1]) * math.sqrt(training.batch_size)
+        """The root mean square error of the answers, per sample; about 0.95 where ten classes are guessed."""
+        self.remedies = _Remedies(network, training, self.update)
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether the network answers, by its accuracy, or else by its error."""
+        learning = self.learning
+        if learning.trend == "unknown":
+            return self.error < FEW_ERRORS
+        if not math.isfinite(learning.now):
+            return False
+        chance = math.exp(-learning.guess) if learning.knows_guess else 0.0
+        if learning.accuracy >= (1 + chance) / 2:
+            return True
+        return learning.is_learning and learning.step >= LATE
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it may still learn, as far as its losses say."""
+        return self.learning.trend in ("starting", "falling", "learning", "converged")
+
+    @property
+    def fact(self) -> str:
+        """What the losses say, as the end of a sentence."""
+        learning = self.learning
+        if learning.trend in ("unknown", "starting"):
+            return ""
+        return f"; after {learning.step} steps the loss is {learning.now:.3g}, that of guessing {learning.guess:.3g}"
+
+    def label(self, layer: int) -> str:
+        """Name a layer."""
+        return layer_label(layer, len(self.norms))
 
     def verdict(
         self,
@@ -79,37 +110,28 @@ class _Case:
     ) -> Verdict:
         """Make a verdict whose message begins with its kind."""
         layers = tuple(np.flatnonzero(where).tolist())
-        return Verdict(kind, f"{kind}: {words}", tuple(cures), (Evidence(layers, field, np.float64(value), bound),))
+        evidence = Evidence(layers, field, np.float64(value), bound)
+        return Verdict(kind, f"{kind}: {words}{self.fact}", tuple(cures), (evidence,))
 
 
-def diagnose(network: NetworkConfig, training: TrainingConfig, recent: Sequence[LayerMeasurements]) -> Verdict:
-    """Diagnose a network.
+def diagnose(
+    network: NetworkConfig,
+    training: TrainingConfig,
+    recent: Sequence[LayerMeasurements],
+    learning: Learning | None = None,
+) -> Verdict:
+    """Diagnose a network: does the gradient reach every layer, and is anything learned?
 
     Args:
         network: Its configuration.
         training: The configuration of its training.
         recent: Its last measurements, the newest last; at least one.
+        learning: What its losses say. Without it, the error of its answers says whether it has learned.
 
     Returns:
         The verdict.
     """
-    label = partial(layer_label, layers=len(recent[-1].grad_norm))
-    return diagnose_by(label, _ConfigurationRemedies(network, training), recent)
-
-
-def diagnose_by(label: Callable[[int], str], remedies: Remedies, recent: Sequence[LayerMeasurements]) -> Verdict:
-    """Diagnose any model that has layers.
-
-    Args:
-        label: Returns the name of a weight layer.
-        remedies: The cures for this kind of model.
-        recent: Its last measurements, the newest last; at least one. Nothing is found in a layer whose values are
-            masked.
-
-    Returns:
-        The verdict.
-    """
-    case = _Case(label, remedies, list(recent))
+    case = _Case(network, training, list(recent), learning)
     with np.errstate(over="ignore"):  # a ratio that overflows is ∞
         return next(verdict for check in _CHECKS if (verdict := check(case)))
 
@@ -198,38 +220,142 @@ def _frozen(case: _Case) -> Verdict | None:
     return case.verdict("frozen", words, cures, "update_ratio", frozen, largest[slowest], bound)
 
 
-def _healthy(case: _Case) -> Verdict:
-    if np.isnan(case.output):
-        return Verdict("healthy", "healthy: nothing is found, as no layer's gradient is known")
+def _learned(case: _Case) -> Verdict | None:
+    learning = case.learning
+    if not case.has_learned:
+        return None
+    lost, bound = learning.validation_lost, BOUNDS["overfitting"].value
+    if lost > bound:
+        words = (
+            f"the validation accuracy is {100 * lost:.0f} points below its best, while the loss is {learning.now:.3g}: "
+            "what is learned now does not carry over"
+        )
+        nowhere = np.zeros(len(case.norms), dtype=bool)
+        return case.verdict("overfitting", words, iter(()), "validation_accuracy", nowhere, lost, bound)
+    if learning.trend == "converged":
+        return Verdict("converged", f"converged: the loss went from {learning.initial:.3g} to {learning.now:.3g}")
+    words = "the network answers better than by guessing"
+    if learning.trend != "unknown":
+        words = f"the loss went from {learning.initial:.3g} to {learning.now:.3g}"
+    return Verdict("healthy", f"healthy: {words}{_least(case)}")
+
+
+def _least(case: _Case) -> str:
+    """Say which layer gets the least gradient."""
     ratios = case.norms[:-1] / case.output
-    if not len(ratios):
-        return Verdict("healthy", f"healthy: {case.label(0)} learns")
     weakest = int(np.argmin(ratios))
-    words = (
-        f"every layer learns; {case.label(weakest)} gets the least, {ratios[weakest]:.2g} of what the output layer gets"
-    )
-    return Verdict("healthy", f"healthy: {words}")
+    return f"; {case.label(weakest)} gets the least gradient, {ratios[weakest]:.2g} of what the output layer gets"
+
+
+def _on_its_way(case: _Case) -> Verdict | None:
+    """Hold an alarm back while the loss falls."""
+    return _undecided(case) if case.learning.trend in ("falling", "learning") else None
+
+
+def _undecided(case: _Case) -> Verdict | None:
+    learning = case.learning
+    if not case.is_undecided:
+        return None
+    if learning.trend == "starting":
+        words = f"{learning.step} steps are too few to say whether anything is learned"
+    else:
+        now, guess = learning.now, learning.guess
+        words = f"the loss falls, and is {now:.3g} after {learning.step} steps; guessing gives {guess:.3g}"
+    watch = _least(case)
+    if (case.norms[:-1] < BOUNDS["vanishing"].value * case.output).any():
+        watch = f"; watch {case.label(int(np.argmin(case.norms)))}, which gets the least gradient"
+    cures = () if learning.trend == "starting" else tuple(case.remedies.against_slowness())
+    return Verdict("starting", f"starting: {words}{watch}", cures)
+
+
+def _decays(case: _Case) -> Verdict | None:
+    decay, bound = case.training.weight_decay, BOUNDS["weight-decay-dominates"].value
+    if not decay or case.learning.trend == "unknown":
+        return None
+    decoupled = case.training.optimizer == "adamw"
+    pull = decay * case.layers.weight_norm
+    push = case.layers.update_ratio.filled(np.nan) * case.layers.weight_norm / case.training.learning_rate
+    share = float(np.median(pull / push if decoupled else pull / case.norms))
+    if not share > bound:
+        return None
+    words = f"weight decay of {decay:g} pulls the weights to 0 {share:.2g} times as hard as the gradient moves them"
+    cure = Cure("weight_decay", decay / 100, f"weight decay {decay / 100:g}")
+    everywhere = np.ones(len(case.norms), dtype=bool)
+    return case.verdict("weight-decay-dominates", words, iter([cure]), "weight_norm", everywhere, share, bound)
+
+
+def _rate(case: _Case) -> Verdict | None:
+    """Find a rate of the wrong size, where nothing is learned and the gradient is sound."""
+    update, trend = case.update, case.learning.trend
+    everywhere = np.ones(len(case.norms), dtype=bool)
+    if trend == "unknown":
+        return None
+    if update > LARGE_UPDATE or (trend in ("oscillating", "diverging") and update > 5 * USUAL_UPDATE):
+        words = (
+            f"an update moves the weights by {update:.2g} of their size, {update / USUAL_UPDATE:.0f} times the usual"
+        )
+        cures = case.remedies.against_large_rate()
+        return case.verdict("rate-too-large", words, cures, "update_ratio", everywhere, update, LARGE_UPDATE)
+    if update < SMALL_UPDATE:
+        times = USUAL_UPDATE / update if update else math.inf
+        words = f"an update moves the weights by {update:.0e} of their size, {times:.0f} times less than usual"
+        cures = case.remedies.against_small_rate()
+        return case.verdict("rate-too-small", words, cures, "update_ratio", everywhere, update, SMALL_UPDATE)
+    return None
+
+
+def _unsteady(case: _Case) -> Verdict | None:
+    learning = case.learning
+    if learning.trend not in ("oscillating", "diverging"):
+        return None
+    everywhere = np.ones(len(case.norms), dtype=bool)
+    words = "the loss grows" if learning.trend == "diverging" else "the loss jumps from step to step"
+    cures = case.remedies.against_large_rate()
+    return case.verdict(learning.trend, words, cures, "loss", everywhere, learning.swing)
+
+
+def _not_learning(case: _Case) -> Verdict | None:
+    if not case.learning.has_failed:
+        return None
+    everywhere = np.ones(len(case.norms), dtype=bool)
+    words = "the gradient reaches every layer, but nothing is learned"
+    cures = case.remedies.against_nothing()
+    return case.verdict("not-learning", words, cures, "loss", everywhere, case.learning.now)
+
+
+def _unknown(case: _Case) -> Verdict:
+    """The last answer, where no loss is known: the error is that of guessing."""
+    return Verdict("starting", f"starting: the gradient reaches every layer, and nothing is learned yet{_least(case)}")
 
 
 _CHECKS: tuple[Callable[[_Case], Verdict | None], ...] = (
     _non_finite,
+    _learned,
+    _on_its_way,
     _exploding,
     # causes of a vanishing gradient come before the gradient itself
     _dead,
     _saturated,
     _vanished,
     _vanishing,
+    _decays,
+    _undecided,
+    # from here on nothing was learned in the time that it takes
+    _rate,
     _frozen,
-    _healthy,
+    _unsteady,
+    _not_learning,
+    _unknown,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _ConfigurationRemedies:
-    """Remedies for the engine's own network: changes of one setting, none of which applies to one layer only."""
+class _Remedies:
+    """Changes of the settings that would help, best first."""
 
     network: NetworkConfig
     training: TrainingConfig
+    update: float
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]:
         network = self.network
@@ -266,6 +392,15 @@ class _ConfigurationRemedies:
     def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
         yield from self._learning_rate(10, "a larger learning rate")
         yield from self.against_vanishing(layer)
+
+    def against_large_rate(self) -> Iterator[Cure]:
+        yield from self._learning_rate(0.1, "a smaller learning rate")
+
+    def against_small_rate(self) -> Iterator[Cure]:
+        yield from self._learning_rate(10, "a larger learning rate")
+
+    def against_nothing(self) -> Iterator[Cure]:
+        yield from self.against_vanishing(0)
 
     def _learning_rate(self, factor: float, text: str) -> Iterator[Cure]:
         """Yield a multiple of the current rate, rounded to six digits, unless it is 0 or not finite."""

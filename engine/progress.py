@@ -194,21 +194,27 @@ class Progress:
         return _fall_per_step(table[len(table) // 2 :]) * PATIENCE * float(table[-1, 1]) > GAIN * scale
 
     def state(self) -> NDArray[np.float64]:
-        """Return everything as one array, (rows, 5), for `restore`."""
-        head = [
-            [self.guess, self._size, self._last, self._best_validation, self._validation],
-            (self._first + [math.nan] * 5)[:5],
-        ]
-        return np.vstack([head, self._points[: self._count]])
+        """Return everything as one array, (MAX_POINTS + 2, 5), for `restore`."""
+        state = np.zeros((MAX_POINTS + 2, 5))
+        state[0] = self.guess, self._size, self._last, self._best_validation, self._validation
+        state[1, 4] = self._count
+        state[1, :FIRST] = (self._first + [math.nan] * FIRST)[:FIRST]
+        state[2:] = self._points
+        return state
 
     def restore(self, state: NDArray[np.float64]) -> None:
-        """Go on from what `state` returned."""
-        head, first = state[:2].tolist()
-        self.guess, size, self._last, self._best_validation, self._validation = head
-        self._size = int(size)
-        self._first = [loss for loss in first[:FIRST] if not math.isnan(loss)]
-        self._count = len(state) - 2
-        self._points[: self._count] = state[2:]
+        """Go on from what `state` returned.
+
+        Raises:
+            ValueError: It is not what `state` returns.
+        """
+        size, count = state[0, 1], state[1, 4]
+        if not (size >= 1 and 0 <= count <= MAX_POINTS and count == int(count)):
+            raise ValueError("the curve of the loss has no such length")
+        self.guess, _, self._last, self._best_validation, self._validation = state[0].tolist()
+        self._size, self._count = int(size), int(count)
+        self._first = [loss for loss in state[1, :FIRST].tolist() if not math.isnan(loss)]
+        self._points[:] = state[2:]
 
 
 def _fall_per_step(table: NDArray[np.float64]) -> float:

@@ -34,6 +34,7 @@ class Trainer:
         training: The training settings.
         step_count: The number of updates so far.
         input_mean_square: The mean square of the standardized training inputs; below 1 if some features are constant.
+        guess_loss: The loss of the best answer that does not look at the inputs: the entropy of the training labels.
     """
 
     _pass_made: bool
@@ -63,6 +64,8 @@ class Trainer:
         self.input_mean_square = float(
             np.vdot(parts.training_inputs, parts.training_inputs) / parts.training_inputs.size
         )
+        shares = np.bincount(parts.training_labels) / samples
+        self.guess_loss = float(-np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
         self.step_count = 0
         self._begun_at = 0
         self._backend = backend

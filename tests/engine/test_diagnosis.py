@@ -1,5 +1,6 @@
 """From norms to a verdict."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from engine.config import NetworkConfig, TrainingConfig
 from engine.diagnosis import diagnose
 from engine.health import layer_health
+from engine.progress import Learning, Trend
 from engine.telemetry import LayerMeasurements
 from engine.verdict import BOUNDS, PERSISTENCE, Verdict
 from tests.engine.conftest import MakeTrainer
@@ -31,7 +33,8 @@ def with_norms(layers: LayerMeasurements, norms: list[float]) -> LayerMeasuremen
     [
         (
             [0.5, 0.4, 0.6, 1.0],
-            "healthy: every layer learns; layer 2 gets the least, 0.4 of what the output layer gets",
+            "starting: the gradient reaches every layer, and nothing is learned yet; layer 2 gets the least gradient, 0.4 "
+            "of what the output layer gets",
         ),
         ([3e-14, 1e-9, 1e-4, 1.0], "vanishing: layer 1 gets 3e-14 of what the output layer gets"),
         ([0.0, 0.0, 1e-4, 1.0], "vanished: 2 layers, layer 1 the first, get a gradient of exactly 0"),
@@ -68,14 +71,74 @@ def test_cures_are_single_changes_that_are_not_made_yet(layers: LayerMeasurement
     ]
 
 
+def learning(trend: Trend, step: int = 100, now: float = 2.3, **fields: float) -> Learning:
+    """What the losses of ten classes say."""
+    known = {"initial": 2.3, "guess": math.log(10), "gained": 1 - now / math.log(10), "accuracy": 0.1} | fields
+    return Learning(trend, step, now=now, knows_guess=True, **known)
+
+
 def test_a_healthy_network_needs_no_cure(layers: LayerMeasurements) -> None:
-    assert diagnose(SIGMOID, TRAINING, [with_norms(layers, [1.0] * 4)]).cures == ()
+    even = [with_norms(layers, [1.0] * 4)]
+    verdict = diagnose(SIGMOID, TRAINING, even, learning("learning", now=0.5, accuracy=0.9))
+    assert (verdict.kind, verdict.cures) == ("healthy", ())
+    assert verdict.message.startswith("healthy: the loss went from 2.3 to 0.5; layer 1 gets the least gradient, 1 of")
+
+
+def test_a_network_that_learns_is_healthy_however_little_gradient_a_layer_gets(layers: LayerMeasurements) -> None:
+    weak = [with_norms(layers, [1e-4, 0.1, 0.5, 1.0])]
+    assert diagnose(SIGMOID, TRAINING, weak, learning("learning", now=0.5, accuracy=0.9)).kind == "healthy"
+    assert diagnose(SIGMOID, TRAINING, weak, learning("falling", now=2.2)).kind == "starting"
+    assert diagnose(SIGMOID, TRAINING, weak, learning("flat")).kind == "vanishing"
+
+
+@pytest.mark.parametrize(
+    ("kind", "trend", "fields"),
+    [
+        ("not-learning", "flat", {}),
+        ("rate-too-small", "flat", {"update_ratio": [1e-6] * 4}),
+        ("rate-too-large", "oscillating", {"update_ratio": [0.1] * 4}),
+        ("oscillating", "oscillating", {}),
+        ("diverging", "diverging", {}),
+    ],
+)
+def test_a_network_at_chance_is_not_healthy_however_sound_the_gradient(
+    layers: LayerMeasurements, kind: str, trend: Trend, fields: dict[str, list[float]]
+) -> None:
+    known = {"update_ratio": [1e-3] * 4} | fields
+    verdict = diagnose(SIGMOID, TRAINING, [with_shares(layers, **known)] * 3, learning(trend))
+    assert verdict.kind == kind
+    assert verdict.cures
+    assert verdict.message.endswith("after 100 steps the loss is 2.3, that of guessing 2.3")
+
+
+def test_few_steps_and_few_right_answers_are_no_alarm(layers: LayerMeasurements) -> None:
+    even = [with_shares(layers, update_ratio=[1e-3] * 4)] * 3
+    assert diagnose(SIGMOID, TRAINING, even, learning("starting", step=10)).kind == "starting"
+    slow = learning("learning", now=1.9, accuracy=0.3)
+    assert diagnose(SIGMOID, TRAINING, even, slow).kind == "starting"
+    assert diagnose(SIGMOID, TRAINING, even, replace(slow, step=500)).kind == "healthy"
+
+
+def test_weight_decay_that_pulls_harder_than_the_gradient_is_named(layers: LayerMeasurements) -> None:
+    training = TrainingConfig(weight_decay=1.0)
+    heavy = replace(with_shares(layers, update_ratio=[1e-3] * 4), weight_norm=np.full(4, 8.0))
+    assert diagnose(SIGMOID, training, [heavy] * 3, learning("flat")).kind == "weight-decay-dominates"
+    assert diagnose(SIGMOID, TRAINING, [heavy] * 3, learning("flat")).kind == "not-learning"
+
+
+def test_validation_accuracy_that_drifts_away_is_overfitting(layers: LayerMeasurements) -> None:
+    even = [with_norms(layers, [1.0] * 4)]
+    lost = learning("learning", now=0.01, accuracy=1.0, validation_lost=0.08)
+    assert diagnose(SIGMOID, TRAINING, even, lost).kind == "overfitting"
 
 
 def test_every_layer_has_a_word() -> None:
     norms = np.array([0.0, 1e-12, 1e-5, 0.5, 1e5, np.nan, np.inf, 1.0])
-    assert layer_health(np.array([999.0, 2e3, 1e4])) == ["learning", "exploding", "exploding"]
-    assert layer_health(norms) == ["zero", "vanished", "weak", "learning", "exploding", "NaN", "infinite", "learning"]
+    healthy = Verdict("healthy", "")
+    assert layer_health(np.array([999.0, 2e3, 1e4]), healthy) == ["learning", "exploding", "exploding"]
+    words = ["zero", "vanished", "weak", "learning", "exploding", "NaN", "infinite", "learning"]
+    assert layer_health(norms, healthy) == words
+    assert layer_health(np.array([0.5, 1.0]), Verdict("not-learning", "")) == ["reached", "reached"]
 
 
 def test_the_default_network_is_vanishing_and_names_the_keys_cures(digits_trainer: MakeTrainer) -> None:
@@ -118,7 +181,7 @@ def test_what_one_batch_may_show_by_chance_must_persist(
 ) -> None:
     ill, well = with_shares(layers, **{field: values}), with_norms(layers, [1.0] * 4)
     for recent in ([ill] * (PERSISTENCE - 1), [ill, well, ill], [ill, ill, well]):
-        assert diagnose(SIGMOID, TRAINING, recent).kind == "healthy"
+        assert diagnose(SIGMOID, TRAINING, recent).is_calm
     verdict = diagnose(SIGMOID, TRAINING, [well, *[ill] * PERSISTENCE])
     assert verdict.message == message
     assert [cure.setting for cure in verdict.cures] == settings

@@ -5,7 +5,7 @@ The arrays are those of `Trainer.state()`; everything else is one more array, `a
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def write_checkpoint(path: str, about: About, state: Mapping[str, NDArray[Any]])
 
 
 def read_checkpoint(
-    path: str, settings: RunSettings, like: Mapping[str, NDArray[Any]]
+    path: str, settings: RunSettings, like: Mapping[str, NDArray[Any]], optional: Collection[str] = ()
 ) -> tuple[About, dict[str, NDArray[Any]]]:
     """Read a checkpoint.
 
@@ -84,6 +84,7 @@ def read_checkpoint(
         path: The file.
         settings: The settings that its run must have.
         like: Arrays with the names, shapes and types that its arrays must have. Nothing larger is read.
+        optional: Names of arrays that older checkpoints lack.
 
     Returns:
         What it says of the run, and its arrays.
@@ -94,7 +95,9 @@ def read_checkpoint(
     with _opened(path) as archive:
         about = _about(path, archive)
         _refuse_others(path, about, settings)
-        return about, {name: _array(path, archive, name, array) for name, array in like.items()}
+        there = set(archive.namelist())
+        wanted = [name for name in like if name not in optional or f"{name}.npy" in there]
+        return about, {name: _array(path, archive, name, like[name]) for name in wanted}
 
 
 def _refuse_others(path: str, about: About, settings: RunSettings) -> None:

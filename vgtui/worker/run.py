@@ -9,7 +9,9 @@ import msgspec
 from engine.backend import Backend, select_backend
 from engine.datasets import Dataset, load_dataset
 from engine.diagnosis import diagnose
+from engine.errors import UsageError
 from engine.memory import check_memory, estimate_memory
+from engine.progress import Progress
 from engine.telemetry import LayerMeasurements, Measurement
 from engine.threads import limit_threads, threads_for
 from engine.trainer import Trainer, check_samples
@@ -20,6 +22,8 @@ from vgtui.worker.checkpoint import About, read_checkpoint, write_checkpoint
 
 VALIDATION_SECONDS = 1.0
 """How often, at most, frames for a screen are measured on the whole validation part."""
+PROGRESS = "progress"
+"""The array of a checkpoint that has the losses so far."""
 RATE_SECONDS = 0.5
 """The time over which steps per second are counted."""
 
@@ -75,6 +79,7 @@ class Run:
         self.released = False
         self.shown_step: int | None = None
         self._recent: deque[LayerMeasurements] = deque(maxlen=PERSISTENCE)
+        self._progress = Progress(self.trainer.guess_loss)
         self._validation_accuracy = float("nan")
         self._validated_at = float("-inf")
         self.idle_seconds = 0.0
@@ -135,7 +140,7 @@ class Run:
             settings=self.settings, output=output, output_bytes=output_bytes, step=self.trainer.step_count,
             recent=tuple(self._recent),
         )  # fmt: skip
-        return write_checkpoint(path, about, self.trainer.state())
+        return write_checkpoint(path, about, self.trainer.state() | {PROGRESS: self._progress.state()})
 
     def resume(self, path: str) -> About:
         """Go on where a checkpoint was saved.
@@ -149,7 +154,13 @@ class Run:
         Raises:
             UsageError: It cannot be read, is not a checkpoint, or is of another run.
         """
-        about, state = read_checkpoint(path, self.settings, self.trainer.state())
+        like = self.trainer.state() | {PROGRESS: self._progress.state()}
+        about, state = read_checkpoint(path, self.settings, like, optional=(PROGRESS,))
+        try:
+            if PROGRESS in state:
+                self._progress.restore(state.pop(PROGRESS))
+        except ValueError as error:
+            raise UsageError("checkpoint", f"{path} is damaged: {error}") from error
         self.trainer.restore(state)
         self._recent.extend(about.recent)
         self._counted_steps = self.trainer.step_count
@@ -169,6 +180,8 @@ class Run:
             self._validation_accuracy = measurement.validation_accuracy
         self.shown_step = measurement.step
         self._recent.append(measurement.layers)
+        validated = measurement.validation_accuracy if validate else None
+        self._progress.add(measurement.step, measurement.loss, measurement.accuracy, validated)
         return self._as_frame(measurement)
 
     def _as_frame(self, measurement: Measurement) -> Frame:
@@ -180,7 +193,7 @@ class Run:
             validation_accuracy=Number(self._validation_accuracy),
             steps_per_second=self._steps_per_second(),
             layers=measurement.layers,
-            verdict=diagnose(self.settings.network, self.settings.training, self._recent),
+            verdict=diagnose(self.settings.network, self.settings.training, self._recent, self._progress.judge()),
             run=self.run_id,
         )
 

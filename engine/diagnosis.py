@@ -1,24 +1,29 @@
 """From measurements to a verdict: what is wrong, which value exceeds which bound, and what would help."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.changes import USUAL_RATES
 from engine.config import NetworkConfig, TrainingConfig
 from engine.health import output_norm
 from engine.progress import Learning
 from engine.telemetry import LayerMeasurements
-from engine.verdict import BOUNDS, PERSISTENCE, USUAL_UPDATE, Cure, Evidence, Verdict, VerdictKind
+from engine.verdict import BOUNDS, PERSISTENCE, USUAL_UPDATE, Change, Cure, Evidence, Verdict, VerdictKind
 
 NON_SATURATING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
 """Activations whose derivative is about 1 over at least a half-line."""
 LARGE_INITIALIZATIONS = ("standard_normal", "gaussian")
 """Initializations whose variance can be far above 1/fan_in."""
 
+DEEP = 25
+"""Hidden layers beyond which BatchNorm alone is not enough."""
+SLOW = 5
+"""How many times smaller than the usual rate one is slow."""
 FEW_ERRORS = 0.6
 """The root mean square error of the answers, per sample, below which a network does not guess; with two classes it is
 0.71 where it guesses, with ten 0.95."""
@@ -111,7 +116,7 @@ class _Case:
         """Make a verdict whose message begins with its kind."""
         layers = tuple(np.flatnonzero(where).tolist())
         evidence = Evidence(layers, field, np.float64(value), bound)
-        return Verdict(kind, f"{kind}: {words}{self.fact}", tuple(cures), (evidence,))
+        return Verdict(kind, f"{kind}: {words}{self.fact}", _different(cures), (evidence,))
 
 
 def diagnose(
@@ -264,7 +269,7 @@ def _undecided(case: _Case) -> Verdict | None:
     watch = _least(case)
     if (case.norms[:-1] < BOUNDS["vanishing"].value * case.output).any():
         watch = f"; watch {case.label(int(np.argmin(case.norms)))}, which gets the least gradient"
-    cures = () if learning.trend == "starting" else tuple(case.remedies.against_slowness())
+    cures = () if learning.trend == "starting" else _different(case.remedies.against_slowness())
     return Verdict("starting", f"starting: {words}{watch}", cures)
 
 
@@ -358,9 +363,9 @@ class _Remedies:
     update: float
 
     def against_vanishing(self, layer: int) -> Iterator[Cure]:
+        """Yield what makes the gradients of the first layers larger."""
         network = self.network
-        if not network.batch_norm:
-            yield Cure("batch_norm", True, "BatchNorm on")
+        yield from self._first()
         if not network.skip_connections:
             yield Cure("skip_connections", True, "skip connections on")
         if network.activation not in NON_SATURATING:
@@ -369,38 +374,75 @@ class _Remedies:
             yield Cure("initialization", "he_normal", "initialization he_normal")
 
     def against_explosion(self, layer: int) -> Iterator[Cure]:
+        """Yield what makes gradients smaller."""
+        yield from self._first()
         yield from self._calmer_initialization()
-        if not self.network.batch_norm:
-            yield Cure("batch_norm", True, "BatchNorm on")
-        elif not self.network.skip_connections:
-            yield Cure("skip_connections", True, "skip connections on")
         yield from self._learning_rate(0.1, "a smaller learning rate")
 
     def against_saturation(self, layer: int) -> Iterator[Cure]:
+        """Yield what moves units off the flat ends of their activation."""
+        yield from self._first()
         yield from self._calmer_initialization()
-        if not self.network.batch_norm:
-            yield Cure("batch_norm", True, "BatchNorm on")
         yield Cure("activation", "relu", "activation relu")
 
     def against_dead_units(self, layer: int) -> Iterator[Cure]:
+        """Yield what makes units active again."""
+        yield from self._first()
         if self.network.activation == "relu":
             yield Cure("activation", "leaky_relu", "activation leaky_relu")
-        if not self.network.batch_norm:
-            yield Cure("batch_norm", True, "BatchNorm on")
         yield from self._learning_rate(0.1, "a smaller learning rate")
 
     def against_frozen_weights(self, layer: int) -> Iterator[Cure]:
+        """Yield what makes updates larger."""
         yield from self._learning_rate(10, "a larger learning rate")
         yield from self.against_vanishing(layer)
 
     def against_large_rate(self) -> Iterator[Cure]:
+        """Yield what makes updates smaller."""
+        if self.network.batch_norm:
+            yield from self._usual_rate()
+        yield from self._first()
         yield from self._learning_rate(0.1, "a smaller learning rate")
 
     def against_small_rate(self) -> Iterator[Cure]:
+        """Yield what makes all updates larger."""
+        yield from self._first()
         yield from self._learning_rate(10, "a larger learning rate")
 
+    def against_slowness(self) -> Iterator[Cure]:
+        """Yield what speeds a start up."""
+        yield from self._first()
+
     def against_nothing(self) -> Iterator[Cure]:
-        yield from self.against_vanishing(0)
+        """Yield what helps where no cause was found."""
+        yield from self._first()
+        yield from self._learning_rate(10 if self.update < USUAL_UPDATE else 0.1, "another learning rate")
+
+    def _first(self) -> Iterator[Cure]:
+        """Yield what helps most networks, whatever is wrong.
+
+        BatchNorm helps wherever it is missing; very deep, or with a small rate, together with skip connections. Where
+        it is there, the rate is wrong, or the depth, whose gently exploding gradient skip connections calm (Yang et al.
+        2019).
+        """
+        network, training = self.network, self.training
+        is_slow = training.learning_rate < USUAL_RATES[training.optimizer] / SLOW
+        is_deep = network.hidden_layers > DEEP
+        skip = (Change("skip_connections", True),) if not network.skip_connections and (is_deep or is_slow) else ()
+        if not network.batch_norm:
+            yield Cure("batch_norm", True, "BatchNorm and skip connections on" if skip else "BatchNorm on", skip)
+        elif is_slow:
+            yield from self._usual_rate(skip if is_deep else ())
+        elif not network.skip_connections:
+            yield Cure("skip_connections", True, "skip connections on")
+        else:
+            yield from self._usual_rate()
+
+    def _usual_rate(self, also: tuple[Change, ...] = ()) -> Iterator[Cure]:
+        rate = USUAL_RATES[self.training.optimizer]
+        if rate != self.training.learning_rate:
+            words = f"learning rate {rate:g}"
+            yield Cure("learning_rate", rate, f"{words} and skip connections on" if also else words, also)
 
     def _learning_rate(self, factor: float, text: str) -> Iterator[Cure]:
         """Yield a multiple of the current rate, rounded to six digits, unless it is 0 or not finite."""
@@ -412,3 +454,14 @@ class _Remedies:
         if self.network.initialization in LARGE_INITIALIZATIONS:
             calm = "he_normal" if self.network.activation in ("relu", "leaky_relu") else "xavier_normal"
             yield Cure("initialization", calm, f"initialization {calm}")
+
+
+def _different(cures: Iterable[Cure]) -> tuple[Cure, ...]:
+    """Return the cures, of each setting the first."""
+    found: dict[str | None, Cure] = {}
+    for cure in cures:
+        if cure.setting not in found and not any(
+            cure.setting == one.setting for kept in found.values() for one in kept.also
+        ):
+            found[cure.setting] = cure
+    return tuple(found.values())

@@ -100,10 +100,12 @@ def not_connected(case: Case) -> Verdict | None:
     unused = np.array([tie == "unused" for tie in ties])
     if not case.lasting(lambda _, seen: any(tie in ("cut", "unused") for tie in seen.ties)):
         return None
-    if cut.any():
+    matrices = np.array([layer.is_matrix for layer in case.layers])
+    is_settled = case.learning.trend == "starting" or case.learning.is_learning
+    # a branch of the last block may lead nowhere, as WaveNet's does
+    if cut.any() and ((cut & matrices).sum() > MAX_UNUSED * matrices.sum() or not is_settled):
         words = f"no gradient comes back to {case.names(cut)}: a detach(), .data or no_grad() lies above"
         return case.verdict("not-connected", words, case.advice.connect(case.names(cut)), where=cut)
-    matrices = np.array([layer.is_matrix for layer in case.layers])
     share = (unused & matrices).sum() / max(1, matrices.sum())
     if unused.any() and share > MAX_UNUSED and case.learning.trend != "starting" and not case.learning.is_learning:
         words = f"the forward pass does not use {case.names(unused)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UsageError
-from engine.verdict import Cure
+from engine.verdict import Change, Cure
 from tests.dashboard.sitting import MOMENT, Sitting, open_dashboard
 from tests.scripted_run import ScriptedRun
 from vgtui.dashboard.keymap import KEYS, Keymap
@@ -146,8 +146,10 @@ def test_the_readme_names_every_action() -> None:
         (Cure("activation", "linear", ""), "A"),
         (Cure("activation", "softplus", ""), "A twice"),
         (Cure("initialization", "he_normal", ""), "i twice"),
-        (Cure("learning_rate", 0.01, ""), "L"),
-        (Cure("learning_rate", 1.0, ""), "l"),
+        (Cure("learning_rate", 0.01, ""), "L 3 times"),
+        (Cure("learning_rate", 1.0, ""), "l 3 times"),
+        (Cure("batch_norm", True, "", (Change("skip_connections", True),)), "b and s"),
+        (Cure("weight_decay", 0.01, ""), ""),
     ],
 )
 def test_a_cure_names_what_to_press(cure: Cure, words: str) -> None:

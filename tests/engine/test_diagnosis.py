@@ -11,7 +11,7 @@ from engine.diagnosis import diagnose
 from engine.health import layer_health
 from engine.progress import Learning, Trend
 from engine.telemetry import LayerMeasurements
-from engine.verdict import BOUNDS, PERSISTENCE, Verdict
+from engine.verdict import BOUNDS, PERSISTENCE, Change, Verdict
 from tests.engine.conftest import MakeTrainer
 
 SIGMOID = NetworkConfig(hidden_layers=3, width=6)
@@ -33,8 +33,8 @@ def with_norms(layers: LayerMeasurements, norms: list[float]) -> LayerMeasuremen
     [
         (
             [0.5, 0.4, 0.6, 1.0],
-            "starting: the gradient reaches every layer, and nothing is learned yet; layer 2 gets the least gradient, 0.4 "
-            "of what the output layer gets",
+            "starting: the gradient reaches every layer, and nothing is learned yet; layer 2 gets the least gradient, "
+            "0.4 of what the output layer gets",
         ),
         ([3e-14, 1e-9, 1e-4, 1.0], "vanishing: layer 1 gets 3e-14 of what the output layer gets"),
         ([0.0, 0.0, 1e-4, 1.0], "vanished: 2 layers, layer 1 the first, get a gradient of exactly 0"),
@@ -260,13 +260,14 @@ def test_every_cure_has_its_value_and_its_words(layers: LayerMeasurements) -> No
     tanh = replace(SIGMOID, activation="tanh", initialization="standard_normal")
     saturated = with_shares(layers, saturated=[0.1, 0.8, 0.6, np.nan])
     assert cures_of(diagnose(tanh, TRAINING, [saturated] * PERSISTENCE)) == [
-        ("initialization", "xavier_normal", "initialization xavier_normal"),
         ("batch_norm", True, "BatchNorm on"),
+        ("initialization", "xavier_normal", "initialization xavier_normal"),
         ("activation", "relu", "activation relu"),
     ]
     dead = with_shares(layers, dead=[0.1, 0.95, 0.6, np.nan])
     relu = replace(SIGMOID, activation="relu", batch_norm=True)
     assert cures_of(diagnose(relu, TRAINING, [dead] * PERSISTENCE)) == [
+        ("skip_connections", True, "skip connections on"),
         ("activation", "leaky_relu", "activation leaky_relu"),
         ("learning_rate", pytest.approx(0.01), "a smaller learning rate"),
     ]
@@ -281,3 +282,17 @@ def test_every_cure_has_its_value_and_its_words(layers: LayerMeasurements) -> No
         ("batch_norm", True, "BatchNorm on"),
         ("learning_rate", pytest.approx(0.01), "a smaller learning rate"),
     ]
+
+
+def test_a_very_deep_or_slow_network_needs_two_changes_at_once(layers: LayerMeasurements) -> None:
+    starved = [with_norms(layers, [1e-9, 1e-6, 1e-4, 1.0])]
+    for network, training in (
+        (replace(SIGMOID, hidden_layers=50), TRAINING),
+        (SIGMOID, replace(TRAINING, learning_rate=0.003)),
+    ):
+        first, *others = diagnose(network, training, starved).cures
+        assert (first.setting, first.also) == ("batch_norm", (Change("skip_connections", True),))
+        assert first.text == "BatchNorm and skip connections on"
+        assert "skip_connections" not in [cure.setting for cure in others]
+    slow = diagnose(replace(SIGMOID, batch_norm=True), replace(TRAINING, learning_rate=0.003), starved).cures[0]
+    assert (slow.setting, slow.value) == ("learning_rate", 0.1)

@@ -9,7 +9,8 @@ from textual.keys import Keys, format_key
 
 from engine.config import ACTIVATION_NAMES, INITIALIZATION_NAMES
 from engine.errors import UsageError, unknown_name
-from engine.verdict import Cure
+from engine.verdict import Change, Cure
+from vgtui.dashboard.steps import rate_presses
 from vgtui.lessons.lesson import Lesson
 from vgtui.wire.run_settings import RunSettings
 
@@ -550,20 +551,26 @@ class Keymap:
             settings: The present settings.
 
         Returns:
-            A key, with how often to press it if that is more than once: "a", "a twice", "a 3 times".
+            The key of each change, with how often to press it if that is more than once: "a", "a twice", "b and s".
+            Empty if a change has no key.
         """
-        assert cure.setting and cure.value is not None
-        if cure.setting == "learning_rate":
-            larger = float(cure.value) > settings.training.learning_rate
-            return self.shown("rate_up" if larger else "rate_down")
-        if cure.setting not in _CYCLES:
-            return self.shown(SWITCH_KEYS[cure.setting])
-        names, forward, back = _CYCLES[cure.setting]
-        distance = names.index(str(cure.value)) - names.index(getattr(settings.network, cure.setting))
-        ways = ((distance % len(names), forward), (-distance % len(names), back))
-        presses, name = min(ways)
-        times = {1: "", 2: " twice"}.get(presses, f" {presses} times")
-        return self.shown(name) + times
+        assert cure.setting
+        keys = [self._change_keys(change, settings) for change in (Change(cure.setting, cure.value), *cure.also)]
+        return " and ".join(keys) if all(keys) else ""
+
+    def _change_keys(self, change: Change, settings: RunSettings) -> str:
+        if change.setting == "learning_rate":
+            wanted = float(str(change.value))
+            name, presses = rate_presses(settings.training.learning_rate, wanted)
+        elif change.setting in SWITCH_KEYS:
+            name, presses = SWITCH_KEYS[change.setting], 1
+        elif change.setting in _CYCLES:
+            names, forward, back = _CYCLES[change.setting]
+            distance = names.index(str(change.value)) - names.index(getattr(settings.network, change.setting))
+            presses, name = min((distance % len(names), forward), (-distance % len(names), back))
+        else:
+            return ""
+        return self.shown(name) + {1: "", 2: " twice"}.get(presses, f" {presses} times")
 
     def _refuse_shared_keys(self) -> None:
         taken: dict[str, Key] = {}

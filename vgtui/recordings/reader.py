@@ -277,7 +277,8 @@ def _check_frame(frame: Frame, header: Header) -> None:
             continue
         if header.own is None:
             raise ValueError("a setting to change of a model that has none")
-        _check_change(header.own.network, header.own.training, cure.setting, cure.value)
+        for setting, value in ((cure.setting, cure.value), *((one.setting, one.value) for one in cure.also)):
+            _check_change(header.own.network, header.own.training, setting, value)
 
 
 def _check_ties(frame: Frame, layers: int) -> None:

@@ -19,7 +19,7 @@ from engine.verdict import Verdict
 from vgtui.model.description import model_words
 from vgtui.model.differences import settings_from_header, switch_text
 from vgtui.model.health import health_of
-from vgtui.model.options import flags_of, option_of, values_of, words_for
+from vgtui.model.options import flags_of, option_of, options_of, values_of
 from vgtui.model.quantities import entry
 from vgtui.reports import figures
 from vgtui.reports.figures import as_svg, draw, gradient_by_layer, heat_map, loss, sweep_chart
@@ -170,10 +170,7 @@ def _run_part(summary: RunSummary) -> _RunPart:
             + f", in {len(piece.layers)} of {len(header.layers)} layers"
             for piece in last.verdict.evidence
         ],
-        cures=[
-            (cure.text, shlex.join(words_for(cure.setting, cure.value)) if cure.setting else "")
-            for cure in last.verdict.cures
-        ],
+        cures=[(cure.text, options_of(cure)) for cure in last.verdict.cures],
         scores=f"Loss {short_number(last.loss)}, accuracy of the batch {short_number(last.accuracy)}, "
         f"validation accuracy {short_number(last.validation_accuracy)}.",
         theory=_theory_words(summary),

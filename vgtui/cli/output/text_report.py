@@ -1,14 +1,13 @@
 """How frames are written for people: a table as they come, and the report of the last one."""
 
 import math
-import shlex
 from typing import IO
 
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.cli.output.columns import Columns
 from vgtui.model.description import model_words
 from vgtui.model.health import health_of
-from vgtui.model.options import words_for
+from vgtui.model.options import options_of
 from vgtui.terminal.text import UNKNOWN, column_number, layer_name, plain
 from vgtui.wire.frames import Frame, Header
 
@@ -105,9 +104,7 @@ class TableWriter(ReportWriter):
 
 def verdict_sentence(frame: Frame) -> str:
     """The verdict, and the options that would help."""
-    flags = [
-        shlex.join(words_for(cure.setting, cure.value)) if cure.setting else cure.text for cure in frame.verdict.cures
-    ]
+    flags = [options_of(cure) or cure.text for cure in frame.verdict.cures]
     choice = " or ".join(filter(None, [", ".join(flags[:-1]), *flags[-1:]]))
     return f"{frame.verdict.message}; try {choice}" if choice else frame.verdict.message
 

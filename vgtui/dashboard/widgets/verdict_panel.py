@@ -143,8 +143,8 @@ class VerdictPanel(Lines):
             if place:
                 text.append(" or " if place == len(verdict.cures) - 1 else ", ", self.palette.text)
             keys = self.state.look.keymap.cure_keys(cure, self.state.wanted).replace(" ", GLUE)
-            text.append(keys, f"bold {self.palette.accent}")
-            if self.size.width >= ROOM_FOR_CURES:
+            text.append(keys or cure.text, f"bold {self.palette.accent}")
+            if keys and self.size.width >= ROOM_FOR_CURES:
                 text.append(f" ({cure.text})", self.palette.text)
         return text
 

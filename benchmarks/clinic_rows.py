@@ -37,7 +37,8 @@ class Rows:
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
         file.parent.mkdir(parents=True, exist_ok=True)
-        for line in file.read_text("utf-8").splitlines() if file.exists() else ():
+        text = file.read_text("utf-8") if file.exists() else ""
+        for line in text.splitlines():
             try:
                 kept = json.loads(line)
             except ValueError:
@@ -45,6 +46,8 @@ class Rows:
             if kept["code"] == code:
                 self._rows[kept["key"]] = kept["row"]
         self._file = file.open("a", encoding="utf-8")
+        if text and not text.endswith("\n"):
+            self._file.write("\n")
 
     def get(self, key: str) -> Row | None:
         """The row of this key, if it was measured."""

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: run test test-all check format coverage mutants bench soak attack lock dist man clean
+.PHONY: run test test-all check format coverage mutants bench clinic soak attack lock dist man clean
 .DELETE_ON_ERROR:
 # the processes that tests start would compile every module again
 unexport PYTHONDONTWRITEBYTECODE
@@ -58,6 +58,13 @@ bench: $(INSTALLED_DEV)
 	$(BIN)/python -W ignore -m benchmarks.watch
 	$(BIN)/python -m benchmarks.install
 	$(BIN)/python -m benchmarks.results
+
+# is the verdict right about networks that people reported, and about architectures that train? CASES=DIR for more cases
+clinic: $(INSTALLED_DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 transformers timm nn-htop==0.1.2
+	$(BIN)/python -W ignore -m benchmarks.clinic --cases benchmarks/cases $(CASES) --peers \
+		--results benchmarks/CLINIC.txt
+	$(BIN)/python -W ignore -m benchmarks.architectures --results benchmarks/ARCHITECTURES.txt
 
 # an hour of random use, with what it does to memory, files, processes and keys; MINUTES=10 for less
 MINUTES ?= 60

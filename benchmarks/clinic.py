@@ -24,7 +24,7 @@ from benchmarks import clinic_network as network
 from benchmarks.clinic_network import line
 from benchmarks.clinic_rows import CODE, Row, Rows, digest
 from benchmarks.output import print_and_keep
-from vgtui.cli.output.progress import showing_progress
+from vgtui.terminal.progress import showing_progress
 
 EXAMPLES = """examples:
   python -m benchmarks.clinic                                  our cases, and 150 random configurations

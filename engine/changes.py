@@ -65,12 +65,14 @@ class Probe:
         return (1, float(self.loss), self.ratio_distance) if math.isfinite(self.loss) else (3, self.ratio_distance, 0.0)
 
 
-def single_changes(network: NetworkConfig, training: TrainingConfig) -> Iterator[tuple[str, bool | str | float]]:
+def single_changes(
+    network: NetworkConfig, training: TrainingConfig | None = None
+) -> Iterator[tuple[str, bool | str | float]]:
     """List the changes of one setting: BatchNorm, skip connections, activation, initialization, learning rate.
 
     Args:
         network: The network to change.
-        training: Its training.
+        training: Its training; None to leave the learning rate out.
 
     Yields:
         The field and its new value: BatchNorm and skip connections toggled, every other activation and initialization,
@@ -80,6 +82,8 @@ def single_changes(network: NetworkConfig, training: TrainingConfig) -> Iterator
     yield "skip_connections", not network.skip_connections
     for setting, names in (("activation", ACTIVATION_NAMES), ("initialization", INITIALIZATION_NAMES)):
         yield from ((setting, name) for name in names if name != getattr(network, setting))
+    if training is None:
+        return
     rate = training.learning_rate
     rates = (_short(rate * 10), _short(rate / 10), USUAL_RATES[training.optimizer])
     yield from (("learning_rate", other) for other in dict.fromkeys(rates) if 0 < other < math.inf and other != rate)

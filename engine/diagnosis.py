@@ -27,6 +27,10 @@ SLOW = 5
 FEW_ERRORS = 0.6
 """The root mean square error of the answers, per sample, below which a network does not guess; with two classes it is
 0.71 where it guesses, with ten 0.95."""
+SOME = 0.1
+"""The share of the way from guessing to certainty that shows that something was learned."""
+PATIENCE = 100
+"""Updates before a loss that has not fallen is a fault by itself, without a cause."""
 LATE = 200
 """Updates after which a network that is better than guessing has learned, however few answers are right."""
 LARGE_UPDATE = 0.02
@@ -81,15 +85,22 @@ class _Case:
             return self.error < FEW_ERRORS
         if not math.isfinite(learning.now):
             return False
-        chance = math.exp(-learning.guess) if learning.knows_guess else 0.0
-        if learning.accuracy >= (1 + chance) / 2:
+        if learning.accuracy >= (1 + self.chance) / 2:
             return True
         return learning.is_learning and learning.step >= LATE
 
     @property
+    def chance(self) -> float:
+        """The accuracy of guessing, where classes are equally frequent; 0 if unknown."""
+        return math.exp(-self.learning.guess) if self.learning.knows_guess else 0.0
+
+    @property
     def is_undecided(self) -> bool:
-        """Whether it may still learn, as far as its losses say."""
-        return self.learning.trend in ("starting", "falling", "learning", "converged")
+        """Whether it may still learn, as far as its losses and its accuracy say."""
+        learning = self.learning
+        if learning.trend == "flat" and learning.accuracy > self.chance + SOME * (1 - self.chance):
+            return True
+        return learning.trend in ("starting", "falling", "learning", "converged")
 
     @property
     def fact(self) -> str:
@@ -261,10 +272,12 @@ def _undecided(case: _Case) -> Verdict | None:
     learning = case.learning
     if not case.is_undecided:
         return None
+    now, guess, right = learning.now, learning.guess, learning.accuracy
     if learning.trend == "starting":
         words = f"{learning.step} steps are too few to say whether anything is learned"
+    elif learning.trend == "flat":
+        words = f"{100 * right:.0f} % of the answers are right, and the loss hardly falls: it is {now:.3g}"
     else:
-        now, guess = learning.now, learning.guess
         words = f"the loss falls, and is {now:.3g} after {learning.step} steps; guessing gives {guess:.3g}"
     watch = _least(case)
     if (case.norms[:-1] < BOUNDS["vanishing"].value * case.output).any():
@@ -320,7 +333,7 @@ def _unsteady(case: _Case) -> Verdict | None:
 
 
 def _not_learning(case: _Case) -> Verdict | None:
-    if not case.learning.has_failed:
+    if not case.learning.has_failed or case.learning.step < PATIENCE:
         return None
     everywhere = np.ones(len(case.norms), dtype=bool)
     words = "the gradient reaches every layer, but nothing is learned"
@@ -329,7 +342,7 @@ def _not_learning(case: _Case) -> Verdict | None:
 
 
 def _unknown(case: _Case) -> Verdict:
-    """The last answer, where no loss is known: the error is that of guessing."""
+    """The last answer, where no loss is known, or too few steps are done: the error is that of guessing."""
     return Verdict("starting", f"starting: the gradient reaches every layer, and nothing is learned yet{_least(case)}")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.changes import USUAL_RATES
 from engine.config import NetworkConfig, TrainingConfig
 from engine.health import output_norm
-from engine.progress import Learning
+from engine.progress import GAIN, MIN_STEPS, Learning
 from engine.telemetry import LayerMeasurements
 from engine.verdict import BOUNDS, PERSISTENCE, USUAL_UPDATE, Change, Cure, Evidence, Verdict, VerdictKind
 
@@ -20,13 +20,15 @@ NON_SATURATING = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "linear")
 LARGE_INITIALIZATIONS = ("standard_normal", "gaussian")
 """Initializations whose variance can be far above 1/fan_in."""
 
-DEEP = 25
+DEEP = 20
 """Hidden layers beyond which BatchNorm alone is not enough."""
 SLOW = 5
 """How many times smaller than the usual rate one is slow."""
 FEW_ERRORS = 0.7
 """The root mean square error of the answers, per sample, below which a network does not guess: that of guessing is 0.71
 with two classes, 0.95 with ten."""
+SURE = 0.85
+"""The share of right answers at which a network answers, however large its updates are."""
 SOME = 0.1
 """The share of the way from guessing to certainty that shows that something was learned."""
 PATIENCE = 100
@@ -86,8 +88,17 @@ class _Case:
         if not math.isfinite(learning.now):
             return False
         if learning.accuracy >= (1 + self.chance) / 2:
-            return True
+            return self.is_settled
         return learning.is_learning and learning.step >= LATE
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the loss agrees with the accuracy, and the updates are not so large that all may be lost again."""
+        learning = self.learning
+        if learning.accuracy >= SURE or learning.step < MIN_STEPS:
+            return True
+        is_low = not learning.knows_guess or learning.now < (1 - GAIN) * learning.guess
+        return is_low and not self.update > LARGE_UPDATE
 
     @property
     def chance(self) -> float:
@@ -241,7 +252,7 @@ def _learned(case: _Case) -> Verdict | None:
     if not case.has_learned:
         return None
     lost, bound = learning.validation_lost, BOUNDS["overfitting"].value
-    if lost > bound:
+    if lost > bound and learning.step >= LATE:
         words = (
             f"the validation accuracy is {100 * lost:.0f} points below its best, while the loss is {learning.now:.3g}: "
             "what is learned now does not carry over"
@@ -444,14 +455,17 @@ class _Remedies:
         is_slow = training.learning_rate < USUAL_RATES[training.optimizer] / SLOW
         is_deep = network.hidden_layers > DEEP
         skip = (Change("skip_connections", True),) if not network.skip_connections and (is_deep or is_slow) else ()
+        rate = USUAL_RATES[training.optimizer]
         if not network.batch_norm:
-            yield Cure("batch_norm", True, "BatchNorm and skip connections on" if skip else "BatchNorm on", skip)
+            faster = (Change("learning_rate", rate),) if is_slow else ()
+            words = "BatchNorm and skip connections on" if skip else "BatchNorm on"
+            yield Cure("batch_norm", True, f"{words}, learning rate {rate:g}" if faster else words, skip + faster)
         elif is_slow:
             yield from self._usual_rate(skip if is_deep else ())
-        elif not network.skip_connections:
+        elif not network.skip_connections and not self.update > LARGE_UPDATE:
             yield Cure("skip_connections", True, "skip connections on")
         else:
-            yield from self._usual_rate()
+            yield from self._usual_rate(skip)
 
     def _usual_rate(self, also: tuple[Change, ...] = ()) -> Iterator[Cure]:
         rate = USUAL_RATES[self.training.optimizer]

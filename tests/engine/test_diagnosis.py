@@ -128,7 +128,7 @@ def test_weight_decay_that_pulls_harder_than_the_gradient_is_named(layers: Layer
 
 def test_validation_accuracy_that_drifts_away_is_overfitting(layers: LayerMeasurements) -> None:
     even = [with_norms(layers, [1.0] * 4)]
-    lost = learning("learning", now=0.01, accuracy=1.0, validation_lost=0.08)
+    lost = learning("learning", step=500, now=0.01, accuracy=1.0, validation_lost=0.08)
     assert diagnose(SIGMOID, TRAINING, even, lost).kind == "overfitting"
 
 
@@ -284,15 +284,22 @@ def test_every_cure_has_its_value_and_its_words(layers: LayerMeasurements) -> No
     ]
 
 
-def test_a_very_deep_or_slow_network_needs_two_changes_at_once(layers: LayerMeasurements) -> None:
+def test_a_very_deep_or_slow_network_needs_several_changes_at_once(layers: LayerMeasurements) -> None:
     starved = [with_norms(layers, [1e-9, 1e-6, 1e-4, 1.0])]
-    for network, training in (
-        (replace(SIGMOID, hidden_layers=50), TRAINING),
-        (SIGMOID, replace(TRAINING, learning_rate=0.003)),
+    skip, rate = Change("skip_connections", True), Change("learning_rate", 0.1)
+    slow = replace(TRAINING, learning_rate=0.003)
+    for network, training, also, text in (
+        (replace(SIGMOID, hidden_layers=50), TRAINING, (skip,), "BatchNorm and skip connections on"),
+        (SIGMOID, slow, (skip, rate), "BatchNorm and skip connections on, learning rate 0.1"),
     ):
         first, *others = diagnose(network, training, starved).cures
-        assert (first.setting, first.also) == ("batch_norm", (Change("skip_connections", True),))
-        assert first.text == "BatchNorm and skip connections on"
+        assert (first.setting, first.also, first.text) == ("batch_norm", also, text)
         assert "skip_connections" not in [cure.setting for cure in others]
-    slow = diagnose(replace(SIGMOID, batch_norm=True), replace(TRAINING, learning_rate=0.003), starved).cures[0]
-    assert (slow.setting, slow.value) == ("learning_rate", 0.1)
+    first = diagnose(replace(SIGMOID, batch_norm=True), slow, starved).cures[0]
+    assert (first.setting, first.value) == ("learning_rate", 0.1)
+
+
+def test_large_updates_put_a_half_learned_network_in_doubt(layers: LayerMeasurements) -> None:
+    half = learning("learning", now=0.9, accuracy=0.7)
+    for update, kind in ((1e-3, "healthy"), (0.1, "starting")):
+        assert diagnose(SIGMOID, TRAINING, [with_shares(layers, update_ratio=[update] * 4)], half).kind == kind

@@ -51,8 +51,10 @@ def test_the_only_model_is_the_one_that_is_meant_and_its_next_frame_is_reported(
             assert "PyTorch model of 2 layers" in done.stdout
             assert " stem " in done.stdout and " head " in done.stdout
             last = done.stdout.splitlines()[-1]
-            assert last.startswith("vanishing: stem (Conv2d) gets 1e-09 of what the output layer gets; try ")
-            assert "nn.init.kaiming_normal_(model.stem.weight) or nn.BatchNorm2d(8) after stem" in last
+            assert last.startswith(
+                "vanishing: stem (Conv2d) gets 1e-09 of the gradient that the layers next to the loss get; after "
+            )
+            assert "try BatchNorm after every hidden layer, He initialization of all layers or skip " in last
 
 
 NAMES = ["my model: v2", "模型 α", "n" * 100, "a/b", "x\x1b[31m\nred", "-1", "4711"]

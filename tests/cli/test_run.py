@@ -63,7 +63,7 @@ def test_a_table_ends_in_the_report_with_chart_layers_and_verdict() -> None:
     assert "vanishing: layer 1 gets" in done.stdout.splitlines()[-1]
     assert done.stdout.splitlines()[-1].endswith("; try --batch-norm, --skip or --activation relu")
     assert "1e-10" in done.stdout
-    assert sum(line.endswith(("learning", "weak", "vanished")) for line in done.stdout.splitlines()) == 21
+    assert sum(line.endswith(("reached", "weak", "vanished")) for line in done.stdout.splitlines()) == 21
 
 
 def test_the_format_follows_the_ending_of_the_file(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_bound_that_is_not_met_is_exit_code_3_and_says_how_far_it_came() -> No
         ("acuracy=1", 'no bound "acuracy"; did you mean "accuracy"?'),
         ("accuracy", '"accuracy" has no number from 0 after the "="'),
         ("loss=nan", '"loss=nan" has no number from 0'),
-        ("verdict=well", 'no verdict "well"; it may be healthy, vanishing'),
+        ("verdict=well", 'no verdict "well"; it may be healthy, starting'),
     ],
 )
 def test_a_wrong_bound_is_named(word: str, sentence: str) -> None:

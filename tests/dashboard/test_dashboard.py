@@ -34,7 +34,7 @@ async def test_the_output_is_on_top_and_every_layer_has_number_value_and_word() 
         labels = re.findall(r"^│[▸ ] *(out|\d+) \d", sitting.text, re.MULTILINE)
         assert labels == ["out", *map(str, range(20, 0, -1))]
         assert row_of(sitting.text, "out").split()[2] == "2.0e+00"
-        assert row_of(sitting.text, "out").endswith("learning  ")
+        assert row_of(sitting.text, "out").endswith("reached   ")
         assert "2.0e-20" in row_of(sitting.text, "1")
         assert row_of(sitting.text, "1").endswith("vanished  ")
         assert "weak" in row_of(sitting.text, "16")

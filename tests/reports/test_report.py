@@ -93,7 +93,7 @@ def test_the_page_of_somebodys_own_model_has_its_layers_by_name_and_what_is_unkn
         "tiny: PyTorch model of 8 layers, 12 345 parameters, AdamW",
         "no theory for a model of your own",
         "<td>encoder.layers.0.self_attn MultiheadAttention</td>",
-        "nn.init.kaiming_normal_(model.encoder",
+        "a warm-up of 100 steps to lr 0.001",
     ):
         assert words in page
     assert ">nan<" not in page and "vgtui run" not in page

@@ -58,6 +58,11 @@ class ReportWriter:
             f"\nloss {_number(frame.loss, '.4g')}, accuracy {_number(frame.accuracy, '.3f')}, "
             f"validation accuracy {_number(frame.validation_accuracy, '.3f')}"
         )
+        for profile in frame.through_time or ():
+            first, last = profile.norm[[0, -1]].tolist()
+            name = self._labels(len(frame.layers.grad_norm))[profile.layer]
+            ends = f"{_norm(first)} at the first of {len(profile.norm)} steps, {_norm(last)} at the last"
+            self._print(f"through time, {name}: an error signal of {ends}")
         self._print(plain(verdict_sentence(frame)))
 
     def _labels(self, count: int) -> list[str]:

@@ -19,7 +19,7 @@ from vgtui.model.differences import FIELDS, Difference, differences, settings_fr
 from vgtui.model.health import health_of
 from vgtui.model.history import History
 from vgtui.terminal.text import layer_name, plain
-from vgtui.wire.frames import Frame, Header
+from vgtui.wire.frames import Frame, Header, TimeProfile
 from vgtui.wire.protocol import Inspected, Tried
 from vgtui.wire.run_settings import RunSettings
 
@@ -145,6 +145,15 @@ class RunView:
             return self.newest_first
         begin = self.history.begin_of(self.moment)
         return self.history.frame_of(begin) if self.history.scalars.step[begin] == 0 else None
+
+    @property
+    def profile_over_time(self) -> TimeProfile | None:
+        """The profile over time that the verdict on the screen is about, if it is about time."""
+        frame = self.frame
+        if frame is None or not frame.verdict.kind.endswith("-in-time"):
+            return None
+        concerned = {layer for evidence in frame.verdict.evidence for layer in evidence.layers}
+        return next((profile for profile in frame.through_time or () if profile.layer in concerned), None)
 
     @property
     def health(self) -> list[Health]:

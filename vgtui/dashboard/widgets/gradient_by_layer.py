@@ -15,7 +15,7 @@ from vgtui.charts.strip_chart import SIGN_WORDS, sign_of
 from vgtui.dashboard.widgets.chart import LEFT_GUTTER, Chart, Entry
 from vgtui.model.quantities import ACTIVATION, GRADIENT, SIGNAL, Quantity
 from vgtui.terminal.text import whole_words
-from vgtui.wire.frames import Frame
+from vgtui.wire.frames import Frame, TimeProfile
 
 MIN_DECADES = 2
 TICK_EVERY = 3
@@ -34,6 +34,8 @@ class GradientByLayer(Chart):
     @property
     def hint(self) -> str:
         """What to look for in the profile of the gradient, or how to read that of another quantity."""
+        if self.state.profile_over_time is not None:
+            return "The first step of time on the left: a fall to the left is a gradient that vanishes in time."
         if self.state.look.quantity is not GRADIENT:
             return "The same numbers, the input on the left."
         return "A fall to the left is a vanishing gradient."
@@ -41,6 +43,8 @@ class GradientByLayer(Chart):
     def update_title(self) -> None:
         """Name the chosen quantity in the border."""
         title = f"{self.state.look.quantity.title} by layer"
+        if self.state.profile_over_time is not None:
+            title = "Error signal by time step"
         if title != self.border_title:  # setting the title repaints the whole chart
             self.border_title = title
 
@@ -48,6 +52,8 @@ class GradientByLayer(Chart):
         """Draw the legend, the profiles of all runs, theory if it is on, and the numbers of layers."""
         frame = self.state.frame
         assert frame
+        if (profile := self.state.profile_over_time) is not None:
+            return self._over_time(profile, columns, rows)
         quantity, series = self.state.look.quantity, self.palette.series
         values = quantity.of(frame.layers)
         width = columns - LEFT_GUTTER
@@ -82,7 +88,23 @@ class GradientByLayer(Chart):
         self._add_signs(values, picture[-1], most)
         ticks = tick_rows(span, height, most=max(2, height // TICK_EVERY))
         body = [self.row(ticks.get(number, ""), cells) for number, cells in enumerate(picture)]
-        return [*heads, *body, self._layer_ticks(most, width)]
+        return [*heads, *body, self._ticks(_labels(most), most, width, "layer ")]
+
+    def _over_time(self, profile: TimeProfile, columns: int, rows: int) -> list[Strip]:
+        """Draw the error signal of a layer at each step of time."""
+        colour = self.palette.series.measured
+        line = _line(profile.norm, colour, joined=True)
+        label = self.state.full_label(profile.layer)
+        heads = self.legend([Entry((f"━ {label}", "━"), colour)], columns, rows)
+        height, width = rows - 1 - len(heads), columns - LEFT_GUTTER
+        if height < 1:
+            return heads
+        span, times = _decades([line]), len(profile.norm)
+        picture = draw_lines([line], (0, max(times - 1, 1)), span, width, height)
+        self._add_signs(profile.norm, picture[-1], times)
+        ticks = tick_rows(span, height, most=max(2, height // TICK_EVERY))
+        body = [self.row(ticks.get(number, ""), cells) for number, cells in enumerate(picture)]
+        return [*heads, *body, self._ticks(_times(times), times, width, "time ")]
 
     def _theory(self, quantity: Quantity, frame: Frame) -> tuple[NDArray[np.float64] | None, Sequence[str]]:
         """The curve of theory with the forms of its entry, or None with the reason."""
@@ -107,15 +129,15 @@ class GradientByLayer(Chart):
                 continue
             bottom[_column(layer, most, len(bottom))] = Cell(sign, self.palette.health["vanished"])
 
-    def _layer_ticks(self, layers: int, width: int) -> Strip:
+    def _ticks(self, labels: list[tuple[int, str]], count: int, width: int, name: str) -> Strip:
         line = [" "] * width
         end = width
-        for layer, words in reversed(_labels(layers)):
-            start = min(max(_column(layer, layers, width) - len(words) // 2, 0), width - len(words))
+        for place, words in reversed(labels):
+            start = min(max(_column(place, count, width) - len(words) // 2, 0), width - len(words))
             if start + len(words) < end or end == width:
                 line[start : start + len(words)] = words
                 end = start
-        return Strip([Segment("layer ".rjust(LEFT_GUTTER) + "".join(line), self.style(self.palette.muted))])
+        return Strip([Segment(name.rjust(LEFT_GUTTER) + "".join(line), self.style(self.palette.muted))])
 
 
 def _line(values: NDArray[np.float64], colour: str, *, joined: bool = False, marker: str = "") -> Line:
@@ -145,6 +167,11 @@ def _decades(lines: list[Line]) -> tuple[float, float]:
 
 def _column(layer: int, layers: int, width: int) -> int:
     return round(layer / max(layers - 1, 1) * (width - 1))
+
+
+def _times(count: int) -> list[tuple[int, str]]:
+    """The steps of time with a label: the first, round numbers, and the last."""
+    return [*_labels(count)[:-1], (count - 1, str(count))]
 
 
 def _labels(layers: int) -> list[tuple[int, str]]:

@@ -18,8 +18,15 @@ VALUE, BAR, WORD = 7, 12, 9
 """Widths in cells."""
 BAR_STEP = 5
 """Decades by which an axis grows when a layer is beyond its end."""
-BEYOND_THE_GRADIENT: tuple[VerdictKind, ...] = ("dead", "saturated", "frozen")
-"""Verdicts on a layer that do not show in its gradient."""
+BEYOND_THE_GRADIENT: dict[VerdictKind, str] = {
+    "dead": "dead",
+    "saturated": "saturated",
+    "frozen": "frozen",
+    "not-connected": "cut off",
+    "not-in-optimizer": "forgotten",
+    "zero-weights": "all zero",
+}
+"""The words of verdicts on a layer that do not show in its gradient."""
 
 
 def level_colour(palette: Palette, quantity: Quantity, level: float) -> str:
@@ -241,5 +248,5 @@ class LayerWords(LayerRows):
         assert self.state.frame
         verdict, health = self.state.frame.verdict, self.state.health[layer]
         if verdict.kind in BEYOND_THE_GRADIENT and any(layer in evidence.layers for evidence in verdict.evidence):
-            return verdict.kind, VERDICT_HEALTH[verdict.kind]
+            return BEYOND_THE_GRADIENT[verdict.kind], VERDICT_HEALTH[verdict.kind]
         return health, health

@@ -32,6 +32,8 @@ ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
 """The minimum heights for a description of the chosen layer, and for an introduction of the network."""
 MAX_FACT_WIDTH = 28
 """The maximum width of a fact that is kept on one line."""
+MAX_SENTENCES = 2
+"""Cures of a watched model, each a sentence, that are shown."""
 ROOM_FOR_CURES = 44
 """The minimum width to name cures beside their keys."""
 
@@ -46,6 +48,9 @@ class VerdictPanel(Lines):
         parts = self._parts()
         while len(lines := self._wrapped(parts, width)) > height and len(parts) > 1:
             parts.pop()
+        if introduction := self._introduction():
+            with_it = self._wrapped([introduction, *parts], width)
+            lines = with_it if len(with_it) <= height else lines
         if len(lines) > height:
             lines = lines[:height]
             lines[-1].append(" …" if lines[-1].cell_len + 2 <= width else "…")
@@ -60,7 +65,7 @@ class VerdictPanel(Lines):
 
     def _text(self) -> Text:
         """The whole text, whether or not it fits."""
-        return Text("\n").join(self._parts())
+        return Text("\n").join([*filter(None, [self._introduction()]), *self._parts()])
 
     def _parts(self) -> list[Text]:
         """The parts of the text, the most important first."""
@@ -81,8 +86,6 @@ class VerdictPanel(Lines):
         parts = [self._sentence(state.frame)]
         if state.other and (words := comparison(state, state.other)):
             parts.insert(0, Text(words, self.palette.accent))
-        if state.look.hints and not state.other and self.size.height >= ROOM_FOR_INTRODUCTION:
-            parts.insert(0, self._introduction())
         if self.app.size.width < FULL_WIDTH:
             parts.append(self._scores(state.frame))  # their chart is not shown
         if clipping := self._clipping(state.frame):
@@ -115,11 +118,12 @@ class VerdictPanel(Lines):
             return None
         return Text(f"clipped to {short_number(frame.clip_factor)} of the gradient's norm", self.palette.muted)
 
-    def _introduction(self) -> Text:
-        """The network and its data in a sentence."""
-        shown = self.state.shown
-        if shown is None:
-            return Text()
+    def _introduction(self) -> Text | None:
+        """The network and its data in a sentence, where hints are on and there is room."""
+        state, shown = self.state, self.state.shown
+        is_wanted = state.look.hints and not state.other and self.size.height >= ROOM_FOR_INTRODUCTION
+        if shown is None or not is_wanted or not state.frame or state.status.fault or state.status.silent_seconds:
+            return None
         if (own := shown.own) is None:
             return Text(f"{plain(model_words(shown))}.\n", self.palette.text)
         network, data = own.network, own.dataset
@@ -136,7 +140,8 @@ class VerdictPanel(Lines):
         if not verdict.cures:
             return text
         if self.state.status.follows or self.state.moment is not None:  # no key applies them
-            text.append(f"; try {' or '.join(plain(cure.text) for cure in verdict.cures)}", self.palette.text)
+            best = verdict.cures[:MAX_SENTENCES] if verdict.cures[0].setting is None else verdict.cures
+            text.append(f"; try {' or '.join(plain(cure.text) for cure in best)}", self.palette.text)
             return text
         text.append("; press " if self.size.width >= ROOM_FOR_CURES else "; ", self.palette.text)
         for place, cure in enumerate(verdict.cures):

@@ -1,18 +1,21 @@
 """A watched model on the screen: named layers, groups that fold, a search, and what is not available."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from engine.verdict import Evidence, Verdict
 from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.forms import slow_but
 from tests.models import BLOCKS, make_model_frame, make_model_header
 from tests.scripted_run import ScriptedSource
 from vgtui.dashboard.view.outline import MAX_LABEL_WIDTH, Outline
-from vgtui.wire.frames import Event, LayerInfo
+from vgtui.wire.frames import Event, LayerInfo, TimeProfile
 from vgtui.wire.run_settings import RunSettings
 
 NORMS = [0.1, 0.4, 0.5, 1e-9, 0.4, 0.2, 0.3, 1.0]
@@ -51,10 +54,34 @@ async def test_layers_have_their_names_kinds_and_shapes_and_the_model_is_named()
         assert "tiny · 8 layers" in sitting.line and "torch float32" in sitting.line
         for words in ("head", "embed", ".layers.0.linear", "Linear 10×32", "Attention", "1.0e-09", "vanished"):
             assert words in sitting.text
-        assert "tiny: PyTorch model of 8 layers" in sitting.text
         assert "encoder.layers.1.self_attn" in sitting.text  # in full, in the verdict
         assert "loss 2.5" in sitting.text and "accuracy –" in sitting.text
         assert sitting.app.crash is None
+
+
+async def test_the_model_is_described_where_there_is_room_beside_the_verdict() -> None:
+    async with watching((160, 60)) as sitting:
+        assert "tiny: PyTorch model of 8 layers" in sitting.text
+
+
+class ModelOverTime(WatchedModel):
+    """A model in whose third layer the error signal vanishes in time."""
+
+    def _begin(self, settings: RunSettings) -> None:
+        self.say(make_model_header())
+        about = Evidence((2,), "grad_norm", np.float64(1e-12), 1e-3)
+        verdict = Verdict("vanishing-in-time", "vanishing-in-time: over 50 steps", evidence=(about,))
+        profile = TimeProfile(2, np.geomspace(1e-12, 1, 50))
+        for step in range(self.frames):
+            frame = make_model_frame(NORMS, 10 * step)
+            self.say(msgspec.structs.replace(frame, verdict=verdict, through_time=(profile,)))
+
+
+async def test_a_verdict_about_time_is_drawn_by_time_step() -> None:
+    async with open_dashboard(ModelOverTime(RunSettings()), (120, 40)) as sitting:
+        assert "Error signal by time step" in sitting.text
+        assert re.search(r"time 1 +10 +20 +30 +40 +50", sitting.text)
+        assert "by layer" not in sitting.text
 
 
 async def test_a_group_folds_into_its_weakest_layer_and_unfolds() -> None:

@@ -3,7 +3,6 @@
 A second table has the options that are not a run's but the program's, and can have a default of the user's too.
 """
 
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -19,7 +18,6 @@ from engine.config import (
     TrainingConfig,
 )
 from engine.errors import UsageError
-from engine.verdict import Change, Cure
 from vgtui.wire.run_settings import RunSettings
 
 NONE = "none"
@@ -166,14 +164,6 @@ def words_for(field: str, value: Any) -> list[str]:
         return [option.flag if value else option.flag.replace("--", "--no-", 1)]
     word = option.show(value)
     return [f"{option.flag}={word}"] if word.startswith("-") else [option.flag, word]
-
-
-def options_of(cure: Cure) -> str:
-    """The options of a command line that apply a cure of vgtui's own network, fit for a shell; "" for another's."""
-    if cure.setting is None:
-        return ""
-    changes = (Change(cure.setting, cure.value), *cure.also)
-    return shlex.join(word for change in changes for word in words_for(change.setting, change.value))
 
 
 def option_of(field: str) -> Option:

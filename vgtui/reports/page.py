@@ -16,10 +16,11 @@ from engine.config import BACKEND_NAMES
 from engine.diagnosis import layer_label
 from engine.theory import Prediction
 from engine.verdict import Verdict
+from vgtui.model.cure_options import options_of
 from vgtui.model.description import model_words
 from vgtui.model.differences import settings_from_header, switch_text
 from vgtui.model.health import health_of
-from vgtui.model.options import flags_of, option_of, options_of, values_of
+from vgtui.model.options import flags_of, option_of, values_of
 from vgtui.model.quantities import entry
 from vgtui.reports import figures
 from vgtui.reports.figures import as_svg, draw, gradient_by_layer, heat_map, loss, sweep_chart

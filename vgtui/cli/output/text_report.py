@@ -5,9 +5,9 @@ from typing import IO
 
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.cli.output.columns import Columns
+from vgtui.model.cure_options import options_of
 from vgtui.model.description import model_words
 from vgtui.model.health import health_of
-from vgtui.model.options import options_of
 from vgtui.terminal.text import UNKNOWN, column_number, layer_name, plain
 from vgtui.wire.frames import Frame, Header
 

@@ -40,8 +40,16 @@ OURS = HERE / "cases"
 TIMEOUT = 300.0
 """Seconds that a case may take; it stops itself long before."""
 REPORTED, CURED, APPLIED = "reported", "cured", "applied"
+PEERS, PEERS_CURED = "peers", "peers cured"
 A_PERSONS = "a person's"
-OPTIONS = {REPORTED: [], CURED: ["--cured"], APPLIED: ["--apply"]}
+OPTIONS = {
+    REPORTED: [],
+    CURED: ["--cured"],
+    APPLIED: ["--apply"],
+    # a run of its own: hooks of the peer change what backward() does
+    PEERS: ["--htop"],
+    PEERS_CURED: ["--htop", "--cured"],
+}
 AT_100, AT_END = "v100", "vend"
 
 
@@ -68,10 +76,11 @@ class Case:
         """Whether it is sound as it is."""
         return not self.kinds
 
-    @property
-    def modes(self) -> tuple[str, ...]:
+    def modes(self, peers: bool) -> tuple[str, ...]:
         """How it is run."""
-        return (REPORTED,) if self.is_control else (REPORTED, CURED, APPLIED)
+        if self.is_control:
+            return (REPORTED, PEERS) if peers else (REPORTED,)
+        return (REPORTED, CURED, APPLIED, *((PEERS, PEERS_CURED) if peers else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +134,9 @@ def find_cases(folder: Path, only: Sequence[str] = ()) -> list[Case]:
     return [Case(path.resolve(), tuple(truth.get(path.stem, ()))) for path in scripts]
 
 
-def run_case(case: Case, mode: str, seed: int, peers: bool) -> Row:
+def run_case(case: Case, mode: str, seed: int) -> Row:
     """Run a case in a process of its own, and read its last row."""
     words = [sys.executable, "-m", "benchmarks.clinic_case", str(case.path), *OPTIONS[mode], "--seed", str(seed)]
-    if peers and mode != APPLIED:
-        words.append("--htop")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(
@@ -182,12 +189,11 @@ def measure_cases(cases: Sequence[Case], seed: int, jobs: int, peers: bool, rows
     for case in cases:
         files = digest([case.path, OURS / "common.py"])
         tasks += [
-            (f"{files} {case.path.stem} {mode} {seed}{' peers' * peers}", run_case, (case, mode, seed, peers))
-            for mode in case.modes
+            (f"{files} {case.path.stem} {mode} {seed}", run_case, (case, mode, seed)) for mode in case.modes(peers)
         ]
     with ThreadPoolExecutor(jobs) as pool:
         found = iter(measure(tasks, rows, pool, "cases"))
-    return [Outcome(case, {mode: next(found) for mode in case.modes}) for case in cases]
+    return [Outcome(case, {mode: next(found) for mode in case.modes(peers)}) for case in cases]
 
 
 def report_cases(title: str, outcomes: Sequence[Outcome], peers: bool) -> Iterator[str]:
@@ -266,8 +272,8 @@ def report_peers(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """How many faults have an alarm of nn-htop's at the end, and how many sound runs."""
     alarms = {True: 0, False: 0}
     for outcome in outcomes:
-        alarms[outcome.case.is_control] += has_alarm(outcome.rows[REPORTED])
-    cured = sum(has_alarm(outcome.rows[CURED]) for outcome in outcomes if not outcome.case.is_control)
+        alarms[outcome.case.is_control] += has_alarm(outcome.rows[PEERS])
+    cured = sum(has_alarm(outcome.rows[PEERS_CURED]) for outcome in outcomes if not outcome.case.is_control)
     faults = sum(not outcome.case.is_control for outcome in outcomes)
     yield line("nn-htop: faults with an alarm, at the end", f"{alarms[False]} of {faults}", "")
     yield line("nn-htop: sound runs with an alarm", f"{alarms[True] + cured} of {len(outcomes)}", "")
@@ -366,11 +372,14 @@ def report(chosen: argparse.Namespace) -> Iterator[str]:
 def main() -> None:
     """Run the clinic."""
     chosen = parser().parse_args()
-    if chosen.results:
-        print_and_keep(report(chosen), chosen.results)
-    else:
-        for text in report(chosen):
-            print(text, flush=True)
+    try:
+        if chosen.results:
+            print_and_keep(report(chosen), chosen.results)
+        else:
+            for text in report(chosen):
+                print(text, flush=True)
+    except KeyboardInterrupt:
+        raise SystemExit(f"clinic: broken off; the same command goes on, with the rows in {chosen.out}") from None
 
 
 if __name__ == "__main__":

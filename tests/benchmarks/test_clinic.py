@@ -30,7 +30,11 @@ def test_cases_named_in_truth_json_are_faults_and_all_others_are_controls(tmp_pa
     for given in (folder, tmp_path):
         fault, control = clinic.find_cases(given)
         assert (fault.path.stem, fault.kinds, fault.is_control) == ("01_fault", ("dead",), False)
-        assert (control.path.stem, control.is_control, control.modes) == ("50_control", True, (clinic.REPORTED,))
+        assert (control.path.stem, control.is_control, control.modes(peers=False)) == (
+            "50_control",
+            True,
+            (clinic.REPORTED,),
+        )
     assert [case.path.stem for case in clinic.find_cases(folder, only=["50"])] == ["50_control"]
 
 

@@ -146,7 +146,7 @@ def apply_first_cure(cls, o):
         elif isinstance(cure, str):                # a version without cures that can be applied: by its text
             try: apply_advice(case, m, cure, False, opts); opt = case.optim(m)
             except NotImplementedError: row["outcome"] = "a person's"
-        elif cure.apply is None: row["outcome"] = "a person's"
+        elif getattr(cure, "apply", None) is None: row["outcome"] = "a person's"
         else: opt = case.optim(m); m, opt = cure.apply(m, opt)
         if "outcome" not in row:
             for g in opt.param_groups: g["lr"] *= opts["lr"]

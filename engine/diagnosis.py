@@ -159,7 +159,7 @@ def diagnose(
         The verdict.
     """
     case = _Case(network, training, list(recent), learning)
-    with np.errstate(over="ignore"):  # a ratio that overflows is ∞
+    with np.errstate(all="ignore"):  # a ratio may be ∞, or of two zeros NaN
         return next(verdict for check in _CHECKS if (verdict := check(case)))
 
 

@@ -30,10 +30,14 @@ LOOK = 100
 def case_of(name: str, cured: bool = False) -> Any:
     """The case with its data, from its file."""
     found: dict[str, Any] = {}
+    others = sys.modules.pop("common", None)  # the examples have a module of this name, too
     with patch.object(sys, "path", [str(CASES), *sys.path]):
         common = __import__("common")
         with patch.object(common, "main", lambda case: found.update(case=case)):
             runpy.run_path(str(CASES / f"{name}.py"))
+    del sys.modules["common"]
+    if others:
+        sys.modules["common"] = others
     torch.manual_seed(0)
     common.np.random.seed(0)
     return found["case"](cured)

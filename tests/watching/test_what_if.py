@@ -167,7 +167,7 @@ def test_deep_sigmoids_are_told_what_helps_and_the_best_row_can_be_applied() -> 
     assert any("nn.ReLU() in place of nn.Sigmoid()" in change for change in best)
     assert table[0].loss_after is not None
     assert table[0].loss_after < 1.5 < 2.2 < (table.as_it_is.loss_after or 0)
-    relu = row(table, "ReLU instead of Sigmoid")
+    relu = row(table, "nn.ReLU() in place of nn.Sigmoid()")
     assert relu.ratio_before is not None
     assert table.as_it_is.ratio_before is not None
     assert table.as_it_is.ratio_before < 1e-3 < relu.ratio_before

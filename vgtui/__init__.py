@@ -37,13 +37,14 @@ def watch(
         optimizer: Its optimizer, with which every update is seen. Without it, call watcher.step() between backward()
             and zero_grad().
         name: The name for `vgtui attach`, else the model's class.
-        every: How often a step is sampled while there is a viewer: a time such as "100ms", or a number of steps.
+        every: How often a step is sampled while there is a viewer or a recording, or once `verdict` was read: a time
+            such as "100ms", or a number of steps. Until then, few steps are sampled.
         record: A new file that keeps every frame, for `vgtui replay`.
         scaler: The GradScaler that scales the loss, so that its scale is taken out of the norms. Without it, one is
             found where scaler.step(optimizer) makes the updates. It takes effect with an optimizer.
 
     Returns:
-        A context manager, or a plain object with step() and close().
+        A context manager, or a plain object with step(), close() and `verdict`, the newest verdict with its cures.
 
     Raises:
         ImportError: PyTorch is not installed.

@@ -7,7 +7,7 @@ from vgtui.watching.errors import ArgumentError
 
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s)")
 _SECONDS = {"ms": 1e-3, "s": 1.0}
-SHARE = 0.02
+SHARE = 0.015
 """The share of the training's time that measuring may take: the dearer a measurement, the fewer there are."""
 UNSEEN_SHARE = 0.002
 """The share while nobody looks, for the verdict alone."""

@@ -85,7 +85,7 @@ class Case:
             if math.isnan(past.first_norm):
                 past.first_norm, past.first_layer = norm, int(np.argmax(np.where(self.is_known, self.norms, 0.0)))
         for layer, profile in self.seen.through_time.items():
-            growth = float(profile[0] / profile[-1]) if profile[-1] > 0 else 0.0
+            growth = float(profile[0]) / last_signal(profile)
             if math.isfinite(growth):
                 past.time_growth = max(past.time_growth, (growth, layer))
         past.highest_rate = float(np.fmax(past.highest_rate, self.seen.learning_rate))
@@ -187,3 +187,9 @@ class Case:
                 f"; after {learning.step} steps the loss is {learning.now:.3g}, that of guessing {learning.guess:.3g}"
             )
         return f"; after {learning.step} steps the loss is {learning.now:.3g}, at the beginning {learning.initial:.3g}"
+
+
+def last_signal(profile: NDArray[np.float64]) -> float:
+    """Return the error signal of the last step of time that has any, of the norms over time; NaN if none has."""
+    known = profile[profile > 0]
+    return float(known[-1]) if len(known) else math.nan

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine import script_faults
-from engine.model_case import Case
+from engine.model_case import Case, last_signal
 from engine.verdict import BOUNDS, USUAL_UPDATE, Verdict
 
 PATIENCE = 100
@@ -283,7 +283,7 @@ def _in_time(case: Case) -> Verdict | None:
         known = profile[np.isfinite(profile)]
         if len(known) < 2 or not known.max() > 0:
             continue
-        first, last = float(profile[0]), float(profile[-1])
+        first, last = float(profile[0]), last_signal(known)
         length = len(profile)
         if first < BOUNDS["vanishing"].value * max(last, known.max()):
             words = (
@@ -301,7 +301,7 @@ def _in_time(case: Case) -> Verdict | None:
         if first > BOUNDS["exploding"].value * last:
             words = (
                 f"in {case.label(layer)} the error signal at the first of {length} time steps is "
-                f"{first / last if last else math.inf:.0e} times that at the last"
+                f"{first / last:.0e} times that at the last"
             )
             cures = case.advice.against_explosion_in_time(layer)
             return case.verdict(

@@ -216,6 +216,7 @@ def tiny() -> LayerMeasurements:
         ("underflow", {"is_half": True, "zero_share": 0.9}),
         ("vanishing-in-time", {"through_time": {2: np.geomspace(1e-9, 1, 50)}}),
         ("exploding-in-time", {"through_time": {2: np.geomspace(1e6, 1, 50)}}),
+        ("exploding-in-time", {"through_time": {2: np.append(np.geomspace(1e6, 1, 50), 0.0)}}),  # the end is padding
         ("batch-too-small", {"norm_values": 4}),
     ],
 )
@@ -244,6 +245,7 @@ def test_each_cause_is_named_where_nothing_is_learned_and_is_no_alarm_where_some
         ("collapsed", {"sample_spread": 0.3}),
         ("underflow", {"is_half": True, "zero_share": 0.1}),
         ("vanishing-in-time", {"through_time": {2: np.geomspace(0.1, 1, 50)}}),
+        ("exploding-in-time", {"through_time": {2: np.append(np.ones(50), 0.0)}}),
         ("batch-too-small", {"norm_values": 64}),
     ],
 )

@@ -96,7 +96,7 @@ def test_it_paints_trains_and_answers_keys(terminal: Terminal) -> None:
         terminal.press(key)
         terminal.wait_for(lambda words=words: words in terminal.line, seconds=1.0)  # type: ignore[misc]
         terminal.wait_for(lambda: "…" not in terminal.line, seconds=1.0)
-    terminal.wait_for(lambda: "healthy" in terminal.text)
+    terminal.wait_for(lambda: "healthy:" in terminal.text or "converged:" in terminal.text)
 
 
 @pytest.mark.timing

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def norm(array: Any) -> float:
 @pytest.mark.parametrize("every", [1, 3])
 def test_an_optimizer_of_optax_in_a_compiled_step(every: int, tmp_path: Path) -> None:
     jax, optax = pytest.importorskip("jax"), pytest.importorskip("optax")
-    from vgtui.watching.integrations.optax import watch
+    from vgtui.watching.integrations.optax import Watched, watch
 
     keys = jax.random.split(jax.random.key(0), 3)
     start = {
@@ -40,10 +41,10 @@ def test_an_optimizer_of_optax_in_a_compiled_step(every: int, tmp_path: Path) ->
         return optax.softmax_cross_entropy_with_integer_labels(outputs, LABELS).mean()
 
     def train(optimizer: Any) -> tuple[list[float], list[Any]]:
-        @jax.jit  # type: ignore[untyped-decorator]
+        @partial(jax.jit, donate_argnums=1)
         def step(parameters: Any, state: Any) -> tuple[Any, ...]:
             loss, gradients = jax.value_and_grad(loss_of)(parameters)
-            updates, state = optimizer.update(gradients, state, parameters, value=loss)
+            updates, state = optimizer.update(gradients, state, parameters)
             return optax.apply_updates(parameters, updates), state, loss, gradients, updates
 
         parameters, state = start, optimizer.init(start)
@@ -51,6 +52,8 @@ def test_an_optimizer_of_optax_in_a_compiled_step(every: int, tmp_path: Path) ->
         for _ in range(8):
             before = parameters
             parameters, state, loss, gradients, updates = step(parameters, state)
+            if isinstance(optimizer, Watched):
+                optimizer.step(state, loss)
             losses.append(float(loss))
             seen.append((gradients, before, updates))
         return losses, seen
@@ -81,7 +84,10 @@ def test_without_parameters_the_weights_are_unknown(tmp_path: Path) -> None:
 
     optimizer = watch(optax.sgd(0.1), every=1, record=tmp_path / "r.jsonl")
     weights = {"w": jax.numpy.ones((2, 2))}
-    optimizer.update(weights, optimizer.init(weights))
+    _, state = optimizer.update(weights, optimizer.init(weights))
+    with pytest.raises(TypeError, match="state"):
+        optimizer.step(weights)
+    optimizer.step({"held": [state]})
     optimizer.close()
     (frame,) = frames(tmp_path / "r.jsonl")
     assert frame.layers.grad_norm.tolist() == [2.0] and frame.layers.update_ratio.tolist() == [None]

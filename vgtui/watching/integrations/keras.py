@@ -16,8 +16,8 @@ from vgtui.watching.integrations.reports import Reports, check_steps
 log = logging.getLogger("vgtui")
 
 BACKENDS = ("jax", "torch")
-MAX_WAITING = 64
-"""Steps whose norms and losses wait for each other; of more, the newest are kept."""
+NORMS = "vgtui"
+"""The name of the norms beside the loss in what a compiled step returns."""
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -28,7 +28,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, *, name: str | None = None, every: int = 10, record: str | os.PathLike[str] | None = None
+        self, *, name: str | None = None, every: int = 25, record: str | os.PathLike[str] | None = None
     ) -> None:
         """Prepare to watch.
 
@@ -49,7 +49,11 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self._mean: tuple[Any, int] | None = None
         """The newest mean over the epoch, and its batch."""
         self._norms: dict[int, tuple[Rows, Any, tuple[Any, ...]]] = {}
-        self._losses: dict[int, float | None] = {}
+        """Those of the present step, by its number."""
+        self._traced: tuple[Any, Rows, tuple[Any, ...]] = (None, Rows((), ()), ())
+        """What the step that is compiled now measures."""
+        self._rows = Rows((), ())
+        self._about: tuple[Any, ...] = ()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin to watch."""
@@ -75,16 +79,11 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         """Watch no more."""
         undo, self._undo = self._undo, _nothing
         undo()
-        if self._reports and keras.backend.backend() == "jax":
-            import jax
-
-            Guarded(jax.effects_barrier, self)()  # norms of the last steps may be on their way
         reports, self._reports = self._reports, None
         if reports:
             self.model.train_function = None  # one that is compiled would call us on
             reports.close()
         self._norms.clear()
-        self._losses.clear()
 
     def spend(self, seconds: float) -> None:
         """Take no notice: the number of steps from one report to the next is the user's own decision."""
@@ -103,16 +102,55 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             norms = make(kind, optimizer, grads, trainable_variables)
             result = apply(grads, trainable_variables)
             if norms is not None:
-                Guarded(norms.tell, self)(self._note_norms)
+                self._take(norms)
             return result
 
         optimizer.apply = apply_and_measure
         self._undo = lambda: optimizer.__dict__.pop("apply", None)
-        self.model.make_train_function(force=True)  # one that was compiled before does not call us
+        if kind is _JaxNorms:
+            self._bring_norms_out(optimizer)
+        self.model.make_train_function(force=True)  # one that was compiled before does not measure
+        if kind is _JaxNorms:
+            self.model.train_function = self._take_norms_out(self.model.train_function)
+
+    def _take(self, norms: "_Norms") -> None:
+        measured = Guarded(norms.measure, self)()
+        if isinstance(norms, _JaxNorms):
+            self._traced = measured, norms.rows, norms.about
+        elif measured is not None:
+            self._norms[self._step] = norms.rows, measured, norms.about
+
+    def _bring_norms_out(self, optimizer: Any) -> None:
+        """Have a compiled step return its norms with the loss."""
+        train_step, undo = self.model.train_step, self._undo
+
+        def train_step_with_norms(state: Any, data: Any) -> Any:
+            self._traced = None, Rows((), ()), ()
+            logs, after = train_step(state, data)
+            measured, self._rows, self._about = self._traced
+            return (logs if measured is None else {**logs, NORMS: measured}), after
+
+        def undo_both() -> None:
+            undo()
+            self.model.__dict__.pop("train_step", None)
+
+        self.model.train_step = train_step_with_norms
+        self._undo = undo_both
+
+    def _take_norms_out(self, train_function: Callable[..., Any]) -> Callable[..., Any]:
+        """Keep the norms for us alone: other callbacks print what they find beside the loss."""
+
+        def train_function_without_norms(state: Any, iterator: Any) -> Any:
+            logs, after = train_function(state, iterator)
+            norms = logs.pop(NORMS, None)
+            if norms is not None:
+                self._norms[self._step] = self._rows, norms, self._about
+            return logs, after
+
+        return train_function_without_norms
 
     def _make_norms(self, kind: "type[_Norms]", optimizer: Any, grads: Any, variables: Any) -> "_Norms | None":
-        _, every, _ = self._options
-        if kind.sees_the_step and not self._is_due(self._step):
+        if kind is _TorchNorms and not self._is_due(self._step):
             return None
         given = list(optimizer._trainable_variables if variables is None else variables)
         pairs = [(gradient, variable) for gradient, variable in zip(grads, given, strict=True) if gradient is not None]
@@ -125,61 +163,46 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         about = (
             sum(prod(variable.shape) for variable in given),
             type(optimizer).__name__,
-            keras.backend.backend(),
+            "",
             str(given[0].dtype),
         )
-        step = self._step if kind.sees_the_step else optimizer._iterations.value
-        return kind(step, every, rows, [pairs[place] for place in rows.places], optimizer, about)
+        return kind([pairs[place] for place in rows.places], rows, about, optimizer, self._options[1])
 
     def _is_due(self, step: int) -> bool:
         return bool(step % self._options[1] == 0 and self._reports and self._reports.is_due(step))
 
-    def _note_norms(self, step: int, rows: Rows, norms: Any, about: tuple[Any, ...]) -> None:
-        if self._reports:
-            self._norms[step] = rows, norms, about
-            self._tell()
-
     def _end_batch(self, batch: int, mean: Any) -> None:
         step, self._step = self._step, self._step + 1
         before, self._mean = self._mean, None if mean is None else (mean, batch)
-        if self._is_due(step):
+        found = self._norms.pop(step, None)
+        self._norms.clear()
+        if found and self._reports and self._is_due(step):
+            rows, norms, about = found
             is_last = batch + 1 == (self.params or {}).get("steps")
-            self._losses[step] = None if is_last else _last_of_mean(mean, batch, before)
-            self._tell()
-
-    def _tell(self) -> None:
-        """Give the frames whose norms and loss are known: in a compiled step the norms may come later."""
-        for step in sorted(self._norms.keys() & self._losses.keys()):
-            rows, norms, about = self._norms.pop(step)
-            loss = self._losses.pop(step)
-            if self._reports:
-                self._reports.report(step, rows.infos, np.asarray(norms, np.float64), loss=loss, about=about)
-        for waiting in (self._norms, self._losses):
-            for step in sorted(waiting)[:-MAX_WAITING]:
-                del waiting[step]
+            loss = None if is_last else _last_of_mean(mean, batch, before)
+            self._reports.report(step, rows.infos, np.asarray(norms, np.float64), loss=loss, about=about)
 
 
 class _Norms:
-    """The norms of one step: of the gradients, and of the weights before and after the update."""
-
-    sees_the_step = True
-    """Whether the step is run, and not compiled."""
+    """The norms of one step: of the gradients, of the weights before the update, and of the update."""
 
     def __init__(
-        self, step: Any, every: int, rows: Rows, pairs: list[tuple[Any, Any]], optimizer: Any, about: tuple[Any, ...]
+        self, pairs: list[tuple[Any, Any]], rows: Rows, about: tuple[Any, ...], optimizer: Any, every: int
     ) -> None:
-        self.step, self.every, self.rows, self.about = step, every, rows, about
+        self.rows, self.about, self.every = rows, about, every
+        self.count = optimizer._iterations.value
         self.variables = [variable for _, variable in pairs]
         scale = optimizer.scale_loss(1.0)
-        self.gradients = [gradient if _is_one(scale) else gradient / scale for gradient, _ in pairs]
+        is_scaled = not (isinstance(scale, float) and scale == 1.0)
+        self.gradients = [gradient / scale if is_scaled else gradient for gradient, _ in pairs]
         self.weights = [self.keep(variable.value) for variable in self.variables]
 
     def keep(self, weight: Any) -> Any:
         """Keep a weight as it is before the update."""
         return weight
 
-    def tell(self, note: Callable[[int, Rows, Any, tuple[Any, ...]], None]) -> None:
-        """Call a function with the step, the rows, the norms and the rest, when they are known."""
+    def measure(self) -> Any:
+        """Return the norms after the update, (3, layers)."""
         raise NotImplementedError
 
 
@@ -187,31 +210,23 @@ class _TorchNorms(_Norms):
     def keep(self, weight: Any) -> Any:
         return weight.detach().clone()
 
-    def tell(self, note: Callable[[int, Rows, Any, tuple[Any, ...]], None]) -> None:
+    def measure(self) -> Any:
         import torch
 
         moved = [variable.value.detach() - old for variable, old in zip(self.variables, self.weights, strict=True)]
         norms = [
-            [torch.linalg.vector_norm(values, dtype=torch.float64) for values in group]
+            torch.stack([torch.linalg.vector_norm(values, dtype=torch.float64) for values in group])
             for group in (self.gradients, self.weights, moved)
         ]
-        note(self.step, self.rows, torch.stack([torch.stack(group) for group in norms]).cpu().numpy(), self.about)
+        return torch.stack(norms).cpu().numpy()
 
 
 class _JaxNorms(_Norms):
-    sees_the_step = False
-
-    def tell(self, note: Callable[[int, Rows, Any, tuple[Any, ...]], None]) -> None:
-        from vgtui.watching.integrations.optax import report_norms
+    def measure(self) -> Any:
+        from vgtui.watching.integrations.jax_norms import norms_when_due
 
         moved = [variable.value - old for variable, old in zip(self.variables, self.weights, strict=True)]
-        rows, about = self.rows, self.about
-        report_norms(
-            self.step,
-            self.every,
-            (self.gradients, self.weights, moved),
-            lambda step, norms: note(int(step), rows, norms, about),
-        )
+        return norms_when_due(self.count, self.every, (self.gradients, self.weights, moved))
 
 
 def _last_of_mean(mean: Any, batch: int, before: tuple[Any, int] | None) -> float | None:

@@ -81,7 +81,7 @@ class Watch:
 
 
 def watch(
-    model: nn.Module, *, name: str | None = None, every: int = 10, record: str | os.PathLike[str] | None = None
+    model: nn.Module, *, name: str | None = None, every: int = 25, record: str | os.PathLike[str] | None = None
 ) -> Watch:
     """Let `vgtui attach` see which layers of an MLX model starve.
 

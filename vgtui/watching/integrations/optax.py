@@ -1,8 +1,8 @@
 """For JAX, and so Flax and Equinox: optimizer = vgtui.watching.integrations.optax.watch(optax.adam(1e-3))."""
 
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections import deque
+from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -12,59 +12,71 @@ import numpy as np
 import optax
 
 from vgtui.watching.errors import ArgumentError
+from vgtui.watching.guarded import Guarded
+from vgtui.watching.integrations.jax_norms import norms_when_due
 from vgtui.watching.integrations.parameters import Path, Rows, find_rows
 from vgtui.watching.integrations.reports import Reports, check_steps
 
-FRAMEWORK = "JAX"
-
 
 class WatchState(NamedTuple):
-    """The number of updates, and the state of the optimizer that is watched."""
+    """The state of a watched optimizer.
+
+    Attributes:
+        count: The number of updates.
+        norms: Those of the gradients, weights and updates of each layer when they were last measured, (3, layers).
+        inner: The state of the optimizer itself.
+    """
 
     count: Any
+    norms: Any
     inner: Any
 
 
 class Watched(optax.GradientTransformationExtraArgs):  # type: ignore[misc]
-    """An optimizer that is watched."""
+    """What `watch` returns: an optimizer with step() and close()."""
 
-    _reports: Reports
+    _watching: "_Watching"
 
-    @property
-    def path(self) -> str | None:
-        """The socket that viewers attach to; None if there is none."""
-        return self._reports.path
+    def step(self, state: Any, loss: Any = None) -> None:
+        """Say that a step is done. Nothing waits for the device.
+
+        Args:
+            state: The state that update() has returned, or what holds it, such as a TrainState of Flax.
+            loss: The loss of the step.
+
+        Raises:
+            ArgumentError: There is no state of a watched optimizer in it.
+        """
+        self._watching.step(state, loss)
 
     def close(self) -> None:
         """Tell viewers that the training has ended, and complete the recording. The end of the process does so too."""
-        jax.effects_barrier()  # norms of the last steps may be on their way
-        self._reports.close()
+        self._watching.close()
 
 
 def watch(
     optimizer: optax.GradientTransformation,
     *,
     name: str = "model",
-    every: int = 10,
+    every: int = 25,
     layers: Sequence[str] = (),
     record: str | os.PathLike[str] | None = None,
 ) -> Watched:
-    """Make a gradient transformation that changes nothing and reports the norms of each layer to `vgtui attach`.
+    """Make an optimizer whose steps `vgtui attach` shows: the same updates, and the norms of each layer in its state.
 
-    Give the parameters to update(), and the loss as `value=loss` to have it shown. It works inside jax.jit, where the
-    norms are computed in every step that is reported, and nothing waits for them. In optax.chain, put the whole chain
-    into watch(): the gradients are then those that backpropagation made, before any clipping.
+    Give the parameters to update(), and call step(state, loss) after each step, outside jax.jit. Put a whole chain into
+    watch(): the gradients are then those that backpropagation made, before any clipping.
 
     Args:
         optimizer: What makes updates of gradients.
         name: The name for `vgtui attach`.
-        every: The number of steps from one report to the next: a compiled step does not know the time.
+        every: The number of steps from one measurement to the next: a compiled step does not know the time.
         layers: Names of layers, or of what holds layers, in the order of their use, such as ["embed", "layers",
             "head"]. A tree of parameters does not tell it: without it they are sorted by name.
         record: A new file that keeps every frame, for `vgtui replay`.
 
     Returns:
-        The same optimizer, whose state counts the updates too: WatchState.inner is the state that it had.
+        The optimizer. Its state is a WatchState, whose `inner` is the state that it had.
 
     Raises:
         TypeError: An argument is plainly wrong.
@@ -73,57 +85,93 @@ def watch(
     if isinstance(layers, str) or not all(isinstance(entry, str) for entry in layers):
         raise ArgumentError("layers", f"{layers!r} is not a list of names")
     inner = optax.with_extra_args_support(optimizer)
-    reports = Reports(name, FRAMEWORK, 1, record)
+    watching = _Watching(Reports(name, "JAX", 1, record), every)
 
     def init(parameters: Any) -> WatchState:
-        return WatchState(jnp.zeros((), jnp.int32), inner.init(parameters))
+        rows, _ = _rows(parameters, layers)
+        return WatchState(
+            jnp.zeros((), jnp.int32),
+            jnp.full((3, len(rows.places)), jnp.nan, jnp.float32),
+            inner.init(parameters),
+        )
 
-    def update(gradients: Any, state: WatchState, params: Any = None, **extra: Any) -> tuple[Any, WatchState]:
-        updates, new = inner.update(gradients, state.inner, params, **extra)
-        rows, leaves = _rows(gradients, layers)
+    def update(updates: Any, state: WatchState, params: Any = None, **extra: Any) -> tuple[Any, WatchState]:
+        changes, new = inner.update(updates, state.inner, params, **extra)
+        rows, leaves = _rows(updates, layers)
+        watching.begin(rows, leaves)
+        norms = state.norms
         if rows.places:
-            groups = [_chosen(tree, rows) for tree in (gradients, params, updates)]
-            report = partial(_report, reports, rows, _about(leaves))
-            report_norms(state.count, every, groups, report, extra.get("value"))
-        return updates, WatchState(state.count + 1, new)
+            groups = [_chosen(tree, rows) for tree in (updates, params, changes)]
+            norms = norms_when_due(state.count, every, groups, norms)
+        return changes, WatchState(state.count + 1, norms, new)
 
     watched = Watched(init, update)
-    watched._reports = reports
+    watched._watching = watching
     return watched
 
 
-def report_norms(
-    count: Any, every: int, groups: Sequence[Sequence[Any] | None], report: Callable[..., None], *more: Any
-) -> None:
-    """Call a function with the norms of arrays, in this step or in a compiled one, if it is one to be reported.
+class _Watching:
+    """The host's side: brings norms over when they are there."""
 
-    Args:
-        count: The number of updates before the step.
-        every: The number of steps from one report to the next.
-        groups: Arrays, as many in each group; None for a group that is not known.
-        report: Is called on the host with the count, the norms, (groups, arrays), and `more`. It must raise nothing.
-        more: Further arrays.
-    """
-    size = max(len(group) for group in groups if group is not None)
+    def __init__(self, reports: Reports, every: int) -> None:
+        self._reports = reports
+        self._every = every
+        self._rows = Rows((), ())
+        self._about: tuple[int | None, str | None, str, str] = (None, None, "", "")
+        self._calls: int | None = None
+        self._waiting: deque[tuple[Any, Any, Any]] = deque()
 
-    def tell() -> None:
-        norms = [
-            jnp.full(size, jnp.nan, jnp.float32) if group is None else jnp.stack([_norm(array) for array in group])
-            for group in groups
-        ]
-        jax.debug.callback(report, count, jnp.stack(norms), *more)
+    def begin(self, rows: Rows, leaves: Sequence[Any]) -> None:
+        """Note what is trained, while the step is compiled."""
+        self._rows = rows
+        dtype = str(leaves[0].dtype) if leaves else ""
+        self._about = sum(prod(leaf.shape) for leaf in leaves), None, jax.default_backend(), dtype
 
-    jax.lax.cond(count % every == 0, tell, lambda: None)
+    def step(self, state: Any, loss: Any) -> None:
+        found = _find(state)
+        if found is None:
+            raise ArgumentError("state", "holds no state of this optimizer; it takes what its update() returns")
+        Guarded(self._step, self)(found, loss)
+
+    def close(self) -> None:
+        Guarded(self._deliver, self)(True)
+        self._reports.close()
+
+    def spend(self, seconds: float) -> None:
+        """Take no notice: the number of steps from one measurement to the next is the user's own decision."""
+
+    def give_up(self) -> None:
+        self._reports.give_up()
+
+    def _step(self, state: WatchState, loss: Any) -> None:
+        if self._calls is None:
+            self._calls = int(state.count) - 1
+        calls, self._calls = self._calls, self._calls + 1
+        if calls % self._every == 0 and self._reports.is_due(calls):
+            # copies: the next step may be given the memory of what it is called with
+            copies = [None if array is None else jnp.copy(array) for array in (state.count, state.norms, loss)]
+            self._waiting.append((copies[0], copies[1], copies[2]))
+        self._deliver(False)
+
+    def _deliver(self, wait: bool) -> None:
+        while self._waiting and (wait or self._waiting[0][1].is_ready()):
+            count, norms, loss = self._waiting.popleft()
+            step = (int(count) - 1) // self._every * self._every
+            number = None if loss is None or loss.size != 1 else float(loss.reshape(()))
+            if step >= 0 and self._rows.places:
+                numbers = np.asarray(norms, np.float64)
+                self._reports.report(step, self._rows.infos, numbers, loss=number, about=self._about)
 
 
-def _report(reports: Reports, rows: Rows, about: tuple[Any, ...], count: Any, norms: Any, loss: Any) -> None:
-    step = int(count)
-    if reports.is_due(step):
-        number = None if loss is None or np.size(loss) != 1 else float(np.asarray(loss).reshape(()))
-        reports.report(step, rows.infos, np.asarray(norms, np.float64), loss=number, about=about)
+def _find(state: Any) -> WatchState | None:
+    """Return the state of a watched optimizer in whatever holds it."""
+    if isinstance(state, WatchState):
+        return state
+    leaves = jax.tree.leaves(state, is_leaf=lambda part: isinstance(part, WatchState))
+    return next((part for part in leaves if isinstance(part, WatchState)), None)
 
 
-def _rows(tree: Any, first: Sequence[str] = ()) -> tuple[Rows, list[Any]]:
+def _rows(tree: Any, first: Sequence[str]) -> tuple[Rows, list[Any]]:
     """Return the layers that are shown of a tree of arrays, and its leaves."""
     found, _ = jax.tree_util.tree_flatten_with_path(tree)
     paths = [_path(keys) for keys, _ in found]
@@ -145,18 +193,3 @@ def _chosen(tree: Any, rows: Rows) -> list[Any] | None:
     """Return the arrays of a tree that are shown; None without a tree."""
     leaves = jax.tree.leaves(tree)
     return [leaves[place] for place in rows.places] if leaves else None
-
-
-def _norm(values: Any) -> Any:
-    """Return the Euclidean norm, scaled by the largest entry, as squares of starving layers are 0 in float32."""
-    sizes = jnp.abs(values).astype(jnp.float32)
-    largest = jnp.max(sizes, initial=0.0)
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
-    squares = jnp.square(sizes / scale)
-    for _ in range(squares.ndim):  # one axis after another: short sums lose fewer digits
-        squares = squares.sum(-1)
-    return scale * jnp.sqrt(squares)
-
-
-def _about(leaves: Sequence[Any]) -> tuple[int, None, str, str]:
-    return sum(prod(leaf.shape) for leaf in leaves), None, jax.default_backend(), str(leaves[0].dtype)

@@ -218,3 +218,105 @@ def test_a_model_of_keras(backend: str, tmp_path: Path) -> None:
     assert [frame.loss is None for frame in told] == [False, False, True] * 2
     means = [np.mean([told[0].loss, told[1].loss]), np.mean([told[3].loss, told[4].loss])]
     assert means[0] > means[1]
+
+
+def train_nnx(watch: Any) -> tuple[list[str], Any]:
+    import jax
+    import optax
+    from flax import nnx
+
+    class Model(nnx.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            rngs = nnx.Rngs(0)
+            self.layers = nnx.List([nnx.Linear(8, 8, rngs=rngs) for _ in range(2)])
+            self.head = nnx.Linear(8, 3, rngs=rngs)
+
+        def __call__(self, inputs: Any) -> Any:
+            for layer in self.layers:
+                inputs = jax.numpy.tanh(layer(inputs))
+            return self.head(inputs)
+
+    def loss_of(model: Any) -> Any:
+        return optax.softmax_cross_entropy_with_integer_labels(model(INPUTS), LABELS).mean()
+
+    @nnx.jit  # type: ignore[untyped-decorator]
+    def step(model: Any, optimizer: Any) -> Any:
+        loss, gradients = nnx.value_and_grad(loss_of)(model)
+        optimizer.update(model, gradients)
+        return loss, gradients
+
+    tx = watch(optax.adam(1e-2), layers=["layers", "head"])
+    model = Model()
+    optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+    for _ in range(4):
+        loss, gradients = step(model, optimizer)
+        tx.step(optimizer.opt_state, loss)
+    tx.close()
+    return ["layers.0", "layers.1", "head"], gradients["head"]["kernel"].get_value()
+
+
+def train_linen(watch: Any) -> tuple[list[str], Any]:
+    import jax
+    import optax
+    from flax import linen
+    from flax.training.train_state import TrainState
+
+    model = linen.Sequential([linen.Dense(8), linen.tanh, linen.Dense(3)])
+
+    def loss_of(parameters: Any) -> Any:
+        outputs = model.apply({"params": parameters}, INPUTS)
+        return optax.softmax_cross_entropy_with_integer_labels(outputs, LABELS).mean()
+
+    @jax.jit  # type: ignore[untyped-decorator]
+    def step(state: Any) -> tuple[Any, ...]:
+        loss, gradients = jax.value_and_grad(loss_of)(state.params)
+        return state.apply_gradients(grads=gradients), loss, gradients
+
+    tx = watch(optax.adam(1e-2))
+    parameters = model.init(jax.random.key(0), INPUTS)["params"]
+    state = TrainState.create(apply_fn=model.apply, params=parameters, tx=tx)
+    for _ in range(4):
+        state, loss, gradients = step(state)
+        tx.step(state, loss)
+    tx.close()
+    return ["layers_0", "layers_2"], gradients["layers_2"]["kernel"]
+
+
+def train_equinox(watch: Any) -> tuple[list[str], Any]:
+    import equinox
+    import jax
+    import optax
+
+    def loss_of(model: Any) -> Any:
+        return optax.softmax_cross_entropy_with_integer_labels(jax.vmap(model)(INPUTS), LABELS).mean()
+
+    tx = watch(optax.adam(1e-2))
+
+    @equinox.filter_jit  # type: ignore[untyped-decorator]
+    def step(model: Any, state: Any) -> tuple[Any, ...]:
+        loss, gradients = equinox.filter_value_and_grad(loss_of)(model)
+        updates, state = tx.update(gradients, state, equinox.filter(model, equinox.is_inexact_array))
+        return equinox.apply_updates(model, updates), state, loss, gradients
+
+    model = equinox.nn.MLP(8, 3, 16, 2, key=jax.random.key(0))
+    state = tx.init(equinox.filter(model, equinox.is_inexact_array))
+    for _ in range(4):
+        model, state, loss, gradients = step(model, state)
+        tx.step(state, loss)
+    tx.close()
+    return ["layers.0", "layers.1", "layers.2"], gradients.layers[2].weight
+
+
+@pytest.mark.parametrize(("library", "train"), [("flax", train_nnx), ("flax", train_linen), ("equinox", train_equinox)])
+def test_the_libraries_of_jax(library: str, train: Any, tmp_path: Path) -> None:
+    pytest.importorskip(library)
+    pytest.importorskip("optax")
+    from vgtui.watching.integrations.optax import watch
+
+    path = tmp_path / "r.jsonl"
+    names, gradient = train(partial(watch, every=1, record=path))
+    assert [layer.name for layer in header(path).layers] == names
+    told = frames(path)
+    assert [frame.step for frame in told] == [0, 1, 2, 3]
+    assert told[-1].layers.grad_norm[-1] == pytest.approx(norm(gradient), rel=1e-6)
+    assert told[-1].loss is not None and told[-1].loss < (told[0].loss or 0)

@@ -25,6 +25,7 @@ def watch(
     every: str | int = "100ms",
     record: "str | os.PathLike[str] | None" = None,
     scaler: "torch.amp.GradScaler | None" = None,
+    biases: bool = False,
 ) -> "Watcher":
     """Let `vgtui attach`, in another terminal of this machine, see which layers of a PyTorch model starve.
 
@@ -42,6 +43,7 @@ def watch(
         record: A new file that keeps every frame, for `vgtui replay`.
         scaler: The GradScaler that scales the loss, so that its scale is taken out of the norms. Without it, one is
             found where scaler.step(optimizer) makes the updates. It takes effect with an optimizer.
+        biases: Whether biases, and other parameters beside a layer's weights, are rows of their own.
 
     Returns:
         A context manager, or a plain object with step(), close() and `verdict`, the newest verdict with its cures.
@@ -58,7 +60,7 @@ def watch(
 
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"vgtui.watch takes a torch.nn.Module, and {type(model).__name__} is not one")
-    return Watcher(model, optimizer, name, every, record, scaler)
+    return Watcher(model, optimizer, name, every, record, scaler, biases)
 
 
 def what_if(

@@ -412,7 +412,7 @@ def test_what_a_model_owns_itself_is_used_before_its_parts_and_is_no_output(tmp_
     truth = Truth(model.places, model.head.weight)
     train(model, tmp_path / "r.jsonl", truth)
     truth.check(tmp_path / "r.jsonl")
-    assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["Placed", "head"]
+    assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["places", "head"]
 
 
 def test_activations_and_the_error_signal_are_what_pytorch_says(tmp_path: Path) -> None:

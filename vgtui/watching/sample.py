@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
 from vgtui.watching.layers import Layer, dense
+from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
 MAX_UPDATED = 2**24
 """The number of parameters up to which the last update is measured: it takes a copy of all weights."""
@@ -23,10 +24,6 @@ SINGLE = (
 """What is gathered as one number a step."""
 THROUGH_TIME = "through time"
 """The field that has several numbers for a layer: the norm of the error signal at each step of time."""
-MIN_TIMES = 4
-"""Steps of time, or uses of a module in one step, of which a profile is made."""
-MAX_TIMES = 1024
-"""Uses of a module in one step that are measured."""
 MIN_BYTES = 4
 """The size of a number whose mean can be taken: half precision has too few digits."""
 
@@ -58,7 +55,10 @@ class Sample:
         self._step = step
         self._layers = layers
         self._activated = activated
-        self._indices = {id(layer.module): index for index, layer in enumerate(layers)}
+        self._indices = {id(layer.module): index for index, layer in enumerate(layers) if layer.has_output}
+        self._of_module: dict[int, set[int]] = defaultdict(set)
+        for index, layer in enumerate(layers):
+            self._of_module[id(layer.module)].add(index)
         self._values: dict[tuple[str, int], Tensor] = {}
         self._current: int | None = None
         self._handles: list[Handle] = []
@@ -66,7 +66,7 @@ class Sample:
         self._loss_kind = ""
         self._guard: MakeHook = lambda function: function
         self._is_first = True
-        self._uses: dict[int, list[Tensor]] = defaultdict(list)
+        self._signals = Signals()
         self._matrix_inputs: Tensor | None = None
         """The inputs of the last matrix that was used."""
         self.output: Any = None
@@ -103,7 +103,7 @@ class Sample:
         self._guard = make_hook
         on_layer, on_activation = make_hook(self._on_layer), make_hook(self._on_activation)
         for layer in self._layers:
-            if layer.traced:
+            if layer.traced and layer.has_output:
                 self._handles.append(layer.module.register_forward_hook(on_layer))
                 self.is_seen = True
                 if isinstance(layer.module, nn.RNNBase):
@@ -130,7 +130,7 @@ class Sample:
     def forget(self) -> None:
         """Drop all that was gathered, as the gradients were made again since."""
         self._values.clear()
-        self._uses.clear()
+        self._signals = Signals()
 
     def read_gradients(self, scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool) -> bool:
         """Take the norms of the gradients and weights as they are now.
@@ -144,10 +144,11 @@ class Sample:
             Whether any layer has a gradient.
         """
         self.disarm()
-        self._keep_times()
+        self._keep_signals()
         gradients = {index: layer.weight.grad for index, layer in enumerate(self._layers)}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
+        self._add_parts()
         weights = [layer.weight.detach() for layer in self._layers]
         self._keep_norms("weight_norm", dict(enumerate(weights)))
         if not self._step:
@@ -161,7 +162,7 @@ class Sample:
             self._keep("scale_left", 0, torch.as_tensor(scale_left, dtype=torch.float32).mean())
         if with_update and sum(weight.numel() for weight in weights) <= MAX_UPDATED:
             self._weights = [weight.clone() for weight in weights]
-        return bool(known)
+        return any(name == "grad_norm" for name, _ in self._values)
 
     def read_update(self) -> None:
         """Measure by how much the update has moved the weights."""
@@ -195,14 +196,24 @@ class Sample:
             for index, norm in zip(indices, norms, strict=True):
                 self._keep(name, index, norm)
 
+    def _add_parts(self) -> None:
+        """Add the gradients of the other parameters from which a weight is computed."""
+        for index, layer in enumerate(self._layers):
+            for part in layer.parts:
+                if part.grad is not None:
+                    norm = _norm(dense(part.grad))
+                    before = self._values.get(("grad_norm", index))
+                    self._keep("grad_norm", index, norm if before is None else torch.hypot(before, norm))
+
     def _on_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
         index = self._indices.get(id(module))
         if index is None:  # a replica, as DataParallel makes them
             return
-        self.used.add(index)
+        self.used |= self._of_module[id(module)]
         if not (module.training and torch.is_grad_enabled()):
             return
         self._current = index
+        self._signals.note_use()
         given, out = _tensor(inputs), _tensor(output)
         if given is not None:
             self._on_inputs(index, module, given.detach())
@@ -236,14 +247,14 @@ class Sample:
 
     def _on_signal(self, index: int, signal: Tensor) -> None:
         """Look at the error signal of a layer's outputs, during backpropagation."""
-        norm = _norm(signal)
-        self._keep("delta_norm", index, norm)
-        if len(uses := self._uses[index]) < MAX_TIMES:
-            uses.append(norm)
+        weight = self._layers[index].weight
+        if not reaches(weight):
+            return
+        gradient = None if weight.grad is None else dense(weight.grad)
+        self._signals.add(index, _norm(signal), gradient)
         if ("kept", 0) not in self._values:
             # the first signal of the pass: no gradient of this layer is made yet, so one that is there is an old one
-            gradient = self._layers[index].weight.grad
-            self._keep("kept", 0, torch.zeros(()) if gradient is None else _norm(dense(gradient)))
+            self._keep("kept", 0, torch.zeros(()) if gradient is None else _norm(gradient))
         if signal.dtype == torch.float16:
             self._keep("zero_share", 0, 1 - torch.count_nonzero(signal) / max(1, signal.numel()))
 
@@ -278,12 +289,13 @@ class Sample:
         if len(wide) >= MIN_TIMES:
             self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=_wide(wide.device)))
 
-    def _keep_times(self) -> None:
-        """Make a profile over time of each layer that was used many times in one step; the last use comes first."""
-        for index, norms in self._uses.items():
-            if len(norms) >= MIN_TIMES and (THROUGH_TIME, index) not in self._values:
-                self._keep(THROUGH_TIME, index, torch.stack(norms[::-1]))
-        self._uses.clear()
+    def _keep_signals(self) -> None:
+        """Keep the norms of the error signals, and a profile over time of each layer that was used many times."""
+        for index, norm in self._signals.norms().items():
+            self._keep("delta_norm", index, norm)
+        for index, profile in self._signals.profiles().items():
+            if (THROUGH_TIME, index) not in self._values:
+                self._keep(THROUGH_TIME, index, profile)
 
     def _on_activation(self, module: nn.Module, inputs: Any, output: Any) -> None:
         out, index = _tensor(output), self._current

@@ -50,7 +50,7 @@ class Ties:
         ties: list[Tie] = []
         for index, layer in enumerate(self._layers):
             self._used[index] |= index in sample.used
-            self._tied[index] |= layer.weight.grad is not None
+            self._tied[index] |= any(entry.grad is not None for entry in layer.parameters)
             ties.append(self._tie(index, layer, trained))
         stray = [
             name
@@ -60,8 +60,9 @@ class Ties:
         return tuple(ties), tuple(stray)
 
     def _tie(self, index: int, layer: Layer, trained: set[int] | None) -> Tie:
-        is_trained = trained is None or any(id(entry) in trained for entry in layer.module.parameters(recurse=False))
-        if not layer.weight.requires_grad:
+        entries = (*layer.parameters, *layer.module.parameters(recurse=False))
+        is_trained = trained is None or any(id(entry) in trained for entry in entries)
+        if not any(entry.requires_grad for entry in layer.parameters):
             return "frozen"
         if self._tied[index]:
             return "trained" if is_trained else "forgotten"

@@ -92,6 +92,7 @@ class Watcher:
         every: str | int,
         record: str | os.PathLike[str] | None,
         scaler: torch.amp.GradScaler | None = None,
+        biases: bool = False,
     ) -> None:
         """Begin to watch; the arguments are those of `vgtui.watch`.
 
@@ -102,6 +103,7 @@ class Watcher:
         if scaler is not None and not callable(getattr(scaler, "scale", None)):
             raise ArgumentError("scaler", f"{type(scaler).__name__} is not a GradScaler")
         self._reset()
+        self._biases = biases
         try:
             self._begin_watching(model, optimizer, name, every, record, scaler)
         except ArgumentError:
@@ -117,6 +119,8 @@ class Watcher:
         self._distributed = False
         self._optimizer: torch.optim.Optimizer | None = None
         self._scaler: torch.amp.GradScaler | None = None
+        self._biases = False
+        """Whether every parameter has a row."""
         self._emitter: Emitter | None = None
         self._last_verdict: Verdict | None = None
         self._layers: list[Layer] = []
@@ -317,7 +321,7 @@ class Watcher:
     def _begin(self) -> Phase:
         """Tell viewers which layers there are, in which order, as the first step has shown."""
         emitter = self._emitter
-        found = find_layers(self._inner)
+        found = find_layers(self._inner, self._biases)
         if not found or emitter is None:
             return Phase.TRACING
         self._stop_tracing()

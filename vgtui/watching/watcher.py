@@ -145,6 +145,8 @@ class Watcher:
         self._steps = 0
         self._is_told = False
         """Whether step() was called."""
+        self._takes_scale_out = False
+        """Whether losses have the scale of a GradScaler."""
         self._on_step = self._guarded(self._step)
         self._warned_of_gradients = False
         self._spent = 0.0
@@ -159,7 +161,7 @@ class Watcher:
         record: str | os.PathLike[str] | None,
         scaler: torch.amp.GradScaler | None,
     ) -> None:
-        self._inner = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
+        self._inner = _unwrapped(model)
         ranks = torch.distributed.get_world_size() if _is_distributed() else 1
         # the callbacks' trainers give the model itself, without what gathers its gradients
         self._distributed = isinstance(model, DistributedDataParallel) or ranks > 1
@@ -175,6 +177,25 @@ class Watcher:
     def path(self) -> str | None:
         """The socket that viewers attach to; None if there is none."""
         return self._emitter.path if self._emitter else None
+
+    @property
+    def name(self) -> str:
+        """The name for `vgtui attach`; "" if nothing is watched."""
+        return self._emitter.name if self._emitter else ""
+
+    def watches(self, model: nn.Module) -> bool:
+        """Return whether it is a watcher of a model."""
+        return self._phase is not Phase.CLOSED and self._inner is _unwrapped(model)
+
+    def was_found(self, steps: int) -> None:
+        """Begin in the midst of a training that does not know of it.
+
+        Args:
+            steps: The number of updates so far. The losses that follow are what was backpropagated, and have the scale
+                of a GradScaler.
+        """
+        self._steps = steps
+        self._is_told = self._takes_scale_out = True
 
     @property
     def verdict(self) -> ModelVerdict | None:
@@ -446,6 +467,8 @@ class Watcher:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
+            if self._takes_scale_out and "loss" in told:
+                told["loss"] /= scale
             seen = self._complete(seen, fields, single, through_time)
             self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, **told, **fields)
             self._emitter.took(self._spent)
@@ -511,6 +534,11 @@ class Watcher:
         for handle in self._tracing:
             handle.remove()
         self._tracing.clear()
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    inner: nn.Module = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
+    return inner
 
 
 def _watch_nothing() -> Watcher:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+
 class Modules:
     """All modules of the process, and which module is part of which."""
 
@@ -102,10 +103,7 @@ def find_models(optimizers: Sequence[torch.optim.Optimizer], modules: Modules) -
     parameters = [entry for optimizer in optimizers for entry in trained(optimizer)]
     mine = {id(optimizer) for optimizer in optimizers}
     others = {
-        id(entry)
-        for optimizer in modules.optimizers
-        if id(optimizer) not in mine
-        for entry in trained(optimizer)
+        id(entry) for optimizer in modules.optimizers if id(optimizer) not in mine for entry in trained(optimizer)
     }
     model = modules.smallest_with(parameters)
     if model is None:

@@ -8,7 +8,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -74,6 +74,7 @@ class Automatic:
             group.waits = False  # all that belongs to it had its turn
 
     def _after(self, optimizer: Optimizer, *_: Any) -> None:
+        loss = self._losses.take()
         group = self._group_of.get(optimizer)
         if group is None:
             return
@@ -81,7 +82,6 @@ class Automatic:
         if not group.is_watched and not group.waits:
             self._watch(group)
         elif group.watchers and optimizer is group.optimizers[-1]:
-            loss = self._losses.take()
             for watcher in group.watchers:
                 watcher.step(loss=loss)
 
@@ -110,7 +110,8 @@ class Automatic:
         modules = Modules()
         for model in find_models(group.optimizers, modules):
             self._replace(model)
-            group.watch(model, self._name(model, modules), self._wishes)
+            name = self._name(model, modules)
+            group.watch(model, name, self._wishes.every, self._record(name))
         for watcher in group.watchers:
             if watcher.path:
                 self._tell(watcher.name)
@@ -130,6 +131,15 @@ class Automatic:
         chosen = next((name for name in names if name not in self._names), names[-1])
         self._names.add(chosen)
         return chosen
+
+    def _record(self, name: str) -> str | None:
+        """Return the file of a model; that of the second and any later one has its name."""
+        path = self._wishes.record
+        if path is None or len(self._names) == 1:
+            return path
+        folder, file = os.path.split(path)
+        stem, dot, suffix = file.partition(".")
+        return os.path.join(folder, f"{stem}-{name.replace(os.sep, '-')}{dot}{suffix}")
 
     def _guarded(self, function: Callable[..., None]) -> Callable[..., None]:
         def call(*arguments: Any) -> None:
@@ -169,12 +179,12 @@ class _Group:
         self.watchers: list[Any] = []
         self.steps = 0
 
-    def watch(self, model: torch.nn.Module, name: str, wishes: Wishes) -> None:
+    def watch(self, model: torch.nn.Module, name: str, every: str | int, record: str | None) -> None:
         from vgtui.watching.watcher import Watcher
 
         held = {id(entry) for entry in model.parameters()}
         own = [one for one in self.optimizers if any(id(entry) in held for entry in trained(one))]
-        watcher = Watcher(model, own if len(own) > 1 else own[0], name, wishes.every, wishes.record)
+        watcher = Watcher(model, own if len(own) > 1 else own[0], name, every, record)
         watcher.was_found(self.steps)
         self.watchers.append(watcher)
 

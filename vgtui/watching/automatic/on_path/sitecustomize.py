@@ -52,11 +52,11 @@ def _begin():
     added = os.environ.get("VGTUI_EXEC_PATH", "").split(os.pathsep)
     try:
         try:
-            import vgtui.watching.automatic.hooks as hooks
+            from vgtui.watching.automatic import hooks
         except ImportError:
             # the command's own Python has no vgtui; what it has itself comes first
             sys.path += [entry for entry in added if entry and entry not in sys.path]
-            import vgtui.watching.automatic.hooks as hooks
+            from vgtui.watching.automatic import hooks
         hooks.begin()
     except Exception as error:
         sys.stderr.write(

@@ -9,7 +9,6 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum, auto
 from functools import partial
 from typing import Any, Self
 
@@ -32,6 +31,7 @@ from vgtui.watching.layers import (
     Layer,
     activations,
     activations_after,
+    census,
     find_layers,
     in_order_of_use,
     traceable,
@@ -39,10 +39,11 @@ from vgtui.watching.layers import (
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.optimizers import Optimizers
+from vgtui.watching.phases import Moment, Phase
 from vgtui.watching.sample import Arrival, Handle, Sample, hook_made
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
-from vgtui.wire.frames import BackendInfo, ModelInfo
+from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
 
@@ -50,34 +51,6 @@ COMPILED = "compiled by torch: activations and error signals cannot be seen, gra
 NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
 MAX_USES = 2**16
 """Uses of modules that are remembered until the first update: a model may be used for long before it is trained."""
-
-
-class Phase(Enum):
-    """What a watcher does now."""
-
-    CLOSED = auto()
-    """Nothing is watched."""
-    TRACING = auto()
-    """The uses of modules are noted, until the first gradients show which layers there are."""
-    WAITING = auto()
-    """No step is sampled."""
-    SAMPLING = auto()
-    """The coming step is sampled: its gradients are not there yet."""
-    READ = auto()
-    """The gradients of the sampled step were read, and its update is not done."""
-    UPDATED = auto()
-    """The update of the sampled step was read; only its loss is missing."""
-
-
-class Moment(Enum):
-    """A point of a training step, at which a watcher acts."""
-
-    GRADIENTS = auto()
-    """The gradients are whole, unscaled and clipped. A closure may make them several times a step."""
-    UPDATE = auto()
-    """The optimizer has changed the weights."""
-    STEP = auto()
-    """step() is called."""
 
 
 class Watcher:
@@ -123,6 +96,9 @@ class Watcher:
         self._emitter: Emitter | None = None
         self._last_verdict: Verdict | None = None
         self._layers: list[Layer] = []
+        self._infos: tuple[LayerInfo, ...] = ()
+        """The layers as viewers know them."""
+        self._census: tuple[int, ...] = ()
         self._activations: list[nn.Module] = []
         self._activated: frozenset[int] = frozenset()
         self._clipping = Clipping(0, False)
@@ -148,7 +124,7 @@ class Watcher:
         self._is_told = False
         """Whether step() was called."""
         self._on_step = self._guarded(self._step)
-        self._warned_of_gradients = False
+        self._warned_of_gradients = self._warned_of_compiling = False
         self._spent = 0.0
         """Seconds that our hooks have taken since the last frame."""
 
@@ -305,10 +281,7 @@ class Watcher:
         """Take every hook away, for good."""
         self._phase = Phase.CLOSED
         self._stop_tracing()
-        if self._sample:
-            self._sample.disarm()
-            self._sample.release()
-        self._sample = None
+        self._drop_sample()
         self._optimizers.remove()
         self._arriving.clear()
 
@@ -346,18 +319,14 @@ class Watcher:
         names = {id(module): name for name, module in self._inner.named_modules()}
         self._uses = tuple(dict.fromkeys(names[id(module)] for module in self._used if id(module) in names))
         self._used.clear()
-        weight = self._layers[-1].weight
-        emitter.begin(
-            ModelInfo(
-                emitter.name,
-                PYTORCH,
-                sum(parameter.numel() for parameter in self._inner.parameters()),
-                self._optimizers.names,
-            ),
-            BackendInfo("torch", str(weight.device), str(weight.dtype).removeprefix("torch."), None),
-            tuple(layer.info(after.get(id(layer.module), "")) for layer in self._layers),
-        )
-        if not all(layer.traced for layer in self._layers):
+        self._census = census(self._inner)
+        self._first_weight_norms = None
+        infos = tuple(layer.info(after.get(id(layer.module), "")) for layer in self._layers)
+        if infos != self._infos:
+            self._infos = infos
+            self._tell_layers(emitter)
+        if not self._warned_of_compiling and not all(layer.traced for layer in self._layers):
+            self._warned_of_compiling = True
             emitter.note(f"{emitter.name} is {COMPILED}")
             log.warning("vgtui: %s is %s", emitter.name, COMPILED)
         made, self._made = self._made, {}
@@ -367,10 +336,26 @@ class Watcher:
         self._sample = Sample(self._steps, self._layers, made=made, foreign=self._optimizers.foreign(self._layers))
         return Phase.SAMPLING
 
+    def _tell_layers(self, emitter: Emitter) -> None:
+        """Send viewers a header."""
+        weight = self._layers[-1].weight
+        emitter.begin(
+            ModelInfo(
+                emitter.name,
+                PYTORCH,
+                sum(parameter.numel() for parameter in self._inner.parameters()),
+                self._optimizers.names,
+            ),
+            BackendInfo("torch", str(weight.device), str(weight.dtype).removeprefix("torch."), None),
+            self._infos,
+        )
+
     def _arm(self) -> Phase:
-        """Sample the coming step if it is due."""
+        """Sample the coming step if it is due. If the model has other parts than before, it is traced instead."""
         if self._emitter is None or not self._emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
+        if census(self._inner) != self._census:
+            return self._trace_anew()
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
         self._sample = Sample(self._steps, self._layers, self._activated, foreign=foreign)
@@ -379,15 +364,28 @@ class Watcher:
         self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)
         return Phase.SAMPLING
 
+    def _trace_anew(self) -> Phase:
+        """Find the layers again, in the coming step."""
+        self._deliver(True)
+        self._trace()
+        return Phase.TRACING
+
+    def _drop_sample(self) -> None:
+        sample, self._sample = self._sample, None
+        if sample:
+            sample.disarm()
+            sample.release()
+
     def _read_gradients(self) -> Phase:
         """Read the gradients of the sampled step."""
         assert self._sample
+        if census(self._inner) != self._census:
+            self._drop_sample()
+            return self._trace_anew()
         has_any = self._read_layers(self._sample, 0)
         if has_any or self._optimizers.all:  # an update without any gradient is a fault, which the verdict names
             return Phase.READ
-        self._sample.disarm()
-        self._sample.release()
-        self._sample = None
+        self._drop_sample()
         if not self._warned_of_gradients and self._emitter:
             self._warned_of_gradients = True
             self._emitter.note(NO_GRADIENT)

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import torch
 
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 def watch(
     model: "torch.nn.Module",
-    optimizer: "torch.optim.Optimizer | None" = None,
+    optimizer: "torch.optim.Optimizer | Sequence[Any] | Mapping[str, Any] | None" = None,
     *,
     name: str | None = None,
     every: str | int = "100ms",
@@ -35,8 +35,9 @@ def watch(
 
     Args:
         model: The model that is trained.
-        optimizer: Its optimizer, with which every update is seen. Without it, call watcher.step() between backward()
-            and zero_grad().
+        optimizer: Its optimizer, with which every update is seen, or a list or dictionary of several: the updates of
+            the first are the steps, and each layer is read at the update of the one that has it. Without it, call
+            watcher.step() between backward() and zero_grad().
         name: The name for `vgtui attach`, else the model's class.
         every: How often a step is sampled while there is a viewer or a recording, or once `verdict` was read: a time
             such as "100ms", or a number of steps. Until then, few steps are sampled.

@@ -39,7 +39,7 @@ class Truth:
         assert list(told[0][1]) == list(self.rows)
         for step, norms in told:
             if step >= since:
-                check_norms(norms, self.steps[step])
+                check_norms(norms, self.steps[step], f"in step {step}")
 
 
 def told_norms(recording: Path) -> list[tuple[int, dict[str, float | None]]]:
@@ -48,10 +48,9 @@ def told_norms(recording: Path) -> list[tuple[int, dict[str, float | None]]]:
     return [(frame.step, dict(zip(names, frame.layers.grad_norm.tolist(), strict=True))) for frame in frames(recording)]
 
 
-def check_norms(told: dict[str, float | None], true: dict[str, float | None]) -> None:
-    assert told == {
-        name: norm if norm is None else pytest.approx(norm, rel=EXACT, abs=0) for name, norm in true.items()
-    }
+def check_norms(told: dict[str, float | None], true: dict[str, float | None], where: str = "") -> None:
+    expected = {name: norm if norm is None else pytest.approx(norm, rel=EXACT, abs=0) for name, norm in true.items()}
+    assert told == expected, where
 
 
 def train(

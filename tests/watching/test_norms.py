@@ -209,8 +209,7 @@ def test_clipped_gradients_are_told_as_they_were_before_and_by_how_much(
 
     train(model, tmp_path / "r.jsonl", truth, before=before)
     told = frames(tmp_path / "r.jsonl")
-    # that there is clipping is seen in the second frame
-    for number in range(2, STEPS):
+    for number in range(STEPS):
         assert told[number].layers.grad_norm.tolist() == pytest.approx(truth.steps[number], rel=EXACT, abs=0)
         clipped = float(np.linalg.norm(np.array(truth.steps[number], float))) * float(told[number].clip_factor)  # type: ignore[arg-type]
         assert clipped == pytest.approx(after[number], rel=1e-5)
@@ -272,9 +271,10 @@ def test_a_grad_scaler_under_autocast_leaves_no_scale_in_the_norms(
             scaler.update()
             watcher.step(loss=loss)
     told = frames(path)
-    for number in range(2, STEPS):
+    for number in range(STEPS):
         assert told[number].layers.grad_norm.tolist() == pytest.approx(truth.steps[number], rel=EXACT, abs=0)
-        assert told[number].layers.delta_norm[-1] == pytest.approx(signals[number], rel=1e-5)
+        if number:  # the first step's error signals are not seen
+            assert told[number].layers.delta_norm[-1] == pytest.approx(signals[number], rel=1e-5)
         assert (told[number].clip_factor == 1) is not clips
 
 

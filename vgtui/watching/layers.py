@@ -151,6 +151,22 @@ def _with_output(layers: Sequence[Layer]) -> int:
     return max(range(len(layers)), key=lambda place: (layers[place].weight.ndim > 1, place))
 
 
+def census(model: nn.Module) -> tuple[int, ...]:
+    """Return what is different once a module or a parameter of a model was added, replaced or compiled."""
+    found: list[int] = []
+    seen: set[int] = set()
+    waiting: list[nn.Module | None] = [model]  # several times faster than modules()
+    while waiting:
+        module = waiting.pop()
+        if module is None or id(module) in seen:
+            continue
+        seen.add(id(module))
+        found += (id(module), module.__dict__.get("_compiled_call_impl") is not None)
+        found += map(id, module._parameters.values())
+        waiting += module._modules.values()
+    return tuple(found)
+
+
 def traceable(model: nn.Module) -> list[nn.Module]:
     """Return the modules whose use can be seen: those with parameters of their own, and activations."""
     return [

@@ -1,7 +1,7 @@
 """One sampled step of a PyTorch model: its hooks gather numbers on the device, and one copy brings them to the host."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
 from typing import Any, Protocol
 
@@ -44,13 +44,23 @@ class Handle(Protocol):
 class Sample:
     """One sampled step. Everything stays on its device until `send`."""
 
-    def __init__(self, step: int, layers: Sequence[Layer], activated: Set[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        step: int,
+        layers: Sequence[Layer],
+        activated: Set[int] = frozenset(),
+        made: dict[int, Tensor] | None = None,
+        foreign: Set[int] = frozenset(),
+    ) -> None:
         """Prepare to sample a step; `arm` begins.
 
         Args:
             step: The number of updates before the step.
             layers: The layers of the model.
             activated: The indices of layers that an activation follows: their own outputs need no description.
+            made: The norms of the gradients as they were made, by the parameter's id, if they are there already.
+            foreign: The indices of layers that no known optimizer has: their gradients are told as they were made, as
+                another optimizer may have set them to 0 since, and their updates not at all.
         """
         self._step = step
         self._layers = layers
@@ -62,11 +72,16 @@ class Sample:
         self._values: dict[tuple[str, int], Tensor] = {}
         self._current: int | None = None
         self._handles: list[Handle] = []
-        self._weights: list[Tensor] | None = None
+        self._weights: dict[int, Tensor] = {}
+        """The weights before their update."""
         self._loss_kind = ""
         self._guard: MakeHook = lambda function: function
         self._is_first = True
         self._signals = Signals()
+        self._made = {} if made is None else made
+        self._foreign = foreign
+        self.closed: set[int] = set()
+        """The layers whose gradients were read."""
         self._matrix_inputs: Tensor | None = None
         """The inputs of the last matrix that was used."""
         self.output: Any = None
@@ -82,12 +97,17 @@ class Sample:
         self.is_normalized = False
         """Whether the first layer used normalizes its inputs."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a gradient was made since the step is sampled."""
+        return bool(self._made or self._signals.norms())
+
     def arm(
         self,
         model: nn.Module,
         activations: Sequence[nn.Module],
         make_hook: MakeHook,
-        before_clipping: Iterable[int],
+        before_clipping: Collection[int],
         loss_kind: str = "",
     ) -> None:
         """Hook what is to be seen of the coming step: outputs and error signals, and gradients as they are made.
@@ -111,11 +131,9 @@ class Sample:
         if self.is_seen:
             self._handles.append(model.register_forward_hook(make_hook(self._on_model)))
         self._handles += [module.register_forward_hook(on_activation) for module in activations]
-        for index in before_clipping:
-            weight = self._layers[index].weight
-            if weight.requires_grad and weight.is_leaf:
-                hook = make_hook(lambda weight, index=index: self._keep(BEFORE, index, _norm(dense(weight.grad))))
-                self._handles.append(weight.register_post_accumulate_grad_hook(hook))
+        measured = {*before_clipping, *self._foreign} if before_clipping else ()
+        parameters = [entry for index in measured for entry in self._layers[index].parameters]
+        self._handles += hook_made(self._made, parameters, make_hook)
 
     def disarm(self) -> None:
         """Take every hook away."""
@@ -128,14 +146,20 @@ class Sample:
         self.output = self._matrix_inputs = None
 
     def forget(self) -> None:
-        """Drop all that was gathered, as the gradients were made again since."""
+        """Drop all that was gathered, as the gradients are made again."""
         self._values.clear()
+        self._made.clear()
+        self.closed.clear()
+        self._is_first = True
         self._signals = Signals()
 
-    def read_gradients(self, scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool) -> bool:
+    def read_gradients(
+        self, among: Sequence[int], scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool
+    ) -> bool:
         """Take the norms of the gradients and weights as they are now.
 
         Args:
+            among: The indices of the layers whose gradients are whole.
             scale: The factor by which a GradScaler has multiplied the loss, if there is one.
             scale_left: The factor that the gradients still have, if any.
             with_update: Whether read_update() follows.
@@ -143,16 +167,18 @@ class Sample:
         Returns:
             Whether any layer has a gradient.
         """
-        self.disarm()
-        self._keep_signals()
-        gradients = {index: layer.weight.grad for index, layer in enumerate(self._layers)}
+        self._keep_signals(among)
+        self.closed.update(among)
+        gradients = {index: self._layers[index].weight.grad for index in among}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
-        self._add_parts()
-        weights = [layer.weight.detach() for layer in self._layers]
-        self._keep_norms("weight_norm", dict(enumerate(weights)))
+        self._add_parts(among)
+        # those that another optimizer updates are as they were before its update
+        read = [index for index in range(len(self._layers)) if index in among or index not in self.closed]
+        weights = {index: self._layers[index].weight.detach() for index in read}
+        self._keep_norms("weight_norm", weights)
         if not self._step:
-            for index, weight in enumerate(weights):
+            for index, weight in weights.items():
                 if self._layers[index].is_matrix and weight.numel() > 1:
                     least, greatest = weight.aminmax()
                     self._keep("equal", index, (least == greatest).float())
@@ -160,17 +186,18 @@ class Sample:
             self._keep("scale", 0, scale)
         if scale_left is not None:
             self._keep("scale_left", 0, torch.as_tensor(scale_left, dtype=torch.float32).mean())
-        if with_update and sum(weight.numel() for weight in weights) <= MAX_UPDATED:
-            self._weights = [weight.clone() for weight in weights]
+        if with_update and sum(weight.numel() for weight in weights.values()) <= MAX_UPDATED:
+            self._weights |= {index: weights[index].clone() for index in among if index not in self._foreign}
         return any(name == "grad_norm" for name, _ in self._values)
 
-    def read_update(self) -> None:
-        """Measure by how much the update has moved the weights."""
-        if self._weights is not None:
-            pairs = zip(self._layers, self._weights, strict=True)
-            moved = {index: layer.weight.detach() - old for index, (layer, old) in enumerate(pairs)}
-            self._keep_norms("update", moved)
-            self._weights = None
+    def read_update(self, among: Sequence[int]) -> None:
+        """Measure by how much the update has moved the weights.
+
+        Args:
+            among: The indices of the layers that were updated.
+        """
+        old = {index: self._weights.pop(index) for index in among if index in self._weights}
+        self._keep_norms("update", {index: self._layers[index].weight.detach() - old[index] for index in old})
 
     def send(self, loss: Any, accuracy: Any) -> "Arrival":
         """Send everything to the host.
@@ -196,14 +223,23 @@ class Sample:
             for index, norm in zip(indices, norms, strict=True):
                 self._keep(name, index, norm)
 
-    def _add_parts(self) -> None:
-        """Add the gradients of the other parameters from which a weight is computed."""
-        for index, layer in enumerate(self._layers):
+    def _add_parts(self, among: Sequence[int]) -> None:
+        """Add the gradients of the other parameters from which a weight is computed; keep all as they were made."""
+        for index in among:
+            layer = self._layers[index]
             for part in layer.parts:
                 if part.grad is not None:
-                    norm = _norm(dense(part.grad))
-                    before = self._values.get(("grad_norm", index))
-                    self._keep("grad_norm", index, norm if before is None else torch.hypot(before, norm))
+                    self._add("grad_norm", index, _norm(dense(part.grad)))
+            made = [self._made.get(id(entry)) for entry in layer.parameters if entry.grad is not None]
+            if made and all(norm is not None for norm in made):
+                name = "grad_norm" if index in self._foreign else BEFORE
+                self._values.pop((name, index), None)
+                for norm in made:
+                    self._add(name, index, norm)
+
+    def _add(self, name: str, index: int, norm: Tensor) -> None:
+        before = self._values.get((name, index))
+        self._keep(name, index, norm if before is None else torch.hypot(before, norm))
 
     def _on_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
         index = self._indices.get(id(module))
@@ -248,11 +284,11 @@ class Sample:
     def _on_signal(self, index: int, signal: Tensor) -> None:
         """Look at the error signal of a layer's outputs, during backpropagation."""
         weight = self._layers[index].weight
-        if not reaches(weight):
+        if index in self.closed or not reaches(weight):
             return
         gradient = None if weight.grad is None else dense(weight.grad)
         self._signals.add(index, _norm(signal), gradient)
-        if ("kept", 0) not in self._values:
+        if ("kept", 0) not in self._values and index not in self._foreign:
             # the first signal of the pass: no gradient of this layer is made yet, so one that is there is an old one
             self._keep("kept", 0, torch.zeros(()) if gradient is None else _norm(gradient))
         if signal.dtype == torch.float16:
@@ -289,13 +325,14 @@ class Sample:
         if len(wide) >= MIN_TIMES:
             self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=_wide(wide.device)))
 
-    def _keep_signals(self) -> None:
+    def _keep_signals(self, among: Sequence[int]) -> None:
         """Keep the norms of the error signals, and a profile over time of each layer that was used many times."""
-        for index, norm in self._signals.norms().items():
-            self._keep("delta_norm", index, norm)
-        for index, profile in self._signals.profiles().items():
-            if (THROUGH_TIME, index) not in self._values:
-                self._keep(THROUGH_TIME, index, profile)
+        norms, profiles = self._signals.norms(), self._signals.profiles()
+        for index in among:
+            if index in norms:
+                self._keep("delta_norm", index, norms[index])
+            if index in profiles and (THROUGH_TIME, index) not in self._values:
+                self._keep(THROUGH_TIME, index, profiles[index])
 
     def _on_activation(self, module: nn.Module, inputs: Any, output: Any) -> None:
         out, index = _tensor(output), self._current
@@ -322,6 +359,31 @@ class Sample:
             self._keep("activation_mean", index, mean)
             # several times faster than var_mean on the CPU, and as exact
             self._keep("activation_std", index, _norm(values - mean) / values.numel() ** 0.5)
+
+
+def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_hook: MakeHook) -> list[Handle]:
+    """Keep the norms of gradients as backpropagation makes them, before anything clips them.
+
+    Args:
+        made: Takes the norms, by the parameter's id.
+        parameters: The parameters.
+        make_hook: Applied to the function that is hooked.
+
+    Returns:
+        The hooks.
+    """
+
+    def keep(parameter: Tensor) -> None:
+        if parameter.grad is not None:
+            made[id(parameter)] = _norm(dense(parameter.grad))
+
+    hook = make_hook(keep)
+    return [
+        parameter.register_post_accumulate_grad_hook(hook)
+        for parameter in parameters
+        if not isinstance(parameter, nn.parameter.UninitializedParameter)
+        if parameter.requires_grad and parameter.is_leaf and parameter.is_floating_point()
+    ]
 
 
 class Arrival:

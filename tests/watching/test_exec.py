@@ -54,7 +54,8 @@ GAN = """
     for _ in range(12):
         made = generator(torch.randn(16, 4))
         of_critic.zero_grad()
-        true, false = sure(critic(torch.randn(16, 2)), torch.ones(16, 1)), sure(critic(made.detach()), torch.zeros(16, 1))
+        true = sure(critic(torch.randn(16, 2)), torch.ones(16, 1))
+        false = sure(critic(made.detach()), torch.zeros(16, 1))
         true.backward()
         false.backward()
         print("critic", repr(true.item() + false.item()), norm(critic.a), norm(critic.b))

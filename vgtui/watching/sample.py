@@ -287,10 +287,13 @@ class Sample:
         if index in self.closed or not reaches(weight):
             return
         gradient = None if weight.grad is None else dense(weight.grad)
-        self._signals.add(index, _norm(signal), gradient)
-        if ("kept", 0) not in self._values and index not in self._foreign:
-            # the first signal of the pass: no gradient of this layer is made yet, so one that is there is an old one
-            self._keep("kept", 0, torch.zeros(()) if gradient is None else _norm(gradient))
+        is_first = self._signals.add(index, _norm(signal), gradient)
+        if is_first and index not in self._foreign:
+            # no gradient of this layer is made yet in this pass, so one that is there is of a pass before it; after the
+            # last update, one at least begins from nothing, such as the critic's own after the generator's
+            kept = torch.zeros((), device=signal.device) if gradient is None else _norm(gradient)
+            before = self._values.get(("kept", 0))
+            self._keep("kept", 0, kept if before is None else torch.minimum(before.to(kept), kept))
         if signal.dtype == torch.float16:
             self._keep("zero_share", 0, 1 - torch.count_nonzero(signal) / max(1, signal.numel()))
 

@@ -6,6 +6,7 @@ Its folder is ahead on PYTHONPATH. The standard library alone is imported here, 
 import importlib.util
 import os
 import sys
+from contextlib import suppress
 
 NAME = "sitecustomize"
 
@@ -40,10 +41,8 @@ class _WaitForTorch:
                 run(module)
                 _begin()
 
-            try:
+            with suppress(AttributeError):  # a loader that takes no attributes
                 spec.loader.exec_module = run_and_begin
-            except AttributeError:  # a loader that takes no attributes
-                pass
         return spec
 
 
@@ -60,8 +59,7 @@ def _begin():
         hooks.begin()
     except Exception as error:
         sys.stderr.write(
-            "vgtui: this Python, %s, cannot watch what it trains: %s; pip install vgtui for it\n"
-            % (sys.executable, error)
+            f"vgtui: this Python, {sys.executable}, cannot watch what it trains: {error}; pip install vgtui for it\n"
         )
 
 

@@ -166,6 +166,11 @@ class Watcher:
         """The name for `vgtui attach`; "" if nothing is watched."""
         return self._emitter.name if self._emitter else ""
 
+    @property
+    def viewers(self) -> int:
+        """The number of viewers that are attached."""
+        return self._emitter.viewers if self._emitter else 0
+
     def watches(self, model: nn.Module) -> bool:
         """Return whether it is a watcher of a model."""
         return self._phase is not Phase.CLOSED and self._inner is _unwrapped(model)

@@ -34,7 +34,7 @@ def environment_for(wishes: Wishes, given: Mapping[str, str]) -> dict[str, str]:
     return {
         **given,
         VARIABLE: msgspec.json.encode(wishes).decode(),
-        PATH_VARIABLE: os.pathsep.join(_folders()),
+        PATH_VARIABLE: os.pathsep.join(folders()),
         "PYTHONPATH": str(FOLDER) + (os.pathsep + behind if behind else ""),
     }
 
@@ -45,7 +45,7 @@ def wishes_of(variables: Mapping[str, str]) -> Wishes | None:
     return msgspec.json.decode(text, type=Wishes) if text else None
 
 
-def _folders() -> list[str]:
+def folders() -> list[str]:
     """Return the folder that vgtui is imported from, and that of its libraries."""
     spec = find_spec("vgtui")
     assert spec and spec.origin

@@ -118,14 +118,14 @@ def trained(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 def name_of(model: nn.Module, modules: Modules) -> str:
     """Return what a model is called in the script: the name of a variable or of an attribute, else its class."""
-    main = sys.modules.get("__main__")
-    for name, value in list(vars(main).items()) if main else []:
+    main = vars(sys.modules["__main__"]) if "__main__" in sys.modules else {}
+    for name, value in list(main.items()):
         if value is model and not name.startswith("_"):
             return name
     for parent in modules.parents[id(model)]:
-        for name, part in parent._modules.items():
+        for name, part in parent.named_children():
             if part is model:
-                return name
+                return str(name)
     return type(model).__name__
 
 

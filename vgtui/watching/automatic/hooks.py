@@ -9,8 +9,8 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary, WeakMethod
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -21,7 +21,7 @@ from vgtui.watching.automatic.losses import Losses
 
 log = logging.getLogger("vgtui")
 
-Optimizer = torch.optim.Optimizer
+Optimizer: TypeAlias = torch.optim.Optimizer
 Signature = tuple[tuple[int, int], ...]
 """The gradients of an optimizer: which tensors they are, and how often each was written."""
 
@@ -29,15 +29,17 @@ Signature = tuple[tuple[int, int], ...]
 class Automatic:
     """Finds the models of a process, and keeps a watcher for each."""
 
-    def __init__(self, wishes: Wishes, tell: Callable[[str], None]) -> None:
+    def __init__(self, wishes: Wishes, tell: Callable[[Any], None]) -> None:
         """Prepare to look.
 
         Args:
             wishes: How models are watched.
-            tell: Is given the name of each model that is watched.
+            tell: Is given the watcher of each model.
         """
         self._wishes = wishes
         self._tell = tell
+        self.leaves: Callable[[int], bool] | None = None
+        """Is told the number of viewers after each step, and says whether to watch no more."""
         self._losses = Losses()
         self._handles: list[Any] = []
         self._reset()
@@ -54,7 +56,7 @@ class Automatic:
             register_optimizer_step_post_hook(self._guarded(self._after)),
         ]
         self._losses.begin()
-        os.register_at_fork(after_in_child=self._reset)  # a child has its own trainings
+        os.register_at_fork(after_in_child=_resetting(WeakMethod(self._reset)))  # a child has its own trainings
 
     def end(self) -> None:
         """Take everything away, and watch no more."""
@@ -84,6 +86,10 @@ class Automatic:
         elif group.watchers and optimizer is group.optimizers[-1]:
             for watcher in group.watchers:
                 watcher.step(loss=loss)
+            if self.leaves and self.leaves(
+                sum(watcher.viewers for group in self._groups for watcher in group.watchers)
+            ):
+                self.end()
 
     def _meet(self, optimizer: Optimizer) -> None:
         """Take in an optimizer at its first step: it joins a group whose last update followed the same pass."""
@@ -114,7 +120,7 @@ class Automatic:
             group.watch(model, name, self._wishes.every, self._record(name))
         for watcher in group.watchers:
             if watcher.path:
-                self._tell(watcher.name)
+                self._tell(watcher)
 
     def _replace(self, model: torch.nn.Module) -> None:
         """Let go of a watcher whose model has another optimizer now."""
@@ -206,8 +212,18 @@ def begin() -> None:
         Automatic(wishes, _tell).begin()
 
 
-def _tell(name: str) -> None:
-    sys.stderr.write(f"vgtui attach {shlex.quote(name)}\n")
+def _resetting(method: WeakMethod[Callable[[], None]]) -> Callable[[], None]:
+    """Return what calls a method while its object is there."""
+
+    def call() -> None:
+        if (found := method()) is not None:
+            found()
+
+    return call
+
+
+def _tell(watcher: Any) -> None:
+    sys.stderr.write(f"vgtui attach {shlex.quote(watcher.name)}\n")
     sys.stderr.flush()
 
 

@@ -26,7 +26,9 @@ from vgtui.watching.clipping import Clipping
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
+from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.guarded import Guarded
+from vgtui.watching.handles import Handle
 from vgtui.watching.layers import (
     Layer,
     activations,
@@ -34,13 +36,14 @@ from vgtui.watching.layers import (
     census,
     find_layers,
     in_order_of_use,
+    is_compiled,
     traceable,
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.optimizers import Optimizers
 from vgtui.watching.phases import Moment, Phase
-from vgtui.watching.sample import Arrival, Handle, Sample, hook_made
+from vgtui.watching.sample import Arrival, Sample, hook_made
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
 from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
@@ -107,7 +110,10 @@ class Watcher:
         """What the sampled step has shown so far."""
         self._loss_function: LossFunction | None = None
         self._first_weight_norms: NDArray[np.float64] | None = None
-        self._used: list[nn.Module] = []
+        self._used: list[nn.Module | Activation] = []
+        self._functions: Functions | None = None
+        self._pending: Activation | None = None
+        """An activation that may be a part of something else."""
         self._kinds: frozenset[str] = frozenset()
         """The classes of the modules."""
         self._uses: tuple[str, ...] = ()
@@ -212,14 +218,29 @@ class Watcher:
         # before its call: a module with parts in it is used before they are
         for module in traceable(self._inner):
             self._tracing.append(module.register_forward_pre_hook(note_use))
+        if not is_compiled(self._inner):
+            self._functions = Functions(self._guarded(self._note_function))
+            self._tracing += self._functions.hook(self._inner, self._guarded)
         if not self._distributed:
             self._tracing += hook_made(self._made, self._inner.parameters(), self._guarded)
 
     # what happens in a training step
 
     def _note_use(self, module: nn.Module, inputs: Any) -> None:
-        if len(self._used) < MAX_USES:
-            self._used.append(module)
+        pending, self._pending = self._pending, None
+        if len(self._used) >= MAX_USES:
+            return
+        given = inputs[0] if inputs else None
+        if pending and isinstance(given, Tensor) and is_passed_on(pending.node, given.grad_fn):
+            self._used.append(pending._replace(node=None))
+        self._used.append(module)
+
+    def _note_function(self, kind: str, output: Tensor) -> None:
+        activation = Activation(kind, tuple(output.shape), output.grad_fn)
+        if kind in PARTS:
+            self._pending = self._pending or activation
+        elif len(self._used) < MAX_USES:
+            self._used.append(activation._replace(node=None))
 
     def _before_update(
         self, number: int, optimizer: torch.optim.Optimizer, given: tuple[Any, ...], named: dict[str, Any]
@@ -531,6 +552,10 @@ class Watcher:
         for handle in self._tracing:
             handle.remove()
         self._tracing.clear()
+        self._pending = None
+        if self._functions:
+            self._functions.end()
+            self._functions = None
 
 
 def _watch_nothing() -> Watcher:

@@ -19,6 +19,7 @@ functional = nn.functional
 @pytest.fixture(autouse=True)
 def _repeatable() -> None:
     torch.manual_seed(0)
+    torch._dynamo.utils.counters.clear()  # nothing was compiled
 
 
 @pytest.fixture(autouse=True)

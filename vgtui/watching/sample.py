@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
+from vgtui.watching.compiling import has_compiled
 from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense
@@ -71,6 +72,7 @@ class Sample:
         self._pending: tuple[int, Activation, Tensor] | None = None
         """A layer, and the activation after it that may be a part of something else."""
         self._handles: list[Handle] = []
+        self._module_handles: list[Handle] = []
         self._weights: dict[int, Tensor] = {}
         """The weights before their update."""
         self._loss_kind = ""
@@ -123,16 +125,16 @@ class Sample:
         on_layer, on_activation = make_hook(self._on_layer), make_hook(self._on_activation)
         for layer in self._layers:
             if layer.traced and layer.has_output:
-                self._handles.append(layer.module.register_forward_hook(on_layer))
+                self._module_handles.append(layer.module.register_forward_hook(on_layer))
                 self.is_seen = True
                 if isinstance(layer.module, nn.RNNBase):
-                    self._handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
+                    self._module_handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
-            self._handles.append(model.register_forward_hook(make_hook(self._on_model)))
-        if all(layer.traced for layer in self._layers):
+            self._module_handles.append(model.register_forward_hook(make_hook(self._on_model)))
+        if all(layer.traced for layer in self._layers) and not has_compiled():
             self._functions = Functions(make_hook(self._on_function))
-            self._handles += self._functions.hook(model, make_hook)
-        self._handles += [module.register_forward_hook(on_activation) for module in activations]
+            self._module_handles += self._functions.hook(model, make_hook)
+        self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
         measured = {*before_clipping, *self._foreign} if before_clipping else ()
         parameters = [entry for index in measured for entry in self._layers[index].parameters]
         self._handles += hook_made(self._made, parameters, make_hook)
@@ -142,6 +144,13 @@ class Sample:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self.disarm_modules()
+
+    def disarm_modules(self) -> None:
+        """Take the hooks on modules away: what they have gathered stays."""
+        for handle in self._module_handles:
+            handle.remove()
+        self._module_handles.clear()
         if self._functions:
             self._functions.end()
 

@@ -23,6 +23,7 @@ from engine.observations import LossFunction, Observations, Targets, Tie
 from engine.verdict import Verdict
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
+from vgtui.watching.compiling import BeforeCompiling, has_compiled
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
@@ -123,6 +124,8 @@ class Watcher:
         self._owned: list[list[int]] = []
         """The layers of each optimizer, in the sampled step."""
         self._tracing: list[Handle] = []
+        self._tracing_gradients: list[Handle] = []
+        self._before_compiling = BeforeCompiling(self._leave_modules)
         self._sample: Sample | None = None
         """The sampled step, in the phases SAMPLING, READ and UPDATED."""
         self._arriving: deque[tuple[Arrival, Observations]] = deque()
@@ -214,15 +217,16 @@ class Watcher:
 
     def _trace(self) -> None:
         """Note the uses of modules, and the norms of the gradients as they are made, until the first update."""
+        self._before_compiling.register()
         note_use = self._guarded(self._note_use)
         # before its call: a module with parts in it is used before they are
         for module in traceable(self._inner):
             self._tracing.append(module.register_forward_pre_hook(note_use))
-        if not is_compiled(self._inner):
+        if not (is_compiled(self._inner) or has_compiled()):
             self._functions = Functions(self._guarded(self._note_function))
             self._tracing += self._functions.hook(self._inner, self._guarded)
         if not self._distributed:
-            self._tracing += hook_made(self._made, self._inner.parameters(), self._guarded)
+            self._tracing_gradients = hook_made(self._made, self._inner.parameters(), self._guarded)
 
     # what happens in a training step
 
@@ -303,6 +307,7 @@ class Watcher:
         self._phase = Phase.CLOSED
         self._stop_tracing()
         self._drop_sample()
+        self._before_compiling.remove()
         self._optimizers.remove()
         self._arriving.clear()
 
@@ -346,16 +351,20 @@ class Watcher:
         if infos != self._infos:
             self._infos = infos
             self._tell_layers(emitter)
-        if not self._warned_of_compiling and not all(layer.traced for layer in self._layers):
-            self._warned_of_compiling = True
-            emitter.note(f"{emitter.name} is {COMPILED}")
-            log.warning("vgtui: %s is %s", emitter.name, COMPILED)
+        if not all(layer.traced for layer in self._layers):
+            self._warn_of_compiling()
         made, self._made = self._made, {}
         if not emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
         self._owned = self._optimizers.owned(self._layers)
         self._sample = Sample(self._steps, self._layers, made=made, foreign=self._optimizers.foreign(self._layers))
         return Phase.SAMPLING
+
+    def _warn_of_compiling(self) -> None:
+        if self._emitter and not self._warned_of_compiling:
+            self._warned_of_compiling = True
+            self._emitter.note(f"{self._emitter.name} is {COMPILED}")
+            log.warning("vgtui: %s is %s", self._emitter.name, COMPILED)
 
     def _tell_layers(self, emitter: Emitter) -> None:
         """Send viewers a header."""
@@ -377,6 +386,7 @@ class Watcher:
             return Phase.WAITING
         if census(self._inner) != self._census:
             return self._trace_anew()
+        self._before_compiling.register()
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
         self._sample = Sample(self._steps, self._layers, self._activated, foreign=foreign)
@@ -404,6 +414,8 @@ class Watcher:
             self._drop_sample()
             return self._trace_anew()
         has_any = self._read_layers(self._sample, 0)
+        if has_any and self._sample.is_seen and not self._sample.used:
+            self._warn_of_compiling()
         if has_any or self._optimizers.all:  # an update without any gradient is a fault, which the verdict names
             return Phase.READ
         self._drop_sample()
@@ -548,7 +560,19 @@ class Watcher:
             emitter.note("vgtui stops watching because of an internal error; the training goes on")
             emitter.close()
 
+    def _leave_modules(self) -> None:
+        """Take the hooks on modules away for now, as something is compiled."""
+        self._stop_tracing_modules()
+        if self._sample:
+            self._sample.disarm_modules()
+
     def _stop_tracing(self) -> None:
+        for handle in self._tracing_gradients:
+            handle.remove()
+        self._tracing_gradients.clear()
+        self._stop_tracing_modules()
+
+    def _stop_tracing_modules(self) -> None:
         for handle in self._tracing:
             handle.remove()
         self._tracing.clear()

@@ -132,3 +132,89 @@ def test_what_an_unknown_optimizer_trains_is_not_taken_for_frozen_or_vanished(tm
     assert {frame.layers.update_ratio.tolist()[2] for frame in told} == {None}
     assert all(frame.verdict.is_calm for frame in told), {frame.verdict.message for frame in told}
     assert set(told[-1].ties or ()) <= {"trained"}
+
+
+class Around:
+    """As Apex's, or Accelerate's."""
+
+    def __init__(self, inner: Any) -> None:
+        self.optimizer = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.optimizer, name)
+
+
+def schedule(optimizer: Any) -> Any:
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+
+
+def schedules(optimizer: Any) -> Any:
+    halves = [torch.optim.lr_scheduler.ConstantLR(optimizer), torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)]
+    return torch.optim.lr_scheduler.SequentialLR(optimizer, halves, [2])
+
+
+WRAPPED: dict[str, Any] = {
+    "a wrapper": Around,
+    "a wrapper around a wrapper": lambda optimizer: Around(Around(optimizer)),
+    "a schedule": schedule,
+    "a schedule of several": schedules,
+    "a plateau": torch.optim.lr_scheduler.ReduceLROnPlateau,
+    "a wrapper in a list": lambda optimizer: [Around(optimizer)],
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*lr_scheduler:UserWarning")
+@pytest.mark.parametrize("way", WRAPPED)
+def test_the_optimizer_inside_is_found(way: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = network()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    given = WRAPPED[way](optimizer)
+    truth = Truth(rows(model))
+    with caplog.at_level("WARNING", "vgtui"), watch(model, given, every=1, record=tmp_path / "r.jsonl") as watcher:
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss = loss_of(model)
+            loss.backward()
+            truth.note()
+            optimizer.step()
+            watcher.step(loss=loss)
+    truth.check(tmp_path / "r.jsonl")
+    told = header(tmp_path / "r.jsonl").model
+    assert told and told.optimizer == "AdamW"
+    assert not caplog.records
+    assert frames(tmp_path / "r.jsonl")[-1].verdict.is_calm
+    assert not optimizer._optimizer_step_pre_hooks
+
+
+class WithoutHooks:
+    """As those of other libraries are."""
+
+    def __init__(self, parameters: Any) -> None:
+        self.parameters = list(parameters)
+
+    def step(self) -> None:
+        with torch.no_grad():
+            for parameter in self.parameters:
+                parameter -= 0.05 * parameter.grad
+
+
+def test_beside_an_optimizer_with_hooks_one_without_is_said_and_its_layers_have_their_gradients(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = network()
+    known = torch.optim.SGD(model[0].parameters(), lr=0.05)
+    other = WithoutHooks([*model[2].parameters(), *model[4].parameters()])
+    truth = Truth(rows(model))
+    path = tmp_path / "r.jsonl"
+    with caplog.at_level("WARNING", "vgtui"), watch(model, [known, other], every=1, record=path) as watcher:
+        for _ in range(STEPS):
+            model.zero_grad()
+            loss = loss_of(model)
+            loss.backward()
+            truth.note()
+            other.step()
+            known.step()
+            watcher.step(loss=loss)
+    truth.check(path)
+    assert [record.getMessage().startswith("vgtui: WithoutHooks has no hooks") for record in caplog.records] == [True]
+    assert all(frame.verdict.is_calm for frame in frames(path))

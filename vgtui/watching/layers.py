@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
+from vgtui.watching.functional import Activation
 from vgtui.watching.parametrized import is_bias, is_matrix_name, kind_of, own_weights
 from vgtui.wire.frames import LayerInfo
 
@@ -97,7 +98,7 @@ def find_layers(model: nn.Module, biases: bool = False) -> list[Layer] | None:
     places: dict[int, int] = {}
     """Where a weight is in `found`."""
     names: dict[int, list[str]] = {}
-    for name, module, is_compiled in _modules(model):
+    for name, module, flag in _modules(model):
         weights = own_weights(module)
         if any(isinstance(part, nn.parameter.UninitializedParameter) for parts in weights.values() for part in parts):
             return None
@@ -111,7 +112,7 @@ def find_layers(model: nn.Module, biases: bool = False) -> list[Layer] | None:
                 names[place].append(called)
                 continue
             places[id(weight)], names[len(found)] = len(found), [called]
-            found.append(Layer(called, module, weight, not is_compiled, tensor, tuple(parts), has_output=False))
+            found.append(Layer(called, module, weight, not flag, tensor, tuple(parts), has_output=False))
         if len(found) > first:
             output = _with_output(found[first:])
             found[first + output] = replace(found[first + output], has_output=True)
@@ -170,15 +171,18 @@ def census(model: nn.Module) -> tuple[int, ...]:
 def traceable(model: nn.Module) -> list[nn.Module]:
     """Return the modules whose use can be seen: those with parameters of their own, and activations."""
     return [
-        module
-        for _, module, is_compiled in _modules(model)
-        if not is_compiled and (is_activation(module) or own_weights(module))
+        module for _, module, flag in _modules(model) if not flag and (is_activation(module) or own_weights(module))
     ]
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Return whether a part of a model is what torch.compile or TorchScript runs."""
+    return any(flag for _, _, flag in _modules(model))
 
 
 def activations(model: nn.Module) -> list[nn.Module]:
     """Return the activation modules whose outputs can be seen."""
-    return [module for _, module, is_compiled in _modules(model) if not is_compiled and is_activation(module)]
+    return [module for _, module, flag in _modules(model) if not flag and is_activation(module)]
 
 
 def is_activation(module: nn.Module) -> bool:
@@ -210,16 +214,21 @@ def in_order_of_use(layers: list[Layer], used: Sequence[object]) -> list[Layer]:
     return [layers[index] for _, index in sorted(keys)]
 
 
-def activations_after(layers: list[Layer], used: Sequence[nn.Module | str]) -> dict[int, str]:
+def activations_after(layers: list[Layer], used: Sequence[nn.Module | Activation]) -> dict[int, str]:
     """Return the kind of the activation that was used next after each layer, by the id of the layer's module."""
-    modules = {id(layer.module) for layer in layers}
+    of_module = {id(layer.module): layer for layer in layers}
     found: dict[int, str] = {}
-    current: int | None = None
-    for module in used:
-        if id(module) in modules:
-            current = id(module)
-        elif current is not None and (isinstance(module, str) or is_activation(module)):
-            found.setdefault(current, module if isinstance(module, str) else type(module).__name__)
+    current: Layer | None = None
+    for entry in used:
+        if (layer := of_module.get(id(entry))) is not None:
+            current = layer
+        elif current is None:
+            continue
+        elif isinstance(entry, Activation):
+            if entry.fits(current.weight, current.units_axis):
+                found.setdefault(id(current.module), entry.kind)
+        elif is_activation(entry):
+            found.setdefault(id(current.module), type(entry).__name__)
     return found
 
 
@@ -228,16 +237,16 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
     compiled: set[str] = set()
     for path, module in model.named_modules():
         parts = path.split(".") if path else []
-        is_compiled = (
+        flag = (
             WRAPPER in parts
             or getattr(module, "_compiled_call_impl", None) is not None
             or isinstance(module, torch.jit.ScriptModule)
             or any(".".join(parts[:length]) in compiled for length in range(len(parts)))
         )
-        if is_compiled:
+        if flag:
             compiled.add(path)
         if not isinstance(module, ParametrizationList):  # what it has is of the module that it is a part of
-            yield ".".join(part for part in parts if part != WRAPPER), module, is_compiled
+            yield ".".join(part for part in parts if part != WRAPPER), module, flag
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from vgtui.watching.handles import Handle
 from vgtui.watching.layers import Layer
-from vgtui.watching.sample import Handle
 
 log = logging.getLogger("vgtui")
 

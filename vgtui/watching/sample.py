@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
+from vgtui.watching.compiling import has_compiled
+from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
+from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
@@ -29,16 +32,6 @@ MIN_BYTES = 4
 
 THREE = 3
 """Dimensions of the inputs of a layer that runs over time."""
-
-MakeHook = Callable[[Callable[..., None]], Callable[..., None]]
-"""Makes a hook of a function, one that raises nothing into the training."""
-
-
-class Handle(Protocol):
-    """What registering a hook returns."""
-
-    def remove(self) -> None:
-        """Take the hook away."""
 
 
 class Sample:
@@ -71,7 +64,15 @@ class Sample:
             self._of_module[id(layer.module)].add(index)
         self._values: dict[tuple[str, int], Tensor] = {}
         self._current: int | None = None
+        self._functions: Functions | None = None
+        self._is_activated = False
+        """Whether an activation followed the last use of a layer."""
+        self._activated_output: Tensor | None = None
+        """The output of the last activation that is a function; a module's may be that of its function."""
+        self._pending: tuple[int, Activation, Tensor] | None = None
+        """A layer, and the activation after it that may be a part of something else."""
         self._handles: list[Handle] = []
+        self._module_handles: list[Handle] = []
         self._weights: dict[int, Tensor] = {}
         """The weights before their update."""
         self._loss_kind = ""
@@ -124,13 +125,16 @@ class Sample:
         on_layer, on_activation = make_hook(self._on_layer), make_hook(self._on_activation)
         for layer in self._layers:
             if layer.traced and layer.has_output:
-                self._handles.append(layer.module.register_forward_hook(on_layer))
+                self._module_handles.append(layer.module.register_forward_hook(on_layer))
                 self.is_seen = True
                 if isinstance(layer.module, nn.RNNBase):
-                    self._handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
+                    self._module_handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
-            self._handles.append(model.register_forward_hook(make_hook(self._on_model)))
-        self._handles += [module.register_forward_hook(on_activation) for module in activations]
+            self._module_handles.append(model.register_forward_hook(make_hook(self._on_model)))
+        if all(layer.traced for layer in self._layers) and not has_compiled():
+            self._functions = Functions(make_hook(self._on_function))
+            self._module_handles += self._functions.hook(model, make_hook)
+        self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
         measured = {*before_clipping, *self._foreign} if before_clipping else ()
         parameters = [entry for index in measured for entry in self._layers[index].parameters]
         self._handles += hook_made(self._made, parameters, make_hook)
@@ -140,10 +144,19 @@ class Sample:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self.disarm_modules()
+
+    def disarm_modules(self) -> None:
+        """Take the hooks on modules away: what they have gathered stays."""
+        for handle in self._module_handles:
+            handle.remove()
+        self._module_handles.clear()
+        if self._functions:
+            self._functions.end()
 
     def release(self) -> None:
         """Let go of autograd's graph, whose hooks hold the sample."""
-        self.output = self._matrix_inputs = None
+        self.output = self._matrix_inputs = self._activated_output = self._pending = None
 
     def forget(self) -> None:
         """Drop all that was gathered, as the gradients are made again."""
@@ -248,9 +261,10 @@ class Sample:
         self.used |= self._of_module[id(module)]
         if not (module.training and torch.is_grad_enabled()):
             return
-        self._current = index
         self._signals.note_use()
         given, out = _tensor(inputs), _tensor(output)
+        self._settle(given)
+        self._current, self._is_activated = index, False
         if given is not None:
             self._on_inputs(index, module, given.detach())
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
@@ -301,6 +315,7 @@ class Sample:
         """Look at the outputs of the whole model, and at their gradient if that tells the targets."""
         if not torch.is_grad_enabled():
             return
+        self._settle(_tensor(output))
         if (given := self._matrix_inputs) is not None and len(given) > 1:
             self._matrix_inputs = None
             wide = given.float() if given.element_size() < MIN_BYTES else given
@@ -341,15 +356,44 @@ class Sample:
         out, index = _tensor(output), self._current
         if out is None or index is None or not (module.training and torch.is_grad_enabled()):
             return
-        values = out.detach()
+        if out is self._activated_output:  # its function was seen
+            return
+        self._pending, self._is_activated = None, True
+        kinds = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Tanh)
+        self._describe(index, next((kind.__name__ for kind in kinds if isinstance(module, kind)), ""), out.detach())
+
+    def _on_function(self, kind: str, out: Tensor) -> None:
+        """Look at the output of an activation that is a function: the first one after a layer."""
+        index = self._current
+        if index is None or self._is_activated or self._pending or not torch.is_grad_enabled():
+            return
+        layer, activation = self._layers[index], Activation(kind, tuple(out.shape), out.grad_fn)
+        if not activation.fits(layer.weight, layer.units_axis):
+            return
+        if kind in PARTS:
+            self._pending = index, activation, out.detach()
+            return
+        self._is_activated, self._activated_output = True, out
+        self._describe(index, kind, out.detach())
+
+    def _settle(self, reached: Tensor | None) -> None:
+        """Describe an activation that may have been a part of something, if what comes next is given it as it is."""
+        pending, self._pending = self._pending, None
+        if pending and reached is not None:
+            index, activation, values = pending
+            if is_passed_on(activation.node, reached.grad_fn):
+                self._describe(index, activation.kind, values)
+
+    def _describe(self, index: int, kind: str, values: Tensor) -> None:
+        """Keep the numbers of an activation's outputs."""
         self._keep_spread(index, values)
-        if isinstance(module, nn.ReLU | nn.ReLU6) and values.ndim > 1:
+        if kind in ("ReLU", "ReLU6") and values.ndim > 1:
             axis = self._layers[index].units_axis % values.ndim
             greatest = values.amax([number for number in range(values.ndim) if number != axis])
             self._keep("dead", index, torch.count_nonzero(greatest == 0) / greatest.numel())
-        elif isinstance(module, nn.Sigmoid | nn.Tanh):
-            slopes = values * (1 - values) if isinstance(module, nn.Sigmoid) else 1 - values * values
-            steepest = 0.25 if isinstance(module, nn.Sigmoid) else 1.0
+        elif kind in ("Sigmoid", "Tanh"):
+            slopes = values * (1 - values) if kind == "Sigmoid" else 1 - values * values
+            steepest = 0.25 if kind == "Sigmoid" else 1.0
             self._keep("derivative_rms", index, _norm(slopes) / slopes.numel() ** 0.5)
             flat = torch.count_nonzero(slopes < SATURATION_SHARE * steepest)
             self._keep("saturated", index, flat / slopes.numel())

@@ -46,7 +46,7 @@ class Ties:
             The tie of each layer, and the names of parameters that get a gradient without being registered.
         """
         trained = self._optimizers.trained()
-        self._is_seen |= sample.is_seen
+        self._is_seen |= sample.is_seen and bool(sample.used)
         ties: list[Tie] = []
         for index, layer in enumerate(self._layers):
             self._used[index] |= index in sample.used

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from engine.model_diagnosis import PYTORCH
@@ -23,6 +23,7 @@ from engine.observations import LossFunction, Observations, Targets, Tie
 from engine.verdict import Verdict
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
+from vgtui.watching.compiling import BeforeCompiling
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
@@ -34,23 +35,21 @@ from vgtui.watching.layers import (
     census,
     find_layers,
     in_order_of_use,
-    traceable,
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.optimizers import Optimizers
 from vgtui.watching.phases import Moment, Phase
-from vgtui.watching.sample import Arrival, Handle, Sample, hook_made
+from vgtui.watching.sample import Arrival, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
+from vgtui.watching.trace import Trace
 from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
 
 COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
 NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
-MAX_USES = 2**16
-"""Uses of modules that are remembered until the first update: a model may be used for long before it is trained."""
 
 
 class Watcher:
@@ -107,16 +106,14 @@ class Watcher:
         """What the sampled step has shown so far."""
         self._loss_function: LossFunction | None = None
         self._first_weight_norms: NDArray[np.float64] | None = None
-        self._used: list[nn.Module] = []
         self._kinds: frozenset[str] = frozenset()
         """The classes of the modules."""
         self._uses: tuple[str, ...] = ()
         """The names of the modules in the order of their first use."""
-        self._made: dict[int, Tensor] = {}
-        """The norms of the first gradients as they were made, by the parameter's id."""
         self._owned: list[list[int]] = []
         """The layers of each optimizer, in the sampled step."""
-        self._tracing: list[Handle] = []
+        self._trace = Trace()
+        self._before_compiling = BeforeCompiling(self._leave_modules)
         self._sample: Sample | None = None
         """The sampled step, in the phases SAMPLING, READ and UPDATED."""
         self._arriving: deque[tuple[Arrival, Observations]] = deque()
@@ -125,6 +122,11 @@ class Watcher:
         """Whether step() was called."""
         self._takes_scale_out = False
         """Whether losses have the scale of a GradScaler."""
+        self._told_at = -1
+        """The number of updates when step() was called last."""
+        self._version: int | None = None
+        """How often a weight had been changed when step() was called last."""
+        self._has_micro_batches = False
         self._on_step = self._guarded(self._step)
         self._warned_of_gradients = self._warned_of_compiling = False
         self._spent = 0.0
@@ -154,7 +156,7 @@ class Watcher:
             lambda number: self._guarded(partial(self._before_update, number)),
             lambda number: self._guarded(partial(self._after_update, number)),
         )
-        self._trace()
+        self._begin_trace()
 
     @property
     def path(self) -> str | None:
@@ -232,20 +234,13 @@ class Watcher:
             self._last_verdict = emitter.verdict
             emitter.close()
 
-    def _trace(self) -> None:
-        """Note the uses of modules, and the norms of the gradients as they are made, until the first update."""
-        note_use = self._guarded(self._note_use)
-        # before its call: a module with parts in it is used before they are
-        for module in traceable(self._inner):
-            self._tracing.append(module.register_forward_pre_hook(note_use))
-        if not self._distributed:
-            self._tracing += hook_made(self._made, self._inner.parameters(), self._guarded)
+    def _begin_trace(self) -> None:
+        """Note what the model uses, until the first update."""
+        self._before_compiling.register()
+        self._trace = Trace()
+        self._trace.begin(self._inner, self._guarded, with_gradients=not self._distributed)
 
     # what happens in a training step
-
-    def _note_use(self, module: nn.Module, inputs: Any) -> None:
-        if len(self._used) < MAX_USES:
-            self._used.append(module)
 
     def _before_update(
         self, number: int, optimizer: torch.optim.Optimizer, given: tuple[Any, ...], named: dict[str, Any]
@@ -289,9 +284,17 @@ class Watcher:
     def _step(self, loss: Any, accuracy: Any) -> None:
         self._is_told = True
         if self._optimizers.first is None:
+            self._note_micro_batch()
             self._advance(Moment.GRADIENTS)
             self._after_update()
         self._advance(Moment.STEP, loss, accuracy)
+        self._told_at = self._steps
+
+    def _note_micro_batch(self) -> None:
+        """Without an optimizer, note whether step() is called without an update since: its gradients add up."""
+        version = self._layers[-1].weight._version if self._layers else None
+        self._has_micro_batches |= version is not None and version == self._version
+        self._version = version
 
     def _advance(self, moment: Moment, loss: Any = None, accuracy: Any = None) -> None:
         """Do what is due at a moment. Only here does one phase follow another, until the watcher stops."""
@@ -300,14 +303,17 @@ class Watcher:
         if moment is not Moment.GRADIENTS:  # between two steps
             if self._arriving:
                 self._deliver(False)
-            if self._phase is Phase.WAITING:
+            # a step() between two updates is that of a micro-batch: a sample would see some of its step alone
+            is_between = moment is Moment.STEP and self._told_at == self._steps
+            if self._phase is Phase.WAITING and not is_between:
                 self._phase = self._arm()
 
     def _stop(self) -> None:
         """Take every hook away, for good."""
         self._phase = Phase.CLOSED
-        self._stop_tracing()
+        self._trace.stop()
         self._drop_sample()
+        self._before_compiling.remove()
         self._optimizers.remove()
         self._arriving.clear()
 
@@ -334,33 +340,37 @@ class Watcher:
         found = find_layers(self._inner, self._biases)
         if not found or emitter is None:
             return Phase.TRACING
-        self._stop_tracing()
-        self._layers = in_order_of_use(found, self._used)
+        self._trace.stop()
+        self._layers = in_order_of_use(found, self._trace.used)
         self._activations = activations(self._inner)
-        after = activations_after(self._layers, self._used)
+        after = activations_after(self._layers, self._trace.used)
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
         self._ties = Ties(self._inner, self._layers, self._optimizers)
         self._kinds = frozenset(type(module).__name__ for module in self._inner.modules())
         names = {id(module): name for name, module in self._inner.named_modules()}
-        self._uses = tuple(dict.fromkeys(names[id(module)] for module in self._used if id(module) in names))
-        self._used.clear()
+        self._uses = tuple(dict.fromkeys(names[id(module)] for module in self._trace.used if id(module) in names))
         self._census = census(self._inner)
         self._first_weight_norms = None
         infos = tuple(layer.info(after.get(id(layer.module), "")) for layer in self._layers)
         if infos != self._infos:
             self._infos = infos
             self._tell_layers(emitter)
-        if not self._warned_of_compiling and not all(layer.traced for layer in self._layers):
-            self._warned_of_compiling = True
-            emitter.note(f"{emitter.name} is {COMPILED}")
-            log.warning("vgtui: %s is %s", emitter.name, COMPILED)
-        made, self._made = self._made, {}
+        if not all(layer.traced for layer in self._layers):
+            self._warn_of_compiling()
+        made = self._trace.made
+        self._trace = Trace()
         if not emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
         self._owned = self._optimizers.owned(self._layers)
         self._sample = Sample(self._steps, self._layers, made=made, foreign=self._optimizers.foreign(self._layers))
         return Phase.SAMPLING
+
+    def _warn_of_compiling(self) -> None:
+        if self._emitter and not self._warned_of_compiling:
+            self._warned_of_compiling = True
+            self._emitter.note(f"{self._emitter.name} is {COMPILED}")
+            log.warning("vgtui: %s is %s", self._emitter.name, COMPILED)
 
     def _tell_layers(self, emitter: Emitter) -> None:
         """Send viewers a header."""
@@ -382,6 +392,7 @@ class Watcher:
             return Phase.WAITING
         if census(self._inner) != self._census:
             return self._trace_anew()
+        self._before_compiling.register()
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
         self._sample = Sample(self._steps, self._layers, self._activated, foreign=foreign)
@@ -393,7 +404,7 @@ class Watcher:
     def _trace_anew(self) -> Phase:
         """Find the layers again, in the coming step."""
         self._deliver(True)
-        self._trace()
+        self._begin_trace()
         return Phase.TRACING
 
     def _drop_sample(self) -> None:
@@ -409,6 +420,8 @@ class Watcher:
             self._drop_sample()
             return self._trace_anew()
         has_any = self._read_layers(self._sample, 0)
+        if has_any and self._sample.is_seen and not self._sample.used:
+            self._warn_of_compiling()
         if has_any or self._optimizers.all:  # an update without any gradient is a fault, which the verdict names
             return Phase.READ
         self._drop_sample()
@@ -527,7 +540,7 @@ class Watcher:
         return replace(
             seen,
             ties=ties,
-            accumulates=single.get("kept", 0.0) > 0,
+            accumulates=single.get("kept", 0.0) > 0 and not self._has_micro_batches,
             zero_share=single.get("zero_share", np.nan),
             input_rms=single.get("input_rms", np.nan),
             sample_spread=single.get("sample_spread", np.nan),
@@ -555,10 +568,11 @@ class Watcher:
             emitter.note("vgtui stops watching because of an internal error; the training goes on")
             emitter.close()
 
-    def _stop_tracing(self) -> None:
-        for handle in self._tracing:
-            handle.remove()
-        self._tracing.clear()
+    def _leave_modules(self) -> None:
+        """Take the hooks on modules away for now, as something is compiled."""
+        self._trace.leave_modules()
+        if self._sample:
+            self._sample.disarm_modules()
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

@@ -133,10 +133,20 @@ class Emitter:
         self._is_asked = True
         return self._verdict
 
-    def took(self, seconds: float) -> None:
-        """Note how many seconds the last frame held the training up; the next one is due accordingly later."""
-        if (held_up := _number("seconds", seconds)) is not None and np.isfinite(held_up):
-            self._cadence.took(float(held_up))
+    @property
+    def parts(self) -> int:
+        """The number of steps in which each layer is to be measured once; above 1 where measuring all is dear."""
+        return self._cadence.parts if self.wanted else 1
+
+    def took(self, seconds: float, share: float = 1.0) -> None:
+        """Note how many seconds the last frame held the training up; the next one is due accordingly later.
+
+        Args:
+            seconds: The time.
+            share: The share of the layers that were measured in it.
+        """
+        if (held_up := _number("seconds", seconds)) is not None and np.isfinite(held_up) and share > 0:
+            self._cadence.took(float(held_up), share)
 
     def begin(self, model: ModelInfo, backend: BackendInfo, layers: Iterable[LayerInfo]) -> None:
         """Begin a run.
@@ -165,6 +175,7 @@ class Emitter:
         accuracy: SupportsFloat | None = None,
         validation_accuracy: SupportsFloat | None = None,
         clip_factor: SupportsFloat | None = None,
+        fresh: tuple[int, ...] | None = None,
         observed: Observations | None = None,
         **fields: ArrayLike,
     ) -> None:
@@ -177,6 +188,7 @@ class Emitter:
             accuracy: The accuracy on the batch.
             validation_accuracy: The accuracy on the validation data.
             clip_factor: The norm of all gradients after clipping, over that before.
+            fresh: The layers that this step measured, if the others have their last numbers.
             observed: What else is known of the step, for the verdict.
             **fields: Other fields of LayerMeasurements, such as weight_norm, (layers,) each.
 
@@ -216,6 +228,7 @@ class Emitter:
                 layers=measured,
                 verdict=verdict,
                 clip_factor=msgspec.UNSET if clipped is None else clipped,
+                fresh=msgspec.UNSET if fresh is None else fresh,
                 ties=observed.ties if set(observed.ties) - {"trained"} else msgspec.UNSET,
                 through_time=_profiles(observed) or msgspec.UNSET,
             )

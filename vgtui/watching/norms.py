@@ -5,6 +5,7 @@ On the CPU, a sum in float64 takes twelve times as long as one in float32. But f
 summed in float32 and their norms in float64; what is tiny, huge or 0 is taken again in float64.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -62,9 +63,9 @@ def _on_the_cpu(tensors: list[Tensor]) -> list[Tensor]:
     return [found[place] for place in range(len(tensors))]
 
 
-def _is_sure(tensor: Tensor, norm: float) -> bool:
+def _is_sure(tensor: Tensor, size: float) -> bool:
     """Return whether the norm that float32 gave is right; NaN is."""
-    return norm != norm or LEAST * (tensor.numel() / ROW) ** 0.5 < norm < GREATEST
+    return math.isnan(size) or LEAST * (tensor.numel() / ROW) ** 0.5 < size < GREATEST
 
 
 def _by_rows(tensor: Tensor) -> Tensor:

@@ -16,10 +16,15 @@ from vgtui.watching.compiling import has_compiled
 from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense
+from vgtui.watching.norms import grouped, norm, norms, wide
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
-MAX_UPDATED = 2**24
-"""The number of parameters up to which the last update is measured: it takes a copy of all weights."""
+MAX_COPIED = 2**20
+"""The number of entries up to which a weight is copied whole, to measure its update."""
+BLOCKS, BLOCK = 64, 4096
+"""Of a larger weight, so many blocks of so many entries are copied, evenly spaced; its update ratio is theirs."""
+MAX_DESCRIBED = 2**17
+"""The number of outputs of a layer up to which their mean and spread are exact; of more, so many are taken."""
 SINGLE = (
     "loss", "accuracy", "scale", "scale_left", "input_rms", "sample_spread", "zero_share", "padding_share", "kept",
     "target_least", "target_greatest", "target_mean_square", "target_variance",
@@ -44,6 +49,7 @@ class Sample:
         activated: Set[int] = frozenset(),
         made: dict[int, Tensor] | None = None,
         foreign: Set[int] = frozenset(),
+        fresh: Set[int] | None = None,
     ) -> None:
         """Prepare to sample a step; `arm` begins.
 
@@ -54,7 +60,9 @@ class Sample:
             made: The norms of the gradients as they were made, by the parameter's id, if they are there already.
             foreign: The indices of layers that no known optimizer has: their gradients are told as they were made, as
                 another optimizer may have set them to 0 since, and their updates not at all.
+            fresh: The indices of the layers that are measured; None for all.
         """
+        self.fresh = fresh
         self._step = step
         self._layers = layers
         self._activated = activated
@@ -136,7 +144,7 @@ class Sample:
             self._module_handles += self._functions.hook(model, make_hook)
         self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
         measured = {*before_clipping, *self._foreign} if before_clipping else ()
-        parameters = [entry for index in measured for entry in self._layers[index].parameters]
+        parameters = [entry for index in measured if self._takes(index) for entry in self._layers[index].parameters]
         self._handles += hook_made(self._made, parameters, make_hook)
 
     def disarm(self) -> None:
@@ -182,13 +190,14 @@ class Sample:
         """
         self._keep_signals(among)
         self.closed.update(among)
+        among = [index for index in among if self._takes(index)]
         gradients = {index: self._layers[index].weight.grad for index in among}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
         self._add_parts(among)
         # those that another optimizer updates are as they were before its update
         read = [index for index in range(len(self._layers)) if index in among or index not in self.closed]
-        weights = {index: self._layers[index].weight.detach() for index in read}
+        weights = {index: self._layers[index].weight.detach() for index in read if self._takes(index)}
         self._keep_norms("weight_norm", weights)
         if not self._step:
             for index, weight in weights.items():
@@ -199,8 +208,8 @@ class Sample:
             self._keep("scale", 0, scale)
         if scale_left is not None:
             self._keep("scale_left", 0, torch.as_tensor(scale_left, dtype=torch.float32).mean())
-        if with_update and sum(weight.numel() for weight in weights.values()) <= MAX_UPDATED:
-            self._weights |= {index: weights[index].clone() for index in among if index not in self._foreign}
+        if with_update:
+            self._weights |= {index: _excerpt(weights[index]).clone() for index in among if index not in self._foreign}
         return any(name == "grad_norm" for name, _ in self._values)
 
     def read_update(self, among: Sequence[int]) -> None:
@@ -210,7 +219,12 @@ class Sample:
             among: The indices of the layers that were updated.
         """
         old = {index: self._weights.pop(index) for index in among if index in self._weights}
-        self._keep_norms("update", {index: self._layers[index].weight.detach() - old[index] for index in old})
+        moved = {index: _excerpt(self._layers[index].weight.detach()) - old[index] for index in old}
+        self._keep_norms("update", moved)
+        parts = [index for index in old if old[index].numel() < self._layers[index].weight.numel()]
+        for index, size in zip(parts, norms([old[index] for index in parts]), strict=True):
+            whole = self._values["weight_norm", index]
+            self._keep("update", index, self._values["update", index] * (whole / size))
 
     def send(self, loss: Any, accuracy: Any) -> "Arrival":
         """Send everything to the host.
@@ -224,17 +238,19 @@ class Sample:
                 number = torch.as_tensor(value).detach()
                 if not (number.is_meta or number.is_complex()):  # neither is a loss, nor a reason to stop
                     self._keep(name, 0, (number if number.is_floating_point() else number.float()).mean())
-        return Arrival(self._step, len(self._layers), self._values)
+        return Arrival(self._step, len(self._layers), self._values, self.fresh)
+
+    def _takes(self, index: int) -> bool:
+        """Return whether a layer is measured in this step."""
+        return self.fresh is None or index in self.fresh
 
     def _keep(self, name: str, index: int, value: Tensor) -> None:
         self._values[name, index] = value
 
     def _keep_norms(self, name: str, tensors: dict[int, Tensor]) -> None:
-        """Keep the norm of each tensor, by one fused operation for all on a device."""
-        for (device, _), indices in _grouped(tensors).items():
-            norms = torch._foreach_norm([tensors[index].detach() for index in indices], 2, dtype=_wide(device))
-            for index, norm in zip(indices, norms, strict=True):
-                self._keep(name, index, norm)
+        """Keep the norm of each tensor."""
+        for index, size in zip(tensors, norms(list(tensors.values())), strict=True):
+            self._keep(name, index, size)
 
     def _add_parts(self, among: Sequence[int]) -> None:
         """Add the gradients of the other parameters from which a weight is computed; keep all as they were made."""
@@ -242,17 +258,17 @@ class Sample:
             layer = self._layers[index]
             for part in layer.parts:
                 if part.grad is not None:
-                    self._add("grad_norm", index, _norm(dense(part.grad)))
+                    self._add("grad_norm", index, norm(dense(part.grad)))
             made = [self._made.get(id(entry)) for entry in layer.parameters if entry.grad is not None]
-            if made and all(norm is not None for norm in made):
+            if made and all(size is not None for size in made):
                 name = "grad_norm" if index in self._foreign else BEFORE
                 self._values.pop((name, index), None)
-                for norm in made:
-                    self._add(name, index, norm)
+                for size in made:
+                    self._add(name, index, size)
 
-    def _add(self, name: str, index: int, norm: Tensor) -> None:
+    def _add(self, name: str, index: int, size: Tensor) -> None:
         before = self._values.get((name, index))
-        self._keep(name, index, norm if before is None else torch.hypot(before, norm))
+        self._keep(name, index, size if before is None else torch.hypot(before, size))
 
     def _on_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
         index = self._indices.get(id(module))
@@ -265,12 +281,15 @@ class Sample:
         given, out = _tensor(inputs), _tensor(output)
         self._settle(given)
         self._current, self._is_activated = index, False
+        if out is not None:
+            self.is_half |= out.dtype == torch.float16
+        if not self._takes(index):
+            return
         if given is not None:
             self._on_inputs(index, module, given.detach())
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
                 given.register_hook(self._guard(partial(self._keep_time, index, 1 if module.batch_first else 0)))
         if out is not None:
-            self.is_half |= out.dtype == torch.float16
             if index not in self._activated:
                 self._keep_spread(index, out.detach())
             if out.requires_grad:
@@ -288,7 +307,7 @@ class Sample:
         if self._is_first:
             self._is_first = False
             self.is_normalized = is_norm(module)
-            self._keep("input_rms", 0, _norm(given) / given.numel() ** 0.5)
+            self._keep("input_rms", 0, norm(given) / given.numel() ** 0.5)
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and given.ndim > 1:
             values = given.numel() // max(1, given.shape[1])
             self.norm_values = min(values, self.norm_values or values)
@@ -301,11 +320,11 @@ class Sample:
         if index in self.closed or not reaches(weight):
             return
         gradient = None if weight.grad is None else dense(weight.grad)
-        is_first = self._signals.add(index, _norm(signal), gradient)
+        is_first = self._signals.add(index, norm(signal), gradient)
         if is_first and index not in self._foreign:
             # no gradient of this layer is made yet in this pass, so one that is there is of a pass before it; after the
             # last update, one at least begins from nothing, such as the critic's own after the generator's
-            kept = torch.zeros((), device=signal.device) if gradient is None else _norm(gradient)
+            kept = torch.zeros((), device=signal.device) if gradient is None else norm(gradient)
             before = self._values.get(("kept", 0))
             self._keep("kept", 0, kept if before is None else torch.minimum(before.to(kept), kept))
         if signal.dtype == torch.float16:
@@ -318,9 +337,9 @@ class Sample:
         self._settle(_tensor(output))
         if (given := self._matrix_inputs) is not None and len(given) > 1:
             self._matrix_inputs = None
-            wide = given.float() if given.element_size() < MIN_BYTES else given
-            size = _norm(wide).clamp_min(torch.finfo(torch.float32).tiny)
-            self._keep("sample_spread", 0, _norm(wide - wide.mean(0)) / size)
+            values = given.float() if given.element_size() < MIN_BYTES else given
+            size = norm(values).clamp_min(torch.finfo(torch.float32).tiny)
+            self._keep("sample_spread", 0, norm(values - values.mean(0)) / size)
         if not (isinstance(output, Tensor) and output.requires_grad):
             return
         self.output = output.grad_fn
@@ -339,16 +358,16 @@ class Sample:
 
     def _keep_time(self, index: int, axis: int, signal: Tensor) -> None:
         """Keep the norm of the error signal at each step of time."""
-        wide = signal.detach().movedim(axis, 0).flatten(1)
-        if len(wide) >= MIN_TIMES:
-            self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=_wide(wide.device)))
+        steps = signal.detach().movedim(axis, 0).flatten(1)
+        if len(steps) >= MIN_TIMES:
+            self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(steps, dim=1, dtype=wide(steps.device)))
 
     def _keep_signals(self, among: Sequence[int]) -> None:
         """Keep the norms of the error signals, and a profile over time of each layer that was used many times."""
-        norms, profiles = self._signals.norms(), self._signals.profiles()
+        signals, profiles = self._signals.norms(), self._signals.profiles()
         for index in among:
-            if index in norms:
-                self._keep("delta_norm", index, norms[index])
+            if index in signals:
+                self._keep("delta_norm", index, signals[index])
             if index in profiles and (THROUGH_TIME, index) not in self._values:
                 self._keep(THROUGH_TIME, index, profiles[index])
 
@@ -386,6 +405,8 @@ class Sample:
 
     def _describe(self, index: int, kind: str, values: Tensor) -> None:
         """Keep the numbers of an activation's outputs."""
+        if not self._takes(index):
+            return
         self._keep_spread(index, values)
         if kind in ("ReLU", "ReLU6") and values.ndim > 1:
             axis = self._layers[index].units_axis % values.ndim
@@ -394,18 +415,20 @@ class Sample:
         elif kind in ("Sigmoid", "Tanh"):
             slopes = values * (1 - values) if kind == "Sigmoid" else 1 - values * values
             steepest = 0.25 if kind == "Sigmoid" else 1.0
-            self._keep("derivative_rms", index, _norm(slopes) / slopes.numel() ** 0.5)
+            self._keep("derivative_rms", index, norm(slopes) / slopes.numel() ** 0.5)
             flat = torch.count_nonzero(slopes < SATURATION_SHARE * steepest)
             self._keep("saturated", index, flat / slopes.numel())
 
     def _keep_spread(self, index: int, values: Tensor) -> None:
         """Keep the mean and the standard deviation of a layer's outputs."""
         if values.is_floating_point() and values.numel():
+            if values.numel() > MAX_DESCRIBED:  # an odd distance falls on all units in turn
+                values = values.reshape(-1)[:: values.numel() // MAX_DESCRIBED | 1]
             values = values.float() if values.element_size() < MIN_BYTES else values
             mean = values.mean()
             self._keep("activation_mean", index, mean)
             # several times faster than var_mean on the CPU, and as exact
-            self._keep("activation_std", index, _norm(values - mean) / values.numel() ** 0.5)
+            self._keep("activation_std", index, norm(values - mean) / values.numel() ** 0.5)
 
 
 def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_hook: MakeHook) -> list[Handle]:
@@ -422,7 +445,7 @@ def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_
 
     def keep(parameter: Tensor) -> None:
         if parameter.grad is not None:
-            made[id(parameter)] = _norm(dense(parameter.grad))
+            made[id(parameter)] = norm(dense(parameter.grad))
 
     hook = make_hook(keep)
     return [
@@ -436,19 +459,23 @@ def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_
 class Arrival:
     """Numbers on their way from the devices; the training does not wait for a device that computes on its own."""
 
-    def __init__(self, step: int, layers: int, values: dict[tuple[str, int], Tensor]) -> None:
+    def __init__(
+        self, step: int, layers: int, values: dict[tuple[str, int], Tensor], fresh: Set[int] | None = None
+    ) -> None:
         """Begin the copy to the host, one for each device and dtype.
 
         Args:
             step: The number of updates before the step.
             layers: The number of layers.
             values: A number by field and index of its layer, 0 for the fields in SINGLE.
+            fresh: The layers that were measured; None for all.
         """
         self.step = step
+        self.fresh = fresh
         self._layers = layers
         self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []
         self._events: list[torch.cuda.Event] = []
-        for (device, _), keys in _grouped(values).items():
+        for (device, _), keys in grouped(values).items():
             packed = torch.cat([values[key].reshape(-1) for key in keys])
             if device.type == "cuda":
                 host = torch.empty(len(packed), dtype=packed.dtype, pin_memory=True)
@@ -493,22 +520,12 @@ class Arrival:
         return np.ma.MaskedArray(values, mask=[index not in entries for index in range(self._layers)])
 
 
-def _grouped(tensors: dict[Any, Tensor]) -> dict[tuple[torch.device, torch.dtype], list[Any]]:
-    """Group the keys of tensors that one operation can take together."""
-    found: dict[tuple[torch.device, torch.dtype], list[Any]] = defaultdict(list)
-    for key, tensor in tensors.items():
-        found[tensor.device, tensor.dtype].append(key)
-    return found
-
-
-def _norm(values: Tensor) -> Tensor:
-    """Return the Euclidean norm, summed in float64: in float32 the squares of starving layers are 0."""
-    values = torch.view_as_real(values.detach().resolve_conj()) if values.is_complex() else values.detach()
-    return torch.linalg.vector_norm(values, dtype=_wide(values.device))
-
-
-def _wide(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
+def _excerpt(weight: Tensor) -> Tensor:
+    """Return a weight, or blocks of a large one."""
+    if weight.numel() <= MAX_COPIED:
+        return weight
+    blocks = weight.reshape(-1)[: weight.numel() // BLOCK * BLOCK].view(-1, BLOCK)
+    return blocks[:: len(blocks) // BLOCKS][:BLOCKS]
 
 
 def is_norm(module: nn.Module) -> bool:

@@ -41,7 +41,7 @@ def watch(
         name: The name for `vgtui attach`, else the model's class.
         every: How often a step is sampled while there is a viewer or a recording, or once `verdict` was read: a time
             such as "100ms", or a number of steps. Until then, few steps are sampled.
-        record: A new file that keeps every frame, for `vgtui replay`.
+        record: A file that keeps every frame, for `vgtui replay`; where there is one already, run-2.jsonl beside it.
         scaler: The GradScaler that scales the loss, so that its scale is taken out of the norms. Without it, one is
             found where scaler.step(optimizer) makes the updates. It takes effect with an optimizer.
         biases: Whether biases, and other parameters beside a layer's weights, are rows of their own.

@@ -76,6 +76,31 @@ def test_a_trainer_of_transformers(tmp_path: Path) -> None:
     assert told[-1].loss is not None
 
 
+def test_a_trainer_of_transformers_that_clips_is_told_as_it_was_before_from_the_first_step(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    from vgtui.watching.integrations.transformers import Watch
+
+    config = transformers.GPT2Config(vocab_size=20, n_positions=8, n_embd=16, n_layer=1, n_head=2)
+    model = transformers.GPT2LMHeadModel(config)
+    norms: list[float] = []
+    weight = model.transformer.h[0].attn.c_proj.weight
+    weight.register_post_accumulate_grad_hook(lambda entry: norms.append(float(entry.grad.double().norm())))
+    rows = [{"input_ids": torch.arange(8), "labels": torch.arange(8)} for _ in range(32)]
+    arguments = transformers.TrainingArguments(
+        output_dir=str(tmp_path / "out"), max_steps=4, per_device_train_batch_size=4, gradient_accumulation_steps=2,
+        max_grad_norm=1e-3, report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True,
+    )  # fmt: skip
+    watch = Watch(name="gpt", every=1, record=tmp_path / "r.jsonl")
+    transformers.Trainer(model, arguments, train_dataset=rows, callbacks=[watch]).train()
+    told = frames(tmp_path / "r.jsonl")
+    names = [layer.name for layer in header(tmp_path / "r.jsonl").layers]
+    row = names.index("transformer.h.0.attn.c_proj")
+    assert [frame.layers.grad_norm[row] for frame in told] == pytest.approx(norms[1::2], rel=1e-6)
+    assert all(0 < frame.clip_factor < 0.01 for frame in told)
+    assert "transformer.wte + lm_head" in names
+
+
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     """By vgtui."""
     return [record.getMessage() for record in caplog.records if record.name == "vgtui"]

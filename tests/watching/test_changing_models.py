@@ -1,11 +1,12 @@
 """A model that changes while it is trained: parts added, replaced, frozen and unfrozen; rows that nobody trains."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.watching.loops import CLASSES, FEATURES, SAMPLES, Truth, check_norms, norm_of
+from tests.watching.loops import CLASSES, FEATURES, SAMPLES, Truth, check_norms, norm_of, told_norms, train
 from tests.watching.recorded import frames, lines
 from vgtui import watch
 from vgtui.wire.frames import Frame, Header
@@ -114,3 +115,83 @@ def test_layers_that_are_unfrozen_one_after_another_get_their_numbers_then(tmp_p
     assert ties == ["frozen"] * BEFORE + ["trained"] * AFTER
     assert all(frame.verdict.is_calm for frame in told)
     assert told[-1].layers.update_ratio.tolist()[0] > 0
+
+
+class Taught(nn.Module):  # type: ignore[misc, name-defined]
+    """A network with a copy of it that nobody trains, a frozen stem, and a layer that is not used."""
+
+    def __init__(self, freezes: bool) -> None:
+        super().__init__()
+        self.stem = nn.Linear(FEATURES, FEATURES).requires_grad_(False)
+        self.student = network()
+        self.teacher = copy.deepcopy(self.student)
+        self.teacher.requires_grad_(not freezes)
+        self.unused = nn.Linear(3, 3)
+
+    def forward(self, inputs: Any) -> Any:
+        inputs = self.stem(inputs)
+        with torch.no_grad():
+            aims = self.teacher(inputs)
+        return self.student(inputs), aims
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def follow(self) -> None:
+        for its, ours in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+            its.lerp_(ours, 0.05)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("freezes", [True, False])
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_targets_frozen_and_unused_layers_are_calm_and_have_no_numbers(
+    set_to_none: bool, freezes: bool, is_known: bool, tmp_path: Path
+) -> None:
+    model = Taught(freezes)
+    optimizer = torch.optim.Adam([*model.student.parameters(), *model.unused.parameters()], lr=1e-3)
+    truth = Truth({name: part.weight for name, part in model.named_modules() if isinstance(part, nn.Linear)})
+    inputs, labels = batch()
+    given = optimizer if is_known else None
+    with watch(model, given, every=1, record=tmp_path / "r.jsonl") as watcher:
+        for _ in range(40):
+            optimizer.zero_grad(set_to_none=set_to_none)
+            outputs, aims = model(inputs)
+            loss = functional.cross_entropy(outputs, labels) + 0.1 * functional.mse_loss(outputs, aims)
+            loss.backward()
+            truth.note()
+            optimizer.step()
+            model.follow()
+            watcher.step(loss=loss)
+    norms = told_norms(tmp_path / "r.jsonl")
+    for step, told_of_step in norms:
+        check_norms(told_of_step, truth.steps[step])
+    told = frames(tmp_path / "r.jsonl")
+    assert all(frame.verdict.is_calm for frame in told), {frame.verdict.message for frame in told}
+    ties = dict(zip(norms[-1][1], told[-1].ties or (), strict=True))
+    assert {ties[name] for name in ("student.0", "student.2")} == {"trained"}
+    assert {ties[name] for name in ("stem", "teacher.0", "teacher.2")} == {"frozen"}
+    assert ties["unused"] == "unused"
+
+
+def test_the_frozen_bases_of_adapters_are_calm(tmp_path: Path) -> None:
+    class Adapter(nn.Module):  # type: ignore[misc, name-defined]
+        """As PEFT has them: modules of their own."""
+
+        def __init__(self, base: Any) -> None:
+            super().__init__()
+            self.base_layer = base.requires_grad_(False)
+            self.lora_A = nn.Linear(base.in_features, 2, bias=False)
+            self.lora_B = nn.Linear(2, base.out_features, bias=False)
+            nn.init.zeros_(self.lora_B.weight)
+
+        def forward(self, inputs: Any) -> Any:
+            return self.base_layer(inputs) + self.lora_B(self.lora_A(inputs))
+
+    model = nn.Sequential(Adapter(nn.Linear(FEATURES, FEATURES)), nn.ReLU(), Adapter(nn.Linear(FEATURES, CLASSES)))
+    optimizer = torch.optim.AdamW([entry for entry in model.parameters() if entry.requires_grad], lr=1e-2)
+    inputs, labels = batch()
+    loss_of = lambda model: functional.cross_entropy(model(inputs), labels)  # noqa: E731
+    verdict = train(model, optimizer, tmp_path / "r.jsonl", loss_of, steps=60)
+    assert verdict.is_calm, verdict.message
+    told = frames(tmp_path / "r.jsonl")
+    assert all(frame.verdict.is_calm for frame in told), {frame.verdict.message for frame in told}
+    assert list(told[-1].ties or ()) == ["frozen", "trained", "trained"] * 2

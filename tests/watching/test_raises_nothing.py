@@ -117,16 +117,24 @@ def test_a_script_that_raises_for_every_warning_and_every_overflow_is_not_distur
     assert len(frames(tmp_path / "r.jsonl")) == 2 and not caplog.records
 
 
-@pytest.mark.parametrize("file", ["there.jsonl", "no/such/folder/r.jsonl", "", ".", "a\0b", "r" * 300])
+@pytest.mark.parametrize("file", ["no/such/folder/r.jsonl", "", ".", "a\0b", "r" * 300])
 def test_a_recording_that_cannot_be_made_is_a_warning(
     file: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "there.jsonl").write_text("mine")
     with vgtui.Emitter(NAMES, name="m", record=f"{tmp_path}/{file}") as emitter:
         emitter.emit(0, [1.0, 1.0])
         assert emitter.path
     assert [record.getMessage().startswith("vgtui: m is not recorded: ") for record in caplog.records] == [True]
-    assert (tmp_path / "there.jsonl").read_text() == "mine"
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz"])
+def test_a_recording_beside_others_is_numbered(ending: str, tmp_path: Path) -> None:
+    for step in range(3):
+        with vgtui.Emitter(NAMES, record=tmp_path / f"run.{ending}") as emitter:
+            emitter.emit(step, [1.0, 1.0])
+    names = [f"run{number}.{ending}" for number in ("", "-2", "-3")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert [frames(tmp_path / name)[0].step for name in names] == [0, 1, 2]
 
 
 def test_a_name_may_be_used_without_an_end() -> None:

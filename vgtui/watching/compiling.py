@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,9 +18,9 @@ class BeforeCompiling:
     torch.compile's part of PyTorch takes seconds to import, and is there before it compiles: it is not imported here.
     """
 
-    def __init__(self, function: Callable[[], None]) -> None:
-        """Prepare to call a function."""
-        self._function = function
+    def __init__(self, method: Callable[[], None]) -> None:
+        """Prepare to call a method, whose object may be gone by then."""
+        self._method = weakref.WeakMethod(method)
         self._is_registered = False
 
     def register(self) -> None:
@@ -39,7 +40,8 @@ class BeforeCompiling:
     def __call__(self, *_: Any) -> None:
         """Call the function; a fault of it is not torch.compile's."""
         try:
-            self._function()
+            if (method := self._method()) is not None:
+                method()
         except Exception:
             log.debug("before compiling", exc_info=True)
 

@@ -30,6 +30,8 @@ log = logging.getLogger("vgtui")
 
 MAX_NOTE_LENGTH = 10_000
 """Characters of a note; the rest is left out."""
+MAX_RUNS = 10_000
+"""Recordings of one name, which are numbered."""
 GRADIENTS = ("grad_norm", "grad_norm_min", "grad_norm_max")
 
 
@@ -65,7 +67,7 @@ class Emitter:
             optimizer: The name of its optimizer.
             parameters: The number of its parameters.
             every: How often a frame is due: a time such as "100ms", or a number of steps.
-            record: A new file that keeps every frame, for `vgtui replay`.
+            record: A file that keeps every frame, for `vgtui replay`; a number is added where there is one already.
 
         Raises:
             ArgumentError: An argument is plainly wrong.
@@ -301,7 +303,7 @@ class Emitter:
         if not isinstance(record, str | os.PathLike):
             raise ArgumentError("record", f"{record!r} is not a path")
         try:
-            return Recorder(os.fspath(record))
+            return Recorder(_numbered(os.fspath(record)))
         except UsageError as error:
             problem = error.problem
         except Exception as error:  # a path that no system accepts
@@ -381,6 +383,14 @@ class Emitter:
             self._rate = (step - self._at[0]) / (now - self._at[1])
         self._at = step, now
         return self._rate
+
+
+def _numbered(path: str) -> str:
+    """Return the path of a recording, or that with the next number, such as run-2.jsonl, if there is one already."""
+    folder, name = os.path.split(path)
+    stem, dot, suffixes = name.partition(".")
+    candidates = (path, *(os.path.join(folder, f"{stem}-{number}{dot}{suffixes}") for number in range(2, MAX_RUNS)))
+    return next((entry for entry in candidates if not (os.path.isfile(entry) and os.path.getsize(entry))), path)
 
 
 def _profiles(observed: Observations) -> tuple[TimeProfile, ...]:

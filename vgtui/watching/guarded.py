@@ -2,7 +2,9 @@
 
 import logging
 import time
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -24,9 +26,12 @@ class Guarded:
     """A hook that raises nothing. A copy of the model, deep or pickled, has one that does nothing instead."""
 
     def __init__(self, function: Callable[..., Any], watcher: Guardian) -> None:
-        """Wrap a function, whose fault ends the watcher."""
+        """Wrap a function, whose fault ends the watcher.
+
+        The watcher is not held: Python cannot see that a tensor holds its hooks, and would never free either of them.
+        """
         self._function = function
-        self._watcher = watcher
+        self._watcher = weakref.ref(watcher)
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function. Returns None if it raises."""
@@ -39,22 +44,30 @@ class Guarded:
             result = self._function(*arguments)
         except Exception:
             try:
-                self._watcher.give_up()
+                if (watcher := self._watcher()) is not None:
+                    watcher.give_up()
             except Exception:
                 log.debug("while giving up", exc_info=True)
-        self._watcher.spend(time.perf_counter() - began)
+        if (watcher := self._watcher()) is not None:
+            watcher.spend(time.perf_counter() - began)
         return result
 
-    def __deepcopy__(self, memo: Any) -> Callable[..., None]:
-        return _nothing
+    def __deepcopy__(self, memo: Any) -> "_Nothing":
+        return _Nothing()
 
-    def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
-        return _get_nothing, ()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _NOTHING
 
 
-def _nothing(*_: Any) -> None:
+class _Nothing:
     """What is left of a hook in a copy."""
 
+    def __call__(self, *_: Any) -> None:
+        """Do nothing."""
 
-def _get_nothing() -> Callable[..., None]:
-    return _nothing
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _NOTHING
+
+
+_NOTHING = (partial, (logging.getLogger("vgtui").log, -1, ""))
+"""What is left of a hook in a file: it does nothing, whatever it is called with, and takes no vgtui to be read."""

@@ -154,7 +154,8 @@ class Publisher:
             return
         self._ends = True
         self._ring()
-        self._thread.join(timeout=1.0)
+        if threading.current_thread() is not self._thread:  # in which the garbage of a watcher may be collected
+            self._thread.join(timeout=1.0)
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 

@@ -97,6 +97,8 @@ class Sample:
         """The node of the model's output in autograd's graph."""
         self.used: set[int] = set()
         """The layers that were used."""
+        self.used_for_gradients: set[int] = set()
+        """Those that were used while gradients were enabled."""
         self.is_seen = False
         """Whether the forward pass was hooked."""
         self.is_half = False
@@ -275,6 +277,8 @@ class Sample:
         if index is None:  # a replica, as DataParallel makes them
             return
         self.used |= self._of_module[id(module)]
+        if torch.is_grad_enabled():
+            self.used_for_gradients |= self._of_module[id(module)]
         if not (module.training and torch.is_grad_enabled()):
             return
         self._signals.note_use()

@@ -33,6 +33,7 @@ class Ties:
         self._tied = [False] * len(layers)
         """Which layers ever had a gradient."""
         self._used = [False] * len(layers)
+        self._for_gradients = [False] * len(layers)
         self._is_seen = False
         self._stray = [(name, entry, entry._version) for name, entry in _stray_parameters(model)]
 
@@ -50,6 +51,7 @@ class Ties:
         ties: list[Tie] = []
         for index, layer in enumerate(self._layers):
             self._used[index] |= index in sample.used
+            self._for_gradients[index] |= index in sample.used_for_gradients
             self._tied[index] |= any(entry.grad is not None for entry in layer.parameters)
             ties.append(self._tie(index, layer, trained))
         stray = [
@@ -70,7 +72,10 @@ class Ties:
             return "frozen"
         if not layer.traced or not self._is_seen:
             return "trained"
-        return "cut" if self._used[index] else "unused"
+        if not self._used[index]:
+            return "unused"
+        # without an optimizer, what runs under no_grad() is a target or a teacher
+        return "cut" if trained is not None or self._for_gradients[index] else "frozen"
 
 
 def _stray_parameters(model: nn.Module) -> list[tuple[str, Tensor]]:

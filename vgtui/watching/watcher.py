@@ -6,6 +6,7 @@ its hooks are there for that step alone.
 
 import logging
 import os
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from engine.model_diagnosis import PYTORCH
 from engine.observations import LossFunction, Observations, Targets, Tie
 from engine.verdict import Verdict
+from vgtui.watching import succession
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
 from vgtui.watching.compiling import BeforeCompiling
@@ -94,6 +96,7 @@ class Watcher:
         self._biases = False
         """Whether every parameter has a row."""
         self._emitter: Emitter | None = None
+        self._succession: succession.Succession | None = None
         self._last_verdict: Verdict | None = None
         self._layers: list[Layer] = []
         self._infos: tuple[LayerInfo, ...] = ()
@@ -151,6 +154,10 @@ class Watcher:
             return
         called = type(getattr(self._inner, "_orig_mod", self._inner)).__name__ if name in (None, "") else name
         self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
+        self._succession = succession.Succession(self, self._emitter.name, self._inner)
+        # a watcher that nobody has any more, as its model, ends; what it holds itself must not be held here
+        self._ending = weakref.finalize(self, _end, self._emitter, self._before_compiling)
+        self._ending.atexit = False  # the emitter ends by itself
         self._scaler = scaler
         self._phase = Phase.TRACING
         self._optimizers = Optimizers(optimizer)
@@ -159,6 +166,11 @@ class Watcher:
             lambda number: self._guarded(partial(self._after_update, number)),
         )
         self._begin_trace()
+
+    @property
+    def updates(self) -> int:
+        """The number of updates so far."""
+        return self._steps
 
     @property
     def path(self) -> str | None:
@@ -313,6 +325,7 @@ class Watcher:
     def _stop(self) -> None:
         """Take every hook away, for good."""
         self._phase = Phase.CLOSED
+        succession.end(self)
         self._trace.stop()
         self._drop_sample()
         self._before_compiling.remove()
@@ -339,6 +352,9 @@ class Watcher:
     def _begin(self) -> Phase:
         """Tell viewers which layers there are, in which order, as the first step has shown."""
         emitter = self._emitter
+        if self._succession:
+            self._succession.take_place()
+            self._succession = None
         found = find_layers(self._inner, self._biases)
         if not found or emitter is None:
             return Phase.TRACING
@@ -584,6 +600,12 @@ class Watcher:
 def _unwrapped(model: nn.Module) -> nn.Module:
     inner: nn.Module = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
     return inner
+
+
+def _end(emitter: Emitter, before_compiling: BeforeCompiling) -> None:
+    """End what a watcher has made that outlives it."""
+    before_compiling.remove()
+    emitter.close()
 
 
 def _watch_nothing() -> Watcher:

@@ -1,4 +1,4 @@
-"""Losses as sparklines of one row each, all of them one figure. Each has a scale of its own, so that height is change."""
+"""Losses as sparklines of one row each, all in one figure; each has a scale of its own, so that height is change."""
 
 import math
 from collections.abc import Sequence
@@ -41,6 +41,5 @@ def loss_strips(series: Sequence[Sequence[float]], columns: int) -> list[str]:
 def _merged(losses: Sequence[float], dots: int) -> list[float]:
     """Return at most so many losses: neighbours become their mean."""
     per_dot = points_per_dot(len(losses), dots)
-    return [
-        sum(part) / len(part) for start in range(0, len(losses), per_dot) if (part := losses[start : start + per_dot])
-    ]
+    parts = (losses[start : start + per_dot] for start in range(0, len(losses), per_dot))
+    return [sum(part) / len(part) for part in parts]

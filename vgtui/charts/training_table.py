@@ -156,15 +156,9 @@ def _device(device: Device) -> str:
 
 
 def _fitted(columns: Sequence[Column], needed: dict[str, int], width: int | None) -> dict[str, int]:
-    """Choose the columns that fit, and the width of each: names and the sparkline are narrower before one is left out."""
-    least = {
-        one.head: MIN_STRIP
-        if one.head == STRIP
-        else min(needed[one.head], MIN_NAME)
-        if one.is_name
-        else needed[one.head]
-        for one in columns
-    }
+    """Choose the columns that fit, and their widths: names and the sparkline are narrower before one is left out."""
+    least = {one.head: min(needed[one.head], MIN_NAME) if one.is_name else needed[one.head] for one in columns}
+    least[STRIP] = MIN_STRIP
     kept = [column.head for column in sorted(columns, key=lambda column: column.importance)]
     while width is not None and len(kept) > 1 and sum(least[head] for head in kept) + GAP * (len(kept) - 1) > width:
         del kept[0]

@@ -2,10 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
 from vgtui.sources.gpus import Device
 from vgtui.sources.hosts import HostTrainings
 from vgtui.sources.trainings import Training, Trainings
+
+
+class _Machine(Protocol):
+    """The trainings of one machine."""
+
+    def rows(self) -> list[Training]: ...
+
+    async def look_once(self) -> list[Training]: ...
+
+    async def follow(self) -> None: ...
 
 
 class Overview:
@@ -14,6 +25,7 @@ class Overview:
     def __init__(self, here: Trainings, hosts: Sequence[HostTrainings] = ()) -> None:
         self._here = here
         self._hosts = hosts
+        self._machines: list[_Machine] = [here, *hosts]
 
     @property
     def has_hosts(self) -> bool:
@@ -37,15 +49,15 @@ class Overview:
 
     def rows(self) -> list[Training]:
         """Return a row for each training, and for each host that cannot be asked."""
-        return [row for part in (self._here, *self._hosts) for row in part.rows()]
+        return [row for part in self._machines for row in part.rows()]
 
     async def look_once(self) -> list[Training]:
         """Look once at all of them, side by side, for a few seconds at most."""
-        found = await asyncio.gather(*(part.look_once() for part in (self._here, *self._hosts)))
+        found = await asyncio.gather(*(part.look_once() for part in self._machines))
         return [row for rows in found for row in rows]
 
     async def follow(self) -> None:
         """Follow all of them until it is cancelled."""
         async with asyncio.TaskGroup() as group:
-            for part in (self._here, *self._hosts):
+            for part in self._machines:
                 group.create_task(part.follow())

@@ -270,6 +270,10 @@ class Trainings:
             self.problem = ""
         except OSError as error:
             found, self.problem = [], f"no sockets can be looked for: {error.strerror or error}"
+        living = {*self._following, *(endpoint.path for endpoint in found)}
+        for path, watched in self._watched.items():
+            if path not in living and watched.ended_at is None:  # while nobody followed it
+                watched.ended_at = time.monotonic()
         for endpoint in found:
             watched = self._watched.setdefault(endpoint.path, _Watched(endpoint, time.monotonic()))
             watched.ended_at = None

@@ -1,4 +1,4 @@
-"""Variables of the environment that are not options: where the user's settings and sockets are, and how SSH is called."""
+"""Variables of the environment that are not options: the user's settings file, the sockets, and how SSH is called."""
 
 FILE_VARIABLE = "VGTUI_CONFIG"
 RUNTIME_VARIABLE = "VGTUI_RUNTIME_DIR"

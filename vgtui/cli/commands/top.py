@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fail = parser.add_argument(
         "--fail-on",
         metavar="KIND,…",
-        help="with --once: exit with code 1 if a verdict is one of these; any is all faults",
+        help="with --once: exit code 1 if a verdict is one of these; any is all faults",
     )
     offer(fail, lambda: [*GROUPS, *GROUPS[ANY]])
     hosts = parser.add_argument_group("other machines")

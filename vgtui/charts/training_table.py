@@ -175,8 +175,8 @@ def _fitted(columns: Sequence[Column], needed: dict[str, int], width: int | None
 
 
 def _cell(column: Column, text: str, width: int, is_head: bool = False) -> str:
-    if column.head == STRIP and is_head and len(text) > width:
-        text = "loss"
+    if is_head and len(text) > width:
+        text = text.replace(",", "").split()[0]
     text = cut_in_the_middle(text, width) if column.is_name else whole_words(text, width)
     return text.rjust(width) if column.is_number else text.ljust(width)
 

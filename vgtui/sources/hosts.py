@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process, create_subprocess_exec
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -59,9 +59,7 @@ class HostTrainings:
     async def _ask(self, command: Sequence[str]) -> None:
         """Take what the command says, until it ends or is silent for too long."""
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, limit=LINE_LIMIT
-            )
+            process = await create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, limit=LINE_LIMIT)
         except OSError as error:
             self._fail(f"{command[0]} cannot be started: {error.strerror}")
             return

@@ -15,6 +15,7 @@ PACE_SECONDS = 0.1
 class Pair:
     """Gives the frames of two models, each in its lane, as they come. It is a `Player` that cannot be played again."""
 
+    pace = ""
     seekable = False
     has_lanes = True
 
@@ -23,11 +24,6 @@ class Pair:
         self._lanes: Mapping[LaneName, Watched] = {"A": first, "B": second}
         self._asked: dict[LaneName, asyncio.Task[Answer]] = {}
         self._may_ask: dict[LaneName, float] = {}
-
-    @property
-    def pace(self) -> str:
-        """Words for the screen."""
-        return "end" if self.ended else "following"
 
     @property
     def ended(self) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.errors import UsageError
 from engine.health import reference_norm
+from engine.progress import MIN_MEASUREMENTS
 from engine.verdict import PERSISTENCE
 from vgtui.model.health import health_of
 from vgtui.sources.attached import Attached
@@ -32,6 +33,8 @@ ENDED_SECONDS = 60.0
 SILENT_SECONDS = 10.0
 """After how long without a frame a training is said to give none."""
 FULL = "gives no frame: it ends just now, or has as many viewers as it takes"
+ENOUGH_FRAMES = MIN_MEASUREMENTS + PERSISTENCE
+"""After how many frames a single look takes "starting" for an answer."""
 MAX_LOSSES = 240
 """Losses that are kept of a training; when there are more, pairs become their mean."""
 SEVERITY = ("NaN", "infinite", "zero", "vanished", "exploding", "weak")
@@ -152,7 +155,7 @@ class _Watched:
         """Whether more frames would say little that is new: the verdict is there, or it is past its first steps."""
         if self.ended_at is not None or self.problem:
             return True
-        return self.frame is not None and (self.frame.verdict.kind != "starting" or self.frames >= PERSISTENCE)
+        return self.frame is not None and (self.frame.verdict.kind != "starting" or self.frames >= ENOUGH_FRAMES)
 
     def row(self, devices: Iterable[Device]) -> Training:
         """Say what is known."""
@@ -241,19 +244,12 @@ class Trainings:
         finally:
             await self.close()
 
-    async def look_once(self, seconds: float = FIRST_SECONDS) -> list[Training]:
-        """Look at all trainings at once, and wait for their first frames.
-
-        Args:
-            seconds: How long to wait at most.
-
-        Returns:
-            A row for each.
-        """
+    async def look_once(self) -> list[Training]:
+        """Look at all trainings at once, wait a few seconds at most for their first frames, and return their rows."""
         try:
             await self.look()
             with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(FIRST_SECONDS):
                     while not all(watched.is_settled for watched in self._watched.values()):
                         await asyncio.sleep(0.02)
             return self.rows()

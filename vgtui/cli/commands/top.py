@@ -82,7 +82,7 @@ def call(chosen: argparse.Namespace) -> int:
     kinds = _kinds(chosen.fail_on)
     ssh, hosts = _ssh(chosen.ssh), [_host(host) for host in chosen.host]
     if kinds and not chosen.once:
-        raise UsageError("fail-on", "needs --once: the exit code is that of a single look")
+        raise UsageError("fail_on", "needs --once: the exit code is that of a single look")
     has_screen = not (chosen.once or chosen.json) and no_screen(sys.stdin, sys.stdout, sys.stderr) is None
     is_single = chosen.once or not (chosen.json or has_screen)
     here = Trainings(FIRST_PULL_SECONDS if is_single else PULL_SECONDS)
@@ -154,7 +154,7 @@ def _kinds(words: str | None) -> frozenset[str]:
     found: set[str] = set()
     for word in words.split(",") if words is not None else ():
         if word.strip() not in (*GROUPS, *VERDICT_KINDS):
-            raise unknown_name("fail-on", "verdict", word.strip(), (*GROUPS, *VERDICT_KINDS))
+            raise unknown_name("fail_on", "verdict", word.strip(), (*GROUPS, *VERDICT_KINDS))
         found.update(GROUPS.get(word.strip(), (word.strip(),)))
     return frozenset(found)
 

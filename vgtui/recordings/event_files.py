@@ -37,6 +37,7 @@ class EventLog:
         scalars: The scalars.
         norms: The norm of what each histogram is of: the root of the sum of squares.
         bins_only: Tags of histograms without a sum of squares.
+        too_small: How many histograms have squares that were too small for their writer, so that the norm is unknown.
         times: The time of each step, in seconds.
         remarks: What is wrong with the files, a sentence each.
     """
@@ -44,6 +45,7 @@ class EventLog:
     scalars: Values = field(default_factory=dict)
     norms: Values = field(default_factory=dict)
     bins_only: set[str] = field(default_factory=set)
+    too_small: int = 0
     times: dict[int, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
@@ -87,6 +89,9 @@ def read_event_log(path: str) -> EventLog:
                 raise UsageError("FILE", f"{path} holds more than {MAX_VALUES} numbers, the most that are read")
         if read < file.stat().st_size:
             log.remarks.append(f"{file.name} is damaged or torn {read} bytes from its start; what follows is left out")
+    if log.too_small:
+        words = "histograms have squares that were too small for their writer: their norms are unknown"
+        log.remarks.append(f"{log.too_small} {words}")
     if not records:
         raise UsageError("FILE", f"{path} cannot be read: there is no whole record in it")
     return log
@@ -159,6 +164,8 @@ def _take_histogram(log: EventLog, value: Any, step: int) -> None:
     series = log.norms.setdefault(value.tag, {})
     if histogram.sum_squares or (histogram.min == histogram.max == 0):
         series[step] = math.sqrt(max(histogram.sum_squares, 0.0))
+    else:
+        log.too_small += 1
 
 
 def _take_tensor(log: EventLog, value: Any, step: int) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import UsageError
 from engine.model_diagnosis import ModelDiagnosis, ModelLayer
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
 from vgtui.recordings.event_files import read_event_log, some
@@ -54,8 +55,10 @@ def event_lines(path: str, rule: TagRule) -> Iterator[Line]:
     place = Path(path)
     layers = tuple(LayerInfo(name, 0, 0, is_matrix=not NO_MATRIX.search(name)) for name in run.layers)
     name = (place if place.is_dir() else place.absolute().parent).resolve().name
-    yield Header(backend=BackendInfo(BACKEND, "", "", None), model=ModelInfo(name, ""), layers=layers)
     steps = sorted({step for series in run.gradients.values() for step in series})
+    if not steps:
+        raise UsageError("FILE", f"{path} has no gradient whose norm is known: {'; '.join(log.remarks)}")
+    yield Header(backend=BackendInfo(BACKEND, "", "", None), model=ModelInfo(name, ""), layers=layers)
     for remark in (*_remarks(run), *log.remarks):
         yield Event(step=steps[0], kind="note", message=remark)
     yield from _frames(run, steps, layers, log.times)

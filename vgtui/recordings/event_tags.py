@@ -25,7 +25,7 @@ NOT_LAYERS = re.compile(r"(?:.*[/._])?(?:train|val|valid|test|total|global|all|o
 """What a layer is not called: these are norms of all gradients together."""
 WEIGHTS = re.compile(r"(?:(?:.*/)?(?:weight|param|parameter)s?/)?(?P<layer>.+)")
 """How people call the weights of a layer: by its name alone, or below a word."""
-BIAS = re.compile(r"(?:.*[/._])?(?:bias|b)(?:_\w+)?")
+BIAS = re.compile(r"(?:.*[/._])?bias(?:_\w+)?|.+[/._]b")
 WEIGHT_ENDING = re.compile(r"[/._](?:weight|kernel|w)$")
 NO_MATRIX = re.compile(r"norm|emb|\bbn|\bln|\bw[tp]e\b|pos|token|scale|gamma", re.IGNORECASE)
 """What is in the name of a layer that is no matrix: norms, embeddings, tokens."""

@@ -1,4 +1,4 @@
-"""`vgtui replay`: a recording, or a run of TensorBoard, in the dashboard; without a terminal, a report of its last frame."""
+"""`vgtui replay`: a recording or a run of TensorBoard in the dashboard; without a terminal, a report of its end."""
 
 import argparse
 import os

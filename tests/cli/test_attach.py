@@ -4,8 +4,7 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -13,34 +12,11 @@ import pytest
 import vgtui
 from engine.errors import UsageError
 from tests.cli.shell import call
+from tests.cli.trained import LAYERS, trained
 from vgtui.sources.attached import find_endpoints
 from vgtui.user.variables import RUNTIME_VARIABLE
 from vgtui.watching.endpoints import list_endpoints
-from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
-
-LAYERS = [LayerInfo("stem", 9, 8, "Conv2d", (8, 1, 3, 3)), LayerInfo("head", 8, 3, "Linear", (3, 8))]
-
-
-@contextmanager
-def trained(name: str) -> Iterator[vgtui.Emitter]:
-    """A model of this name whose training gives a frame whenever one is wanted."""
-    ended = threading.Event()
-
-    def train() -> None:
-        step = 0
-        while not ended.wait(0.001):
-            if emitter.is_due(step):
-                emitter.emit(step, [1e-9, 1.0], loss=2.0)
-            step += 1
-
-    with vgtui.Emitter(LAYERS, name=name, framework="PyTorch", every=1) as emitter:
-        training = threading.Thread(target=train)
-        training.start()
-        try:
-            yield emitter
-        finally:
-            ended.set()
-            training.join()
+from vgtui.wire.frames import BackendInfo, ModelInfo
 
 
 def test_the_only_model_is_the_one_that_is_meant_and_its_next_frame_is_reported() -> None:

@@ -4,6 +4,8 @@ import signal
 
 FAULT_EXIT = 1
 """A fault of the run, of the machine, or of vgtui itself."""
+FOUND_EXIT = 1
+"""`vgtui top --fail-on` has found what it looks for, or could not look everywhere."""
 USAGE_EXIT = 2
 UNMET_EXIT = 3
 """`--until` was not reached."""

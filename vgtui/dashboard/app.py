@@ -1,21 +1,18 @@
-"""The Textual app: themes, the command palette, and how it exits. The screens do the rest."""
+"""The dashboard's Textual app: the command palette, and how it exits. The screens do the rest."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from textual.app import SystemCommand
-from textual.binding import Binding
-from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
-from textual.theme import Theme
 
 from engine.errors import UsageError
 from vgtui.dashboard.keymap import Keymap
-from vgtui.dashboard.line_filters import EVERYTHING, AsciiOnly, Shows
+from vgtui.dashboard.line_filters import EVERYTHING, Shows
 from vgtui.dashboard.screens.main import MainScreen, screen_for
 from vgtui.dashboard.screens.palette import ActionPalette
-from vgtui.dashboard.textual_patches import QuietApp, TerminalDriver
+from vgtui.dashboard.themed import ThemedApp
 from vgtui.dashboard.view.look import Look
 from vgtui.dashboard.view.state import RunView
 from vgtui.lessons.lesson import Lesson
@@ -64,26 +61,12 @@ class DashboardConfig:
     recorder: Recorder | None = None
 
 
-class Dashboard(QuietApp[UsageError]):
+class Dashboard(ThemedApp[UsageError]):
     """Shows one frame source. Returns the error with which the source refused to start, if it did."""
 
-    CSS_PATH = "app.tcss"
-    TITLE = "vgtui"
-    BINDINGS = [Binding("ctrl+c", "exit_cleanly", "quit", show=False, priority=True)]
-
     def __init__(self, config: DashboardConfig) -> None:
-        super().__init__(driver_class=TerminalDriver)
-        self.loop: asyncio.AbstractEventLoop | None = None
+        super().__init__(config.palettes, config.theme, config.shows)
         self._config = config
-        # for NO_COLOR, Textual turns colours into greys, which are still colours
-        self._own_filters: list[LineFilter] = []
-        if not config.shows.colour:
-            self._own_filters.append(NoColor())
-        if not config.shows.utf8:
-            self._own_filters.append(AsciiOnly())
-        for palette in config.palettes.values():
-            self.register_theme(_as_theme(palette))
-        self.theme = config.theme
         self.set_keymap(config.keymap.changed)
         look = replace(config.look, keymap=config.keymap, blocks=config.shows.colour and config.shows.utf8)
         state = RunView(config.settings, look, follows=not isinstance(config.source, Experiment))
@@ -91,10 +74,6 @@ class Dashboard(QuietApp[UsageError]):
             config.source, state, config.palettes[config.theme], config.fps, config.recorder
         )
         self.main.controller.lessons_done = dict(config.lessons_done)
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Add the filters that leave out colours, or characters beyond ASCII."""
-        return [*super().get_line_filters(), *self._own_filters]
 
     def on_look_changed(self) -> None:
         """Pass on the look and the theme, to be remembered."""
@@ -108,10 +87,6 @@ class Dashboard(QuietApp[UsageError]):
         """Return the main screen."""
         return self.main
 
-    def on_load(self) -> None:
-        """Keep the event loop, so that signals and the driver's thread can end the app."""
-        self.loop = asyncio.get_running_loop()
-
     def on_mount(self) -> None:
         """Show the warnings, and begin the lesson to start with, if any."""
         for warning in self._config.warnings:
@@ -124,6 +99,14 @@ class Dashboard(QuietApp[UsageError]):
         self.workers.cancel_all()
         await self._end_sources()
         self.exit(return_code=code)
+
+    def save_in_haste(self) -> str:
+        """Close the recording, and return where it is."""
+        recorder = self.main.recording.recorder
+        if not recorder:
+            return ""
+        recorder.close()
+        return recorder.where
 
     async def on_unmount(self) -> None:
         """Close the sources however the app ends, also after a refused run or an internal error."""
@@ -167,26 +150,3 @@ class Dashboard(QuietApp[UsageError]):
 
     async def _run(self, action: str) -> None:
         await self.run_action(action, default_namespace=self.main)
-
-
-def _as_theme(palette: Palette) -> Theme:
-    """Convert a palette to a Textual theme."""
-    return Theme(
-        name=palette.name,
-        dark=palette.dark,
-        primary=palette.accent,
-        accent=palette.accent,
-        background=palette.background,
-        surface=palette.panel,
-        panel=palette.panel,
-        foreground=palette.text,
-        success=palette.health["learning"],
-        warning=palette.health["weak"],
-        error=palette.health["vanished"],
-        variables={
-            "border": palette.border,
-            "text-muted": palette.muted,
-            "input-selection-background": palette.selection,
-            "selection": palette.selection,
-        },
-    )

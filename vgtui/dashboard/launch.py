@@ -1,18 +1,29 @@
 """Opens the dashboard, and restores the terminal however it ends."""
 
-from collections.abc import Sequence
+import shlex
+import subprocess
+from collections.abc import Container, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from engine.errors import UsageError
 from vgtui.lessons.lesson import Lesson
+from vgtui.model.options import settings_from
 from vgtui.recordings.writer import Recorder
+from vgtui.sources.attached import Attached
 from vgtui.sources.base import FrameSource
 from vgtui.sources.live import LiveRun
+from vgtui.sources.overview import Overview
+from vgtui.sources.pair import Pair
+from vgtui.sources.trainings import Training
 from vgtui.terminal.capabilities import has_colour, has_utf8, tell
 from vgtui.user.settings_file import load_settings, recall, remember, settings_name, settings_path
+from vgtui.watching.endpoints import Endpoint
 from vgtui.wire.run_settings import RunSettings
 
 DEFAULT_THEME = "dark"
+SIGNALLED = 128
+"""Exit codes above this are of a signal that ends the program."""
 
 
 def train_live(
@@ -94,7 +105,7 @@ def open_dashboard(
         source=source,
         settings=settings,
         palettes=palettes,
-        theme=theme or (last.theme if last.theme in palettes else DEFAULT_THEME),
+        theme=_theme_of(theme, palettes),
         fps=fps,
         look=look,
         keymap=keymap,
@@ -117,6 +128,63 @@ def open_dashboard(
     if app.crash is not None:
         raise app.crash
     return app.return_code or 0
+
+
+def open_overview(overview: Overview, theme: str | None, fps: float, remote: Sequence[str]) -> int:
+    """Show all trainings, and those that the user opens, until the user leaves.
+
+    Args:
+        overview: The trainings.
+        theme: The name of the theme; None for the last one used.
+        fps: The maximum number of redraws per second of a training that is opened.
+        remote: The words that begin with SSH and end with how vgtui is called on a host.
+
+    Returns:
+        The exit code.
+    """
+    from vgtui.dashboard.line_filters import Shows
+    from vgtui.dashboard.overview import OverviewApp, OverviewConfig
+    from vgtui.dashboard.signals import restoring_terminal
+    from vgtui.user.themes import load_palettes
+
+    palettes, _ = load_palettes()
+    shows, problem = Shows(has_colour(), has_utf8()), ""
+    while True:
+        config = OverviewConfig(
+            overview=overview,
+            palettes=palettes,
+            theme=_theme_of(theme, palettes),
+            shows=shows,
+            problem=problem,
+        )
+        app = OverviewApp(config)
+        with restoring_terminal(app):
+            chosen = app.run()
+        if app.crash is not None:
+            raise app.crash
+        if not chosen:
+            return app.return_code or 0
+        try:
+            code, problem = _open_trainings(chosen, theme, fps, remote), ""
+        except UsageError as error:
+            code, problem = 0, error.problem
+        if code > SIGNALLED:
+            return code
+
+
+def _theme_of(theme: str | None, palettes: Container[str]) -> str:
+    """The theme to begin with: the one that is wanted, or the last one used."""
+    last = recall().theme
+    return theme or (last if last and last in palettes else DEFAULT_THEME)
+
+
+def _open_trainings(chosen: Sequence[Training], theme: str | None, fps: float, remote: Sequence[str]) -> int:
+    """Show a training, or two side by side; returns the exit code. Raises UsageError."""
+    if chosen[0].host:
+        *ssh, vgtui = remote
+        return subprocess.call([*ssh, "-t", chosen[0].host, vgtui, "attach", shlex.quote(chosen[0].socket)])
+    sources = [Attached(Endpoint(Path(row.socket), row.name, row.pid)) for row in chosen]
+    return open_dashboard(Pair(*sources) if len(sources) == 2 else sources[0], settings_from({}), theme, fps)
 
 
 def _end_recording(recorder: Recorder | None) -> None:

@@ -1,4 +1,4 @@
-"""A signal ends the dashboard with the terminal restored and exit code 128 + n, even when output is stalled.
+"""A signal ends an app with the terminal restored and exit code 128 + n, even when output is stalled.
 
 Normally the event loop ends the app. If it has not within PATIENCE_SECONDS (a frozen SSH session blocks writes to the
 terminal), the signal handler restores the terminal itself, without waiting for anything.
@@ -14,8 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
-from vgtui.dashboard.app import Dashboard
+from vgtui.dashboard.themed import ThemedApp
 from vgtui.terminal.text import plain
 
 PATIENCE_SECONDS = 0.7
@@ -31,7 +32,7 @@ RESET_SECONDS = 0.2
 
 
 @contextmanager
-def restoring_terminal(app: Dashboard) -> Iterator[None]:
+def restoring_terminal(app: ThemedApp[Any]) -> Iterator[None]:
     """Within this context, the signals that end a program end the app and restore the terminal."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
@@ -47,9 +48,8 @@ def restoring_terminal(app: Dashboard) -> Iterator[None]:
     def give_up(_number: int, _frame: FrameType | None) -> None:
         words = ""
         with suppress(Exception):  # close the recording if possible, whatever the loop is stuck in
-            if recorder := app.main.recording.recorder:
-                recorder.close()
-                words = f"vgtui: {plain(recorder.where)}\n"
+            if said := app.save_in_haste():
+                words = f"vgtui: {plain(said)}\n"
         termios.tcsetattr(terminal, termios.TCSANOW, before)
         with suppress(OSError):
             _reset_screen(terminal, words)

@@ -18,10 +18,16 @@ STREAM = "-"
 class InputFile:
     """A file open for reading bytes; "-" is standard input. Every method raises UsageError where it cannot be read."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, file: io.BufferedReader | None = None) -> None:
+        """Open a file.
+
+        Args:
+            path: What errors call it.
+            file: What was made of it, open already; it is closed with this.
+        """
         self.path = path
         self._looked_at = io.BytesIO()
-        self._file = self._try(self._open)
+        self._file = file or self._try(self._open)
 
     def look_at_first_line(self, limit: int) -> bytes:
         """The first line, or so much of it; it is still there to be read. To be called ahead of reading."""
@@ -36,6 +42,10 @@ class InputFile:
     def read(self, size: int) -> bytes:
         """Read up to `size` bytes; nothing at the end of the file."""
         return self._looked_at.read(size) or self._try(lambda: self._file.read(size))
+
+    def fileno(self) -> int:
+        """The number of the open file."""
+        return self._file.fileno()
 
     def __enter__(self) -> Self:
         return self

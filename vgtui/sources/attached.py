@@ -24,9 +24,15 @@ SILENT = "the training has ended, or has as many viewers as it takes; it goes on
 class Attached:
     """Frames of a model that another process trains. A pause is the viewer's alone: the training goes on."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        """Prepare to attach to a model; the first question connects."""
+    def __init__(self, endpoint: Endpoint, goes_on: bool = True) -> None:
+        """Prepare to attach to a model; the first question connects.
+
+        Args:
+            endpoint: The model.
+            goes_on: Whether it goes on with a later model of the same name when this one has ended.
+        """
         self._endpoint = endpoint
+        self._goes_on = goes_on
         self._reader = RecordingReader(endpoint.name)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._waiting: deque[Line] = deque()
@@ -101,7 +107,7 @@ class Attached:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         """Connect to the same socket, or to a later one of the same name."""
-        if not await self._connect_to(self._endpoint):
+        if not await self._connect_to(self._endpoint) and self._goes_on:
             for endpoint in endpoints_named(self._endpoint.name, await asyncio.to_thread(_endpoints)):
                 if await self._connect_to(endpoint):
                     break

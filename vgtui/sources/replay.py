@@ -31,18 +31,20 @@ BREATH_SECONDS = 0.02
 class Replay:
     """The frames of a recording. A file is played in the time that its steps took; a stream is followed."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, file: int | None = None) -> None:
         """Open a recording and read its header.
 
         Args:
             path: A file, or "-" for standard input.
+            file: What was made of it, open already: a copy of this is read.
 
         Raises:
             UsageError: It cannot be read, or it is not a recording.
         """
         self._reader = RecordingReader("standard input" if path == STREAM else path)
         try:
-            self._file = os.dup(sys.stdin.fileno()) if path == STREAM else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            given = sys.stdin.fileno() if path == STREAM else file
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if given is None else os.dup(given)
         except OSError as error:
             raise UsageError("FILE", f"{path} cannot be read: {error.strerror}") from error
         self._is_file = stat.S_ISREG(os.fstat(self._file).st_mode)

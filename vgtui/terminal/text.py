@@ -26,6 +26,16 @@ def shortened(text: str, most: int = MAX_CHARACTERS) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def cut_in_the_middle(text: str, width: int) -> str:
+    """The text, or its beginning and its end with … between: names tell one from another by both."""
+    if len(text) <= width:
+        return text
+    if width < 2:
+        return "…"[:width]
+    end = (width - 1) // 2 + (width - 1) % 2
+    return f"{text[: width - 1 - end]}…{text[-end:]}"
+
+
 def norm_text(value: float) -> str:
     """A norm in seven characters at most: 0, NaN and ∞ as what they are."""
     if math.isnan(value):

@@ -12,6 +12,7 @@ EXTRAS = {
     "report": ("matplotlib", "jinja2"),
     "parquet": ("pyarrow",),
     "inject": ("hypno",),
+    "tensorboard": ("tensorboard",),
 }
 """The extras of our package, and the packages that each brings, whose modules have the same names."""
 

@@ -10,7 +10,7 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from errno import ECONNREFUSED, ENAMETOOLONG
@@ -121,14 +121,18 @@ def hidden_path(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(8)}")
 
 
-def list_endpoints() -> list[Endpoint]:
+def list_endpoints(known: Container[Path] = ()) -> list[Endpoint]:
     """List the models that are watched on this machine, by name. Sockets that no process listens on are removed.
+
+    Args:
+        known: Sockets that are left out: nothing is asked there.
 
     Raises:
         OSError: There is no folder for sockets, or it cannot be read.
     """
     inside = {socket_folder(), *(path for path in (*_folders(), *_elsewhere()) if path.is_dir() and _is_private(path))}
-    files = {path: file for each in inside for path in each.iterdir() if (file := _SOCKET_NAME.fullmatch(path.name))}
+    paths = [path for each in inside for path in each.iterdir() if path not in known]
+    files = {path: file for path in paths if (file := _SOCKET_NAME.fullmatch(path.name))}
     found = [
         Endpoint(path, name or files[path]["name"], int(files[path]["pid"]), is_named=name is not None)
         for path, name in _living(list(files))

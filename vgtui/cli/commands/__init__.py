@@ -14,6 +14,7 @@ COMMANDS = {
     "replay": "show a recording in the dashboard",
     "exec": "run a command, and watch what it trains with PyTorch",
     "attach": "show a PyTorch model that its own script trains",
+    "top": "all trainings that are watched, on this machine and on others",
     "lessons": "the guided lessons and how far you are",
     "bench": "how fast this machine trains",
     "doctor": "what this machine and terminal can do, and what to mend",

@@ -1,4 +1,4 @@
-"""`vgtui export`: a recording or a sweep for other programs, as CSV, Parquet, SVG or PNG."""
+"""`vgtui export`: a recording, a run of TensorBoard or a sweep for other programs, as CSV, Parquet, SVG or PNG."""
 
 import argparse
 import itertools
@@ -15,6 +15,7 @@ from engine.errors import UsageError, unknown_name
 from vgtui.cli.arguments import add_overwrite_option
 from vgtui.cli.commands.plot import add_chart_options, metric_of, names_of
 from vgtui.cli.output.sink import STDOUT
+from vgtui.cli.recorded import add_tag_option, open_recorded
 from vgtui.cli.unused_options import tell_unused, unused, unused_chart_options
 from vgtui.files.inputs import InputFile
 from vgtui.files.outputs import check_free, check_other, telling_faults, writing_whole
@@ -47,7 +48,8 @@ examples:
   vgtui export sweep.jsonl -o sweep.parquet       a row for each run; needs pip install 'vgtui[parquet]'
   vgtui export run.jsonl -o run.svg               pictures need pip install 'vgtui[report]'
   vgtui export sweep.jsonl --metric depth_scale -o sweep.png
-  vgtui export run.jsonl -o - | head              CSV on standard output"""
+  vgtui export run.jsonl -o - | head              CSV on standard output
+  vgtui export runs/exp1 -o exp1.csv              event files of TensorBoard: pip install 'vgtui[tensorboard]'"""
 TABLES = ("csv", "parquet")
 PICTURES = ("svg", "png")
 FORMATS = (*TABLES, *PICTURES)
@@ -58,13 +60,14 @@ ROWS_AT_ONCE = 20_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the two files, the format and the options of a picture."""
     parser.add_argument(
-        "file", metavar="FILE", help="a recording, .gz too, or what vgtui sweep --output wrote; - is standard input"
+        "file", metavar="FILE", help="a recording, .gz too, a run of TensorBoard, or what vgtui sweep wrote; - is stdin"
     )
     parser.add_argument("--output", "-o", required=True, metavar="FILE", help="where to; - is standard output")
     parser.add_argument(
         "--format", metavar="NAME", help=f"{', '.join(FORMATS)} (default: by the ending of the output, else csv)"
     )
     add_overwrite_option(parser)
+    add_tag_option(parser)
     group = parser.add_argument_group("pictures of a sweep")
     add_chart_options(group)
     group.add_argument(
@@ -77,7 +80,7 @@ def call(chosen: argparse.Namespace) -> int:
     kind = _kind(chosen)
     metric, by = metric_of(chosen), names_of(chosen)
     check_other("output", chosen.output, chosen.file, "exported")
-    with InputFile(chosen.file) as file:
+    with open_recorded(chosen) as file:
         if chosen.output != STDOUT:
             check_free("output", chosen.output, chosen.overwrite)  # told before anything is computed
         swept = is_sweep(file)

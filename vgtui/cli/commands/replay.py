@@ -1,4 +1,4 @@
-"""`vgtui replay`: a recording in the dashboard, or without a terminal its last frame as a report."""
+"""`vgtui replay`: a recording or a run of TensorBoard in the dashboard; without a terminal, a report of its end."""
 
 import argparse
 import os
@@ -6,7 +6,9 @@ import sys
 
 from engine.errors import UsageError
 from vgtui.cli.output.text_report import ReportWriter
+from vgtui.cli.recorded import add_tag_option, open_recorded
 from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
+from vgtui.files.inputs import InputFile
 from vgtui.model.differences import settings_from_header
 from vgtui.model.options import settings_from
 from vgtui.recordings.reader import STREAM, RecordingReader, read_recording
@@ -20,6 +22,8 @@ examples:
   vgtui --record run.jsonl                                       record
   vgtui replay run.jsonl                                         see it again
   vgtui run --steps 5000 --every 10 --format jsonl | vgtui replay -
+  vgtui replay runs/exp1                                         event files: pip install 'vgtui[tensorboard]'
+  vgtui replay runs/exp1 --tag 'grad/{layer}'                    whose gradients have other names
   ssh gpu vgtui run --steps 5000 --every 10 --format jsonl | vgtui replay -
 
 keys: space pauses, < > change the speed, while paused ← → home end move in time."""
@@ -29,7 +33,10 @@ NEXT_LANE = "\n\n"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file of the recording and the options of the screen."""
-    parser.add_argument("file", metavar="FILE", help="a recording, .gz too; - follows standard input")
+    parser.add_argument(
+        "file", metavar="FILE", help="a recording, .gz too, or a run of TensorBoard; - follows standard input"
+    )
+    add_tag_option(parser)
     add_screen_options(parser)
 
 
@@ -38,10 +45,12 @@ def call(chosen: argparse.Namespace) -> int:
     theme, fps = screen_of(chosen)
     # keys come from the terminal itself where standard input is the stream; Textual draws on stderr
     streams = (sys.stdout, sys.stderr) if chosen.file == STREAM else (sys.stdin, sys.stdout, sys.stderr)
-    return replay(chosen.file, theme, fps) if no_screen(*streams) is None else report(chosen.file)
+    has_screen = no_screen(*streams) is None
+    with open_recorded(chosen, tells=not has_screen) as file:
+        return replay(file, theme, fps) if has_screen else report(file)
 
 
-def replay(path: str, theme: str | None, fps: float) -> int:
+def replay(file: InputFile, theme: str | None, fps: float) -> int:
     """Show a recording, or a stream ("-") as it comes.
 
     Returns:
@@ -50,8 +59,8 @@ def replay(path: str, theme: str | None, fps: float) -> int:
     Raises:
         UsageError: It is not a recording.
     """
-    source = Replay(path)
-    if path == STREAM:
+    source = Replay(file.path, file.fileno())
+    if file.path == STREAM:
         _take_keys_from_the_terminal()
     from vgtui.dashboard.launch import open_dashboard
 
@@ -59,11 +68,11 @@ def replay(path: str, theme: str | None, fps: float) -> int:
     return open_dashboard(source, settings, theme, fps)
 
 
-def report(path: str) -> int:
+def report(source: InputFile | str) -> int:
     """Print what the last frame says, of each lane where two are compared; what is damaged is said on stderr."""
-    reader = RecordingReader(path)
+    reader = RecordingReader(source if isinstance(source, str) else source.path)
     last: dict[str, tuple[Header, Frame]] = {}
-    for message in read_recording(path, reader):
+    for message in read_recording(source, reader):
         if isinstance(message, Header):
             last = carried(last, message)
         elif isinstance(message, Frame):

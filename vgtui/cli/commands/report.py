@@ -10,6 +10,7 @@ from vgtui.cli.commands.plot import add_chart_options, metric_of, names_of
 from vgtui.cli.output.plan import Plan
 from vgtui.cli.output.sink import STDOUT
 from vgtui.cli.output.training import train_into
+from vgtui.cli.recorded import add_tag_option, open_recorded
 from vgtui.cli.unused_options import (
     tell_unused,
     unused,
@@ -17,7 +18,6 @@ from vgtui.cli.unused_options import (
     unused_in_run,
     unused_run_options,
 )
-from vgtui.files.inputs import InputFile
 from vgtui.files.outputs import check_free, check_other, is_regular, telling_faults, writing_whole
 from vgtui.reports.page import check_installed, run_page, sweep_page
 from vgtui.reports.summary import RunSummary, read_summaries
@@ -45,11 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file",
         nargs="?",
         metavar="FILE",
-        help="a recording or a sweep, - is standard input; without one, a run is trained",
+        help="a recording, a run of TensorBoard or a sweep, - is standard input; without one, a run is trained",
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="the page (default: FILE.html beside it); - is stdout")
     add_overwrite_option(parser)
     parser.add_argument("--steps", type=whole, metavar="N", help="of a run that is trained for it (default: 500)")
+    add_tag_option(parser)
     add_chart_options(parser.add_argument_group("of a sweep"))
     add_run_options(parser)
 
@@ -67,6 +68,8 @@ def call(chosen: argparse.Namespace) -> int:
         settings = settings_from_arguments(chosen)
         tell_unused(unused_in_run(chosen, settings))
         tell_unused(unused_chart_options(chosen, "here: it is for a sweep"))
+        if chosen.tag:
+            tell_unused([unused("--tag", "without event files to read")])
         code = train_into(_Teller(summary), settings, Plan(steps, every=max(1, steps // FRAMES)))
         if code:
             return code
@@ -74,7 +77,7 @@ def call(chosen: argparse.Namespace) -> int:
     elif chosen.steps is not None:
         raise UsageError("steps", f"is of a run that is trained for its page, and {chosen.file} has its own")
     else:
-        with InputFile(chosen.file) as file:
+        with open_recorded(chosen) as file:
             swept = is_sweep(file)
             if chosen.output:
                 _check_free(output, chosen.overwrite)

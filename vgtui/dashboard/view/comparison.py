@@ -1,4 +1,4 @@
-"""Two lanes in words: how much more gradient one gets than the other, and the accuracy of both."""
+"""Two lanes in words: how much more gradient one gets than the other, and the accuracy or the loss of both."""
 
 import math
 
@@ -23,11 +23,12 @@ def comparison(one: RunView, other: RunView) -> str:
     if frames is None:
         return ""
     mine, theirs = frames
-    words = f"{one.status.name}: {_gradients(mine, theirs, other.status.name)}; {_accuracy(mine, theirs)} at step "
+    words = f"{one.status.name}: {_gradients(mine, theirs, other.status.name)}{_progress(mine, theirs)} at step "
     words += count_text(min(mine.step, theirs.step))
     behind, ahead = sorted((one, other), key=lambda state: state.newest.step if state.newest else -1)
     if behind.newest and ahead.newest and behind.newest.step < ahead.newest.step and one.moment is None:
-        words += f"; {ahead.status.name} waits at {count_text(ahead.newest.step)}"
+        verb = "is" if ahead.status.follows else "waits"
+        words += f"; {ahead.status.name} {verb} at {count_text(ahead.newest.step)}"
     return words
 
 
@@ -59,5 +60,10 @@ def _gradients(mine: Frame, theirs: Frame, name: str) -> str:
     return f"{place} a gradient of {norm_text(mine_norm)}, in {name} {norm_text(other_norm)}"
 
 
-def _accuracy(mine: Frame, theirs: Frame) -> str:
-    return f"accuracy {mine.accuracy:.2f} against {theirs.accuracy:.2f}"
+def _progress(mine: Frame, theirs: Frame) -> str:
+    """Compare what is known of both: the accuracy, or of watched models at least the loss; "" if neither is."""
+    if mine.accuracy is not None and theirs.accuracy is not None:
+        return f"; accuracy {mine.accuracy:.2f} against {theirs.accuracy:.2f}"
+    if mine.loss is not None and theirs.loss is not None:
+        return f"; loss {short_number(mine.loss)} against {short_number(theirs.loss)}"
+    return ""

@@ -27,6 +27,7 @@ from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.guarded import Guarded
+from vgtui.watching.keep import keep_of
 from vgtui.watching.layers import (
     Layer,
     activations,
@@ -92,18 +93,20 @@ class Watcher:
         every: str | int,
         record: str | os.PathLike[str] | None,
         scaler: torch.amp.GradScaler | None = None,
+        **outputs: Any,
     ) -> None:
-        """Begin to watch; the arguments are those of `vgtui.watch`.
+        """Begin to watch; the arguments are those of `vgtui.watch`, those for its Emitter alone among `outputs`.
 
         Raises:
             ArgumentError: An argument is plainly wrong.
         """
         Cadence(every)  # a wrong one is an error in every rank
+        keep_of(record, outputs.get("keep"))
         if scaler is not None and not callable(getattr(scaler, "scale", None)):
             raise ArgumentError("scaler", f"{type(scaler).__name__} is not a GradScaler")
         self._reset()
         try:
-            self._begin_watching(model, optimizer, name, every, record, scaler)
+            self._begin_watching(model, optimizer, name, every, record, scaler, outputs)
         except ArgumentError:
             raise
         except Exception:
@@ -154,6 +157,7 @@ class Watcher:
         every: str | int,
         record: str | os.PathLike[str] | None,
         scaler: torch.amp.GradScaler | None,
+        outputs: dict[str, Any],
     ) -> None:
         self._inner = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
         ranks = torch.distributed.get_world_size() if _is_distributed() else 1
@@ -162,7 +166,7 @@ class Watcher:
         if _is_distributed() and torch.distributed.get_rank() != 0:
             return
         called = type(getattr(self._inner, "_orig_mod", self._inner)).__name__ if name in (None, "") else name
-        self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
+        self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record, **outputs)
         self._scaler = scaler
         self._phase = Phase.TRACING
         self._install(optimizer)

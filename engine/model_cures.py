@@ -258,7 +258,21 @@ class Advice:
         """Yield where to look for a number that is not finite."""
         function = self.seen.loss_function
         singular = function.singular if function else ()
-        if layer is None and singular:
+        origin = self.seen.origin
+        module = (origin.module if origin else "") or "the model"
+        if origin and origin.place == "inputs":
+            yield _cure("look for NaN and ∞ in the data: a batch holds them; clipping is no cure")
+        elif origin and origin.place in ("output", "code"):
+            yield _cure(
+                f"look at how {module} computes it, for the logarithm or square root of what is negative, a division "
+                "by 0 or a row that is masked out whole; clipping is no cure"
+            )
+        elif origin and origin.place == "gradient":
+            yield _cure(
+                f"look in {module} for the square root, norm or quotient of 0, whose slope is infinite, and add a "
+                "small number inside; clipping is no cure"
+            )
+        elif layer is None and singular:
             found = " and ".join(singular[:2])
             yield _cure(
                 f"add a small number, 1e-6, inside {found} in the loss: its slope at 0 is infinite; clipping is no cure"

@@ -90,6 +90,11 @@ def traceable(model: nn.Module) -> list[nn.Module]:
     ]
 
 
+def hookable(model: nn.Module) -> list[nn.Module]:
+    """Return the modules that can have hooks, those of which torch.compile or TorchScript runs no part around them."""
+    return [module for _, module, is_compiled in _modules(model) if not is_compiled and not hasattr(module, WRAPPER)]
+
+
 def activations(model: nn.Module) -> list[nn.Module]:
     """Return the activation modules whose outputs can be seen."""
     return [module for _, module, is_compiled in _modules(model) if not is_compiled and is_activation(module)]

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
-from vgtui.watching.layers import Layer, dense
+from vgtui.watching.finite import FirstNonFinite
+from vgtui.watching.layers import Layer, dense, hookable
 
 MAX_UPDATED = 2**24
 """The number of parameters up to which the last update is measured: it takes a copy of all weights."""
@@ -23,6 +24,8 @@ SINGLE = (
 """What is gathered as one number a step."""
 THROUGH_TIME = "through time"
 """The field that has several numbers for a layer: the norm of the error signal at each step of time."""
+SUMS, LOSSES = "sums", "losses"
+"""The fields that have many numbers a step: what FirstNonFinite and Losses have gathered."""
 MIN_TIMES = 4
 """Steps of time, or uses of a module in one step, of which a profile is made."""
 MAX_TIMES = 1024
@@ -69,6 +72,8 @@ class Sample:
         self._uses: dict[int, list[Tensor]] = defaultdict(list)
         self._matrix_inputs: Tensor | None = None
         """The inputs of the last matrix that was used."""
+        self.trail = FirstNonFinite()
+        """What goes through the modules."""
         self.output: Any = None
         """The node of the model's output in autograd's graph."""
         self.used: set[int] = set()
@@ -109,6 +114,7 @@ class Sample:
                 if isinstance(layer.module, nn.RNNBase):
                     self._handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
+            self.trail.arm(model, hookable(model), make_hook)
             self._handles.append(model.register_forward_hook(make_hook(self._on_model)))
         self._handles += [module.register_forward_hook(on_activation) for module in activations]
         for index in before_clipping:
@@ -122,6 +128,7 @@ class Sample:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self.trail.disarm()
 
     def release(self) -> None:
         """Let go of autograd's graph, whose hooks hold the sample."""
@@ -131,6 +138,7 @@ class Sample:
         """Drop all that was gathered, as the gradients were made again since."""
         self._values.clear()
         self._uses.clear()
+        self.trail.forget()
 
     def read_gradients(self, scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool) -> bool:
         """Take the norms of the gradients and weights as they are now.
@@ -171,13 +179,17 @@ class Sample:
             self._keep_norms("update", moved)
             self._weights = None
 
-    def send(self, loss: Any, accuracy: Any) -> "Arrival":
+    def send(self, loss: Any, accuracy: Any, losses: Tensor | None = None) -> "Arrival":
         """Send everything to the host.
 
         Args:
             loss: The step's loss, a number or a tensor.
             accuracy: The step's accuracy, the same.
+            losses: Losses of steps before it that are still on their device.
         """
+        for name, values in ((SUMS, self.trail.sums()), (LOSSES, losses)):
+            if values is not None:
+                self._keep(name, 0, values)
         for name, value in (("loss", loss), ("accuracy", accuracy)):
             if value is not None:
                 number = torch.as_tensor(value).detach()
@@ -327,6 +339,8 @@ class Arrival:
         self._layers = layers
         self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []
         self._events: list[torch.cuda.Event] = []
+        self.many: dict[str, NDArray[np.float64]] = {}
+        """The numbers of the fields that have many a step, once numbers() was called."""
         for (device, _), keys in _grouped(values).items():
             packed = torch.cat([values[key].reshape(-1) for key in keys])
             if device.type == "cuda":
@@ -358,7 +372,9 @@ class Arrival:
         for keys, values in self._parts:
             numbers = iter(values.tolist())
             for (name, index), length in keys:
-                if name == THROUGH_TIME:
+                if name in (SUMS, LOSSES):
+                    self.many[name] = np.array([next(numbers) for _ in range(length)], np.float64)
+                elif name == THROUGH_TIME:
                     through_time[index] = np.array([next(numbers) for _ in range(length)], np.float64)
                 else:
                     known[name][index] = next(numbers)

@@ -26,6 +26,7 @@ from vgtui.watching.clipping import Clipping
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
+from vgtui.watching.finite import FirstNonFinite, Losses
 from vgtui.watching.guarded import Guarded
 from vgtui.watching.keep import keep_of
 from vgtui.watching.layers import (
@@ -33,12 +34,13 @@ from vgtui.watching.layers import (
     activations,
     activations_after,
     find_layers,
+    hookable,
     in_order_of_use,
     traceable,
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
-from vgtui.watching.sample import Arrival, Handle, Sample
+from vgtui.watching.sample import LOSSES, SUMS, Arrival, Handle, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
 from vgtui.wire.frames import BackendInfo, ModelInfo
@@ -50,6 +52,8 @@ NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() a
 NO_HOOKS = "has no hooks; call watcher.step() between backward() and zero_grad()"
 MAX_USES = 2**16
 """Uses of modules that are remembered until the first update: a model may be used for long before it is trained."""
+MAX_SEARCHED = 100
+"""Steps that are sampled, due or not, to find where a number came from that is not finite."""
 MAX_WRAPPERS = 8
 """Optimizers around an optimizer, as Accelerate and Lightning have one each."""
 
@@ -140,7 +144,14 @@ class Watcher:
         self._tracing: list[Handle] = []
         self._sample: Sample | None = None
         """The sampled step, in the phases SAMPLING, READ and UPDATED."""
-        self._arriving: deque[tuple[Arrival, Observations]] = deque()
+        self._arriving: deque[tuple[Arrival, FirstNonFinite, Observations]] = deque()
+        self._first_trail = FirstNonFinite()
+        """What goes through the modules in the first step, of which the layers are not known yet."""
+        self._losses = Losses()
+        self._searches = False
+        """Whether the coming steps are sampled, due or not."""
+        self._searched = 0
+        """How many steps were sampled for that."""
         self._steps = 0
         self._is_told = False
         """Whether step() was called."""
@@ -228,6 +239,8 @@ class Watcher:
         # before its call: a module with parts in it is used before they are
         for module in traceable(self._inner):
             self._tracing.append(module.register_forward_pre_hook(note_use))
+        if self._tracing:
+            self._first_trail.arm(self._inner, hookable(self._inner), self._guarded)
         before, after = self._guarded(self._before_update), self._guarded(self._after_update)
         for candidate in _innermost_first(optimizer):
             handles: list[Handle] = []
@@ -274,7 +287,17 @@ class Watcher:
         if self._optimizer is None:
             self._advance(Moment.GRADIENTS)
             self._after_update()
+        self._note_loss(loss)
         self._advance(Moment.STEP, loss, accuracy)
+
+    def _note_loss(self, loss: Any) -> None:
+        """Look at the loss of a step, sampled or not."""
+        if self._emitter is None or not self._emitter.wanted:
+            return
+        was_sound = self._losses.broken_from is None
+        self._losses.add(max(0, self._steps - 1), loss)
+        if was_sound and self._losses.broken_from is not None:
+            self._searches = True
 
     def _advance(self, moment: Moment, loss: Any = None, accuracy: Any = None) -> None:
         """Do what is due at a moment. Only here does one phase follow another, until the watcher stops."""
@@ -352,12 +375,15 @@ class Watcher:
         if not emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
         self._sample = Sample(self._steps, self._layers)
+        self._sample.trail, self._first_trail = self._first_trail, FirstNonFinite()
         return Phase.SAMPLING
 
     def _arm(self) -> Phase:
         """Sample the coming step if it is due."""
-        if self._emitter is None or not self._emitter.is_due_for_verdict(self._steps):
+        is_sought = self._searches and self._searched < MAX_SEARCHED
+        if self._emitter is None or not (is_sought or self._emitter.is_due_for_verdict(self._steps)):
             return Phase.WAITING
+        self._searched += is_sought
         self._sample = Sample(self._steps, self._layers, self._activated)
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
@@ -419,7 +445,8 @@ class Watcher:
         if (found := describe_loss(loss, sample.output)) is not None:
             self._loss_function = found
         sample.release()
-        self._arriving.append((sample.send(loss, accuracy), replace(self._seen, loss_function=self._loss_function)))
+        arrival = sample.send(loss, accuracy, self._losses.send())
+        self._arriving.append((arrival, sample.trail, replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)
         return Phase.WAITING
 
@@ -430,7 +457,7 @@ class Watcher:
             wait: Whether to wait for all of them.
         """
         while self._arriving and self._emitter:
-            arrival, seen = self._arriving[0]
+            arrival, trail, seen = self._arriving[0]
             if wait:
                 arrival.wait()
             elif not arrival.is_here():
@@ -447,9 +474,24 @@ class Watcher:
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
             seen = self._complete(seen, fields, single, through_time)
+            seen = self._trace_back(seen, arrival, trail)
             self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, **told, **fields)
             self._emitter.took(self._spent)
             self._spent = 0.0
+            self._search(seen, fields)
+
+    def _trace_back(self, seen: Observations, arrival: Arrival, trail: FirstNonFinite) -> Observations:
+        """Add to what was seen of a step where the first number came from that is not finite."""
+        if LOSSES in arrival.many:
+            self._losses.arrived(arrival.many[LOSSES])
+        origin = trail.origin(arrival.many[SUMS]) if SUMS in arrival.many else None
+        return replace(seen, origin=origin, broken_from=self._losses.broken_from)
+
+    def _search(self, seen: Observations, fields: dict[str, NDArray[np.float64]]) -> None:
+        """Sample the coming steps too, where a gradient is not finite and may still show where that comes from."""
+        is_broken = not np.isfinite(np.ma.filled(fields["grad_norm"], 0.0)).all()
+        is_lost = not np.isfinite(np.ma.filled(fields["weight_norm"], 0.0)).all()
+        self._searches = (self._searches or is_broken) and not (is_lost or seen.origin or seen.has_scaler)
 
     def _complete(
         self,
@@ -511,6 +553,7 @@ class Watcher:
         for handle in self._tracing:
             handle.remove()
         self._tracing.clear()
+        self._first_trail.disarm()
 
 
 def _watch_nothing() -> Watcher:

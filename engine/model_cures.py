@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.observations import Observations
+from engine.observations import Observations, Origin
 from engine.verdict import BOUNDS, USUAL_UPDATE, Change, Cure
 
 PYTORCH = "PyTorch"
@@ -254,11 +254,17 @@ class Advice:
 
     # the script
 
-    def against_non_finite(self, layer: int | None) -> Iterator[Cure]:
+    def against_broken_update(self) -> Iterator[Cure]:
+        """Yield what to do about an update that is not finite."""
+        yield _cure(
+            "look at the optimizer: in float16 its eps of 1e-8 is 0, so keep the weights in float32 and compute under "
+            "torch.autocast; or use a smaller learning rate"
+        )
+
+    def against_non_finite(self, layer: int | None, origin: Origin | None = None) -> Iterator[Cure]:
         """Yield where to look for a number that is not finite."""
         function = self.seen.loss_function
         singular = function.singular if function else ()
-        origin = self.seen.origin
         module = (origin.module if origin else "") or "the model"
         if origin and origin.place == "inputs":
             yield _cure("look for NaN and ∞ in the data: a batch holds them; clipping is no cure")

@@ -43,6 +43,11 @@ def _has_broken_weights(case: Case) -> bool:
     return not np.isfinite(np.ma.filled(case.measured.weight_norm, 0.0)).all()
 
 
+def _was_update(case: Case) -> bool:
+    """Whether all was finite at the step before, but for the weights that its update left."""
+    return _has_broken_weights(case) and case.past.last_finite == case.step - 1
+
+
 def _when(case: Case) -> str:
     """Say at which step a number was first seen that is not finite, and since when it may have been so."""
     past, since = case.past, case.seen.broken_from
@@ -57,6 +62,8 @@ def _when(case: Case) -> str:
 def _where(case: Case) -> str:
     """Say where it came from; "" if nobody has looked, or it is too late to see."""
     origin = case.seen.origin
+    if _was_update(case):
+        return "the update before it has made the weights NaN or ∞, of gradients that were finite"
     if _has_broken_weights(case):
         return "the weights are NaN or ∞ already, so that it cannot be seen any more where that came from"
     if origin is None:
@@ -101,7 +108,9 @@ def _first_non_finite(case: Case, broken: NDArray[np.bool_]) -> Verdict:
     else:
         where = "the loss is NaN or ∞"
     sound = f" (it was {past.largest_norm:.1g} at most before)" if past.largest_norm else ""
-    cures = advice.against_non_finite(None if not forward.any() else int(np.argmax(forward)))
+    layer = None if not forward.any() else int(np.argmax(forward))
+    origin = None if _has_broken_weights(case) else case.seen.origin
+    cures = advice.against_broken_update() if _was_update(case) else advice.against_non_finite(layer, origin)
     return case.verdict("non-finite", f"{where}{sound}; {when}", cures, field="grad_norm_max", where=broken)
 
 

@@ -236,3 +236,17 @@ def test_no_hook_is_left_and_no_number_changes(tmp_path: Path) -> None:
     watched, model = losses(watched=True)
     assert watched == plain
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_an_update_that_breaks_the_weights_is_told_and_no_module_is_named(tmp_path: Path) -> None:
+    model = Net(lambda values: values)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    with watch(model, optimizer, every=1, record=tmp_path / "r.jsonl"):
+        for step in range(10):
+            optimizer.param_groups[0]["lr"] = float("inf") if step == FAULTS_AT else 1e-3
+            optimizer.zero_grad()
+            model(torch.ones(16, 4)).square().mean().backward()
+            optimizer.step()
+    verdict = frames(tmp_path / "r.jsonl")[-1].verdict
+    assert "the update before it has made the weights NaN or ∞, of gradients that were finite" in verdict.message
+    assert "first seen at step 8 (last finite step 7)" in verdict.message

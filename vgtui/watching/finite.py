@@ -8,7 +8,7 @@ import math
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,8 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engine.observations import Origin
+from engine.observations import Observations, Origin
 
+SUMS, LOSSES = "sums", "losses"
+"""What a sampled step has many numbers of: tensors between modules, and steps before it."""
+MAX_STEPS = 100
+"""Steps that are sampled, due or not, to find where a number came from that is not finite."""
 MAX_TENSORS = 10_000
 """Tensors that are looked at in one step, and gradients: a module may be called without end."""
 ADDABLE = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
@@ -221,6 +225,62 @@ class Losses:
         for step, loss in zip(self._sent.popleft(), losses.tolist(), strict=True):
             if self.broken_from is None and not math.isfinite(loss):
                 self.broken_from = step
+
+
+class Search:
+    """Decides which steps are sampled to find where the first number came from that is not finite.
+
+    Attributes:
+        first: What goes through the modules in the first step, of which the layers are not known yet.
+    """
+
+    def __init__(self) -> None:
+        self.first = FirstNonFinite()
+        self._losses = Losses()
+        self._goes_on = False
+        self._steps = 0
+        """How many steps were sampled."""
+
+    def add_loss(self, step: int, loss: Any) -> None:
+        """Take in the loss of a step, sampled or not."""
+        was_sound = self._losses.broken_from is None
+        self._losses.add(step, loss)
+        self._goes_on |= was_sound and self._losses.broken_from is not None
+
+    def losses(self) -> Tensor | None:
+        """Return the losses that are still on their device, for arrived()."""
+        return self._losses.send()
+
+    def wants(self) -> bool:
+        """Return whether the coming step is to be sampled, due or not, and count it."""
+        wants = self._goes_on and self._steps < MAX_STEPS
+        self._steps += wants
+        return wants
+
+    def arrived(
+        self,
+        seen: Observations,
+        trail: FirstNonFinite,
+        fields: Mapping[str, NDArray[np.float64]],
+        many: Mapping[str, NDArray[np.float64]],
+    ) -> Observations:
+        """Add to what was seen of a step where the first number came from, and decide whether the search goes on.
+
+        Args:
+            seen: What was seen of it.
+            trail: What went through its modules.
+            fields: A number for each layer by field.
+            many: The sums of `trail` and the losses that were sent, by SUMS and LOSSES.
+        """
+        if LOSSES in many:
+            self._losses.arrived(many[LOSSES])
+        origin = trail.origin(many[SUMS]) if SUMS in many else None
+        is_broken, is_lost = (
+            not np.isfinite(np.ma.filled(fields[name], 0.0)).all() for name in ("grad_norm", "weight_norm")
+        )
+        # once the weights are broken, the outputs say nothing of the cause
+        self._goes_on = (self._goes_on or is_broken) and not (is_lost or origin or seen.has_scaler)
+        return replace(seen, origin=origin, broken_from=self._losses.broken_from)
 
 
 def _of_output(seen: _Seen) -> Origin:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
-from vgtui.watching.finite import FirstNonFinite
+from vgtui.watching.finite import LOSSES, SUMS, FirstNonFinite
 from vgtui.watching.layers import Layer, dense, hookable
 
 MAX_UPDATED = 2**24
@@ -24,8 +24,6 @@ SINGLE = (
 """What is gathered as one number a step."""
 THROUGH_TIME = "through time"
 """The field that has several numbers for a layer: the norm of the error signal at each step of time."""
-SUMS, LOSSES = "sums", "losses"
-"""The fields that have many numbers a step: what FirstNonFinite and Losses have gathered."""
 MIN_TIMES = 4
 """Steps of time, or uses of a module in one step, of which a profile is made."""
 MAX_TIMES = 1024

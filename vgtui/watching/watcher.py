@@ -26,7 +26,7 @@ from vgtui.watching.clipping import Clipping
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
-from vgtui.watching.finite import FirstNonFinite, Losses
+from vgtui.watching.finite import FirstNonFinite, Search
 from vgtui.watching.guarded import Guarded
 from vgtui.watching.keep import keep_of
 from vgtui.watching.layers import (
@@ -40,7 +40,7 @@ from vgtui.watching.layers import (
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
-from vgtui.watching.sample import LOSSES, SUMS, Arrival, Handle, Sample
+from vgtui.watching.sample import Arrival, Handle, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
 from vgtui.wire.frames import BackendInfo, ModelInfo
@@ -52,8 +52,6 @@ NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() a
 NO_HOOKS = "has no hooks; call watcher.step() between backward() and zero_grad()"
 MAX_USES = 2**16
 """Uses of modules that are remembered until the first update: a model may be used for long before it is trained."""
-MAX_SEARCHED = 100
-"""Steps that are sampled, due or not, to find where a number came from that is not finite."""
 MAX_WRAPPERS = 8
 """Optimizers around an optimizer, as Accelerate and Lightning have one each."""
 
@@ -145,13 +143,7 @@ class Watcher:
         self._sample: Sample | None = None
         """The sampled step, in the phases SAMPLING, READ and UPDATED."""
         self._arriving: deque[tuple[Arrival, FirstNonFinite, Observations]] = deque()
-        self._first_trail = FirstNonFinite()
-        """What goes through the modules in the first step, of which the layers are not known yet."""
-        self._losses = Losses()
-        self._searches = False
-        """Whether the coming steps are sampled, due or not."""
-        self._searched = 0
-        """How many steps were sampled for that."""
+        self._search = Search()
         self._steps = 0
         self._is_told = False
         """Whether step() was called."""
@@ -240,7 +232,7 @@ class Watcher:
         for module in traceable(self._inner):
             self._tracing.append(module.register_forward_pre_hook(note_use))
         if self._tracing:
-            self._first_trail.arm(self._inner, hookable(self._inner), self._guarded)
+            self._search.first.arm(self._inner, hookable(self._inner), self._guarded)
         before, after = self._guarded(self._before_update), self._guarded(self._after_update)
         for candidate in _innermost_first(optimizer):
             handles: list[Handle] = []
@@ -287,17 +279,9 @@ class Watcher:
         if self._optimizer is None:
             self._advance(Moment.GRADIENTS)
             self._after_update()
-        self._note_loss(loss)
+        if self._emitter is not None and self._emitter.wanted:
+            self._search.add_loss(max(0, self._steps - 1), loss)
         self._advance(Moment.STEP, loss, accuracy)
-
-    def _note_loss(self, loss: Any) -> None:
-        """Look at the loss of a step, sampled or not."""
-        if self._emitter is None or not self._emitter.wanted:
-            return
-        was_sound = self._losses.broken_from is None
-        self._losses.add(max(0, self._steps - 1), loss)
-        if was_sound and self._losses.broken_from is not None:
-            self._searches = True
 
     def _advance(self, moment: Moment, loss: Any = None, accuracy: Any = None) -> None:
         """Do what is due at a moment. Only here does one phase follow another, until the watcher stops."""
@@ -375,15 +359,13 @@ class Watcher:
         if not emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
         self._sample = Sample(self._steps, self._layers)
-        self._sample.trail, self._first_trail = self._first_trail, FirstNonFinite()
+        self._sample.trail = self._search.first
         return Phase.SAMPLING
 
     def _arm(self) -> Phase:
         """Sample the coming step if it is due."""
-        is_sought = self._searches and self._searched < MAX_SEARCHED
-        if self._emitter is None or not (is_sought or self._emitter.is_due_for_verdict(self._steps)):
+        if self._emitter is None or not (self._emitter.is_due_for_verdict(self._steps) or self._search.wants()):
             return Phase.WAITING
-        self._searched += is_sought
         self._sample = Sample(self._steps, self._layers, self._activated)
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
@@ -445,7 +427,7 @@ class Watcher:
         if (found := describe_loss(loss, sample.output)) is not None:
             self._loss_function = found
         sample.release()
-        arrival = sample.send(loss, accuracy, self._losses.send())
+        arrival = sample.send(loss, accuracy, self._search.losses())
         self._arriving.append((arrival, sample.trail, replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)
         return Phase.WAITING
@@ -474,24 +456,10 @@ class Watcher:
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
             seen = self._complete(seen, fields, single, through_time)
-            seen = self._trace_back(seen, arrival, trail)
+            seen = self._search.arrived(seen, trail, fields, arrival.many)
             self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, **told, **fields)
             self._emitter.took(self._spent)
             self._spent = 0.0
-            self._search(seen, fields)
-
-    def _trace_back(self, seen: Observations, arrival: Arrival, trail: FirstNonFinite) -> Observations:
-        """Add to what was seen of a step where the first number came from that is not finite."""
-        if LOSSES in arrival.many:
-            self._losses.arrived(arrival.many[LOSSES])
-        origin = trail.origin(arrival.many[SUMS]) if SUMS in arrival.many else None
-        return replace(seen, origin=origin, broken_from=self._losses.broken_from)
-
-    def _search(self, seen: Observations, fields: dict[str, NDArray[np.float64]]) -> None:
-        """Sample the coming steps too, where a gradient is not finite and may still show where that comes from."""
-        is_broken = not np.isfinite(np.ma.filled(fields["grad_norm"], 0.0)).all()
-        is_lost = not np.isfinite(np.ma.filled(fields["weight_norm"], 0.0)).all()
-        self._searches = (self._searches or is_broken) and not (is_lost or seen.origin or seen.has_scaler)
 
     def _complete(
         self,
@@ -553,7 +521,7 @@ class Watcher:
         for handle in self._tracing:
             handle.remove()
         self._tracing.clear()
-        self._first_trail.disarm()
+        self._search.first.disarm()
 
 
 def _watch_nothing() -> Watcher:

@@ -34,6 +34,9 @@ class Past:
         first_loss: The first loss.
         largest_loss: The largest finite size of a loss.
         broken: The verdict at the first number that was not finite: later ones say nothing of its cause.
+        broken_at: The step of that measurement.
+        is_traced: Whether that verdict says where the number came from.
+        last_finite: The step of the last measurement before it.
         time_growth: The largest growth of an error signal from the last time step to the first, and its layer.
         highest_rate: The largest learning rate so far.
         equal_weights: The layers whose weights were all the same number at the start.
@@ -48,6 +51,9 @@ class Past:
     first_loss: float = math.nan
     largest_loss: float = 0.0
     broken: Verdict | None = None
+    broken_at: int = 0
+    is_traced: bool = False
+    last_finite: int | None = None
     time_growth: tuple[float, int] = (0.0, 0)
     highest_rate: float = 0.0
     equal_weights: tuple[int, ...] = ()

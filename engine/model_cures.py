@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.observations import Observations
+from engine.observations import Observations, Origin
 from engine.verdict import BOUNDS, USUAL_UPDATE, Change, Cure
 
 PYTORCH = "PyTorch"
@@ -254,11 +254,31 @@ class Advice:
 
     # the script
 
-    def against_non_finite(self, layer: int | None) -> Iterator[Cure]:
+    def against_broken_update(self) -> Iterator[Cure]:
+        """Yield what to do about an update that is not finite."""
+        yield _cure(
+            "look at the optimizer: in float16 its eps of 1e-8 is 0, so keep the weights in float32 and compute under "
+            "torch.autocast; or use a smaller learning rate"
+        )
+
+    def against_non_finite(self, layer: int | None, origin: Origin | None = None) -> Iterator[Cure]:
         """Yield where to look for a number that is not finite."""
         function = self.seen.loss_function
         singular = function.singular if function else ()
-        if layer is None and singular:
+        module = (origin.module if origin else "") or "the model"
+        if origin and origin.place == "inputs":
+            yield _cure("look for NaN and ∞ in the data: a batch holds them; clipping is no cure")
+        elif origin and origin.place in ("output", "code"):
+            yield _cure(
+                f"look at how {module} computes it, for the logarithm or square root of what is negative, a division "
+                "by 0 or a row that is masked out whole; clipping is no cure"
+            )
+        elif origin and origin.place == "gradient":
+            yield _cure(
+                f"look in {module} for the square root, norm or quotient of 0, whose slope is infinite, and add a "
+                "small number inside; clipping is no cure"
+            )
+        elif layer is None and singular:
             found = " and ".join(singular[:2])
             yield _cure(
                 f"add a small number, 1e-6, inside {found} in the loss: its slope at 0 is infinite; clipping is no cure"

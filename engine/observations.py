@@ -62,6 +62,21 @@ class Targets:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the first number of a step came from that is not finite.
+
+    Attributes:
+        place: "inputs": those of the model; "output": of a module that was given finite numbers; "code": what a module
+            computes itself, between the modules in it; "loss": its gradient, where all outputs are finite; "gradient":
+            what a module does to it.
+        module: The dotted name of the module; "" for the whole model.
+    """
+
+    place: Literal["inputs", "output", "code", "loss", "gradient"]
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observations:
     """What is known of a watched step beside the measurements of its layers.
 
@@ -89,6 +104,8 @@ class Observations:
             step first.
         padding_share: The share of an embedding's inputs that are its padding index.
         modules: The classes of the model's modules.
+        origin: Where the first number came from that is not finite; None if all are finite, or nobody has looked.
+        broken_from: The step of the first loss that was not finite; None if there was none, or nobody has looked.
     """
 
     ties: tuple[Tie, ...] = ()
@@ -113,3 +130,5 @@ class Observations:
     through_time: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     padding_share: float = math.nan
     modules: frozenset[str] = frozenset()
+    origin: Origin | None = None
+    broken_from: int | None = None

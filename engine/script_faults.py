@@ -23,13 +23,59 @@ def non_finite(case: Case) -> Verdict | None:
     broken = ~np.all([np.isfinite(norms) for norms in extremes], axis=0) & case.is_trained
     is_lost = case.learning.trend != "unknown" and not math.isfinite(case.learning.now)
     if not broken.any() and not is_lost:
+        if case.past.broken is None:
+            case.past.last_finite = case.step
         return None
     # a GradScaler looks for its scale by steps that overflow, and are not taken
     if case.seen.has_scaler and not case.lasting(lambda entry, _: not np.isfinite(entry.grad_norm_max).all()):
         return None
     if case.past.broken is None:
+        case.past.broken_at = case.step
+    is_traced = case.seen.origin is not None and not _has_broken_weights(case)
+    if case.past.broken is None or (is_traced and not case.past.is_traced):
+        case.past.is_traced = is_traced
         case.past.broken = _first_non_finite(case, broken)
     return case.past.broken
+
+
+def _has_broken_weights(case: Case) -> bool:
+    """Whether an update has broken the weights, so that the outputs say nothing of the cause."""
+    return not np.isfinite(np.ma.filled(case.measured.weight_norm, 0.0)).all()
+
+
+def _was_update(case: Case) -> bool:
+    """Whether all was finite at the step before, but for the weights that its update left."""
+    return _has_broken_weights(case) and case.past.last_finite == case.step - 1
+
+
+def _when(case: Case) -> str:
+    """Say at which step a number was first seen that is not finite, and since when it may have been so."""
+    past, since = case.past, case.seen.broken_from
+    words = f"first seen at step {past.broken_at}"
+    if past.last_finite is not None:
+        words += f" (last finite step {past.last_finite})"
+    if since is not None and since < past.broken_at:
+        words += f"; the first loss that is not finite is that of step {since}"
+    return words
+
+
+def _where(case: Case) -> str:
+    """Say where it came from; "" if nobody has looked, or it is too late to see."""
+    origin = case.seen.origin
+    if _was_update(case):
+        return "the update before it has made the weights NaN or ∞, of gradients that were finite"
+    if _has_broken_weights(case):
+        return "the weights are NaN or ∞ already, so that it cannot be seen any more where that came from"
+    if origin is None:
+        return ""
+    module = origin.module or "the model"
+    return {
+        "inputs": "the inputs of the model hold NaN or ∞",
+        "output": f"the output of {module} is the first that is NaN or ∞",
+        "code": f"what {module} computes itself, between its modules, is the first that is NaN or ∞",
+        "loss": "all outputs are finite, and the gradient that comes from the loss is NaN or ∞",
+        "gradient": f"all outputs are finite, and the gradient is NaN or ∞ from {module} backward",
+    }[origin.place]
 
 
 def _first_non_finite(case: Case, broken: NDArray[np.bool_]) -> Verdict:
@@ -40,7 +86,9 @@ def _first_non_finite(case: Case, broken: NDArray[np.bool_]) -> Verdict:
     first = int(np.argmax(broken)) if broken.any() else len(case.layers) - 1
     has_grown = past.largest_norm > BOUNDS["exploding"].value * max(past.first_norm, 1e-30)
     has_grown |= past.largest_loss > BOUNDS["exploding"].value * max(abs(case.learning.initial), 1e-30)
-    grown = f"the gradient norm was {past.largest_norm:.1e}, and is NaN or ∞ now"
+    came_from, when = _where(case), _when(case)
+    grown = f"the gradient norm was {past.largest_norm:.1e}, and is NaN or ∞ now, {when}"
+    grown += f"; {came_from}" if came_from else ""
     if (found := exploded(case, grown)) is not None:
         return found
     if case.early_update > BOUNDS["rate-too-large"].value:
@@ -48,7 +96,9 @@ def _first_non_finite(case: Case, broken: NDArray[np.bool_]) -> Verdict:
         return case.verdict("rate-too-large", grown, cures, field="grad_norm_max", where=broken)
     if has_grown or past.largest_norm > BOUNDS["exploding norm"].value:
         return case.verdict("exploding", grown, advice.against_explosion(first), field="grad_norm_max", where=broken)
-    if forward.any():
+    if came_from:
+        where = came_from
+    elif forward.any():
         where = f"the outputs of {case.label(int(np.argmax(forward)))} are the first that are NaN or ∞"
     elif signals.any() or broken.any():
         last = int(np.flatnonzero(signals if signals.any() else broken)[-1])
@@ -58,8 +108,10 @@ def _first_non_finite(case: Case, broken: NDArray[np.bool_]) -> Verdict:
     else:
         where = "the loss is NaN or ∞"
     sound = f" (it was {past.largest_norm:.1g} at most before)" if past.largest_norm else ""
-    cures = advice.against_non_finite(None if not forward.any() else int(np.argmax(forward)))
-    return case.verdict("non-finite", where + sound, cures, field="grad_norm_max", where=broken)
+    layer = None if not forward.any() else int(np.argmax(forward))
+    origin = None if _has_broken_weights(case) else case.seen.origin
+    cures = advice.against_broken_update() if _was_update(case) else advice.against_non_finite(layer, origin)
+    return case.verdict("non-finite", f"{where}{sound}; {when}", cures, field="grad_norm_max", where=broken)
 
 
 def exploded(case: Case, words: str) -> Verdict | None:

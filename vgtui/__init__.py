@@ -26,6 +26,9 @@ def watch(
     record: "str | os.PathLike[str] | None" = None,
     scaler: "torch.amp.GradScaler | None" = None,
     biases: bool = False,
+    keep: str | None = None,
+    log: "Callable[[dict[str, float], int], object] | None" = None,
+    log_layers: bool = False,
 ) -> "Watcher":
     """Let `vgtui attach`, in another terminal of this machine, see which layers of a PyTorch model starve.
 
@@ -45,6 +48,11 @@ def watch(
         scaler: The GradScaler that scales the loss, so that its scale is taken out of the norms. Without it, one is
             found where scaler.step(optimizer) makes the updates. It takes effect with an optimizer.
         biases: Whether biases, and other parameters beside a layer's weights, are rows of their own.
+        keep: For how long `record` keeps every frame, such as "10min": of what is older ever fewer are left, but for
+            those around a spike, a NaN or a new verdict, so that the file's size is bounded. Without it, all are kept.
+        log: A function such as wandb.log or mlflow.log_metrics, called with a few numbers of each frame, by name, and
+            its step. While there is one, frames are due as with a recording. After a failure it is not called again.
+        log_layers: Whether `log` gets the numbers of each layer too.
 
     Returns:
         A context manager, or a plain object with step(), close() and `verdict`, the newest verdict with its cures.
@@ -61,7 +69,7 @@ def watch(
 
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"vgtui.watch takes a torch.nn.Module, and {type(model).__name__} is not one")
-    return Watcher(model, optimizer, name, every, record, scaler, biases)
+    return Watcher(model, optimizer, name, every, record, scaler, biases, keep=keep, log=log, log_layers=log_layers)
 
 
 def what_if(

@@ -145,6 +145,31 @@ def writing_whole(setting: str, path: str, overwrite: bool | None = False) -> It
 
 
 @contextmanager
+def rewriting(output: OutputFile) -> Iterator[BinaryIO]:
+    """A file that takes the place of one that is open for appending, which goes on at its end.
+
+    A failure leaves the file as it was, open as before.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    assert output.target
+    descriptor = -1
+    try:
+        with replacing(Path(output.target)) as file:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = os.dup(file.fileno())  # with the lock
+            yield file
+    except BaseException:
+        if descriptor >= 0:
+            os.close(descriptor)
+        raise
+    before, output.descriptor = output.descriptor, descriptor
+    os.close(before)
+
+
+@contextmanager
 def telling_faults(setting: str, path: str) -> Iterator[None]:
     """Raise what the system reports of a file as a UsageError, but for a pipe without a reader."""
     try:

@@ -19,11 +19,14 @@ from engine.model_diagnosis import ModelDiagnosis, ModelLayer
 from engine.observations import Observations
 from engine.telemetry import LAYER_FIELDS, LayerMeasurements
 from engine.verdict import Verdict
+from vgtui.recordings.flight_recorder import FlightRecorder
 from vgtui.recordings.reader import RecordingReader
 from vgtui.recordings.writer import Recorder
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.errors import ArgumentError
+from vgtui.watching.keep import keep_of
 from vgtui.watching.publisher import Publisher
+from vgtui.watching.trackers import Log, Tracker
 from vgtui.wire.frames import BackendInfo, Event, Frame, Header, LayerInfo, ModelInfo, Number, TimeProfile, encode_line
 
 log = logging.getLogger("vgtui")
@@ -54,6 +57,9 @@ class Emitter:
         parameters: int | None = None,
         every: str | int = "100ms",
         record: str | os.PathLike[str] | None = None,
+        keep: str | None = None,
+        log: Log | None = None,
+        log_layers: bool = False,
     ) -> None:
         """Open a socket for viewers, and a recording if one is wanted.
 
@@ -68,6 +74,10 @@ class Emitter:
             parameters: The number of its parameters.
             every: How often a frame is due: a time such as "100ms", or a number of steps.
             record: A file that keeps every frame, for `vgtui replay`; a number is added where there is one already.
+            keep: For how long `record` keeps every frame, such as "10min": of what is older ever fewer are left, but
+                for those around a spike, a NaN or a new verdict. Without it, all are kept.
+            log: Called with a few numbers of each frame, and its step, such as wandb.log.
+            log_layers: Whether `log` gets the numbers of each layer too.
 
         Raises:
             ArgumentError: An argument is plainly wrong.
@@ -92,12 +102,10 @@ class Emitter:
         """The process that gives frames; None in a copy."""
         self._publisher: Publisher | None = None
         header = self._make_header(model, BackendInfo(model.framework, str(device), str(dtype), None), infos)
-        self._recorder = self._make_recorder(record)
+        self._tracker = None if log is None else Tracker(log, log_layers)
+        self._recorder = self._make_recorder(record, keep)
         with self._guarded():
-            try:
-                self._publisher = Publisher(self.name)
-            except (OSError, RuntimeError) as error:
-                log.warning("vgtui: nobody can attach to %s: %s", self.name, error)
+            self._publisher = self._make_publisher()
             atexit.register(self.close)
             if header:
                 self._begin(header)
@@ -114,8 +122,9 @@ class Emitter:
 
     @property
     def wanted(self) -> bool:
-        """Whether a viewer waits for a frame, or a recording keeps them."""
-        if self._recorder is None and not (self._publisher is not None and self._publisher.wanted):
+        """Whether a viewer waits for a frame, a recording keeps them, or a tracker logs them."""
+        is_kept = self._recorder is not None or (self._tracker is not None and self._tracker.is_wanted)
+        if not is_kept and not (self._publisher is not None and self._publisher.wanted):
             return False
         return self._is_ours()
 
@@ -235,6 +244,8 @@ class Emitter:
                 through_time=_profiles(observed) or msgspec.UNSET,
             )
             self._record(frame)
+            if self._tracker and self._header:
+                self._tracker.track(self._header, frame)
             if self._publisher and self._publisher.wanted and (line := self._encoded(frame)):
                 self._publisher.publish(line)
 
@@ -263,7 +274,7 @@ class Emitter:
 
     def __getstate__(self) -> dict[str, Any]:
         """Make a copy, deep or pickled, give no frames."""
-        return {**self.__dict__, "_publisher": None, "_recorder": None, "_owner": None}
+        return {**self.__dict__, "_publisher": None, "_recorder": None, "_tracker": None, "_owner": None}
 
     def _is_ours(self) -> bool:
         """Return whether this process gives frames: a forked child has no thread to send them, and no recording."""
@@ -296,20 +307,32 @@ class Emitter:
             raise ArgumentError("layers", f"they cannot be sent to a viewer: {error}") from error
         return header
 
-    def _make_recorder(self, record: str | os.PathLike[str] | None) -> Recorder | None:
+    def _make_recorder(
+        self, record: str | os.PathLike[str] | None, keep: str | None
+    ) -> Recorder | FlightRecorder | None:
         """Open a recording; None if none is wanted, or if it is not possible, which is logged."""
+        seconds = keep_of(record, keep)
         if record is None:
             return None
         if not isinstance(record, str | os.PathLike):
             raise ArgumentError("record", f"{record!r} is not a path")
         try:
-            return Recorder(_numbered(os.fspath(record)))
+            path = _numbered(os.fspath(record))
+            return Recorder(path) if seconds is None else FlightRecorder(path, seconds)
         except UsageError as error:
             problem = error.problem
         except Exception as error:  # a path that no system accepts
             problem = f"{record!r}: {error}"
         log.warning("vgtui: %s is not recorded: %s", self.name, problem)
         return None
+
+    def _make_publisher(self) -> Publisher | None:
+        """Open a socket; None if it is not possible, which is logged."""
+        try:
+            return Publisher(self.name)
+        except (OSError, RuntimeError) as error:
+            log.warning("vgtui: nobody can attach to %s: %s", self.name, error)
+            return None
 
     def _begin(self, header: Header) -> None:
         assert header.model
@@ -328,6 +351,7 @@ class Emitter:
         atexit.unregister(self.close)
         publisher, self._publisher = self._publisher, None
         recorder, self._recorder = self._recorder, None
+        self._tracker = None
         try:
             if recorder:
                 recorder.close()
@@ -359,7 +383,7 @@ class Emitter:
             recorder.abandon()
             self._lost(recorder, error)
 
-    def _lost(self, recorder: Recorder, error: OSError) -> None:
+    def _lost(self, recorder: Recorder | FlightRecorder, error: OSError) -> None:
         log.warning("vgtui: the recording %s ends here, what was written stays: %s", recorder.path, error.strerror)
 
     def _measurements(self, given: dict[str, ArrayLike]) -> LayerMeasurements:

@@ -180,6 +180,11 @@ def is_compiled(model: nn.Module) -> bool:
     return any(flag for _, _, flag in _modules(model))
 
 
+def hookable(model: nn.Module) -> list[nn.Module]:
+    """Return the modules that can have hooks, those of which torch.compile or TorchScript runs no part around them."""
+    return [module for _, module, is_compiled in _modules(model) if not is_compiled and not hasattr(module, WRAPPER)]
+
+
 def activations(model: nn.Module) -> list[nn.Module]:
     """Return the activation modules whose outputs can be seen."""
     return [module for _, module, flag in _modules(model) if not flag and is_activation(module)]

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
 from vgtui.watching.compiling import has_compiled
+from vgtui.watching.finite import LOSSES, SUMS, FirstNonFinite
 from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.handles import Handle, MakeHook
-from vgtui.watching.layers import Layer, dense
+from vgtui.watching.layers import Layer, dense, hookable
 from vgtui.watching.norms import grouped, norm, norms, wide
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
@@ -93,6 +94,8 @@ class Sample:
         """The layers whose gradients were read."""
         self._matrix_inputs: Tensor | None = None
         """The inputs of the last matrix that was used."""
+        self.trail = FirstNonFinite()
+        """What goes through the modules."""
         self.output: Any = None
         """The node of the model's output in autograd's graph."""
         self.used: set[int] = set()
@@ -140,6 +143,8 @@ class Sample:
                 if isinstance(layer.module, nn.RNNBase):
                     self._module_handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
+            if self.fresh is None:
+                self.trail.arm(model, hookable(model), make_hook)
             self._module_handles.append(model.register_forward_hook(make_hook(self._on_model)))
         if all(layer.traced for layer in self._layers) and not has_compiled():
             self._functions = Functions(make_hook(self._on_function))
@@ -161,6 +166,7 @@ class Sample:
         for handle in self._module_handles:
             handle.remove()
         self._module_handles.clear()
+        self.trail.disarm()
         if self._functions:
             self._functions.end()
 
@@ -175,6 +181,7 @@ class Sample:
         self.closed.clear()
         self._is_first = True
         self._signals = Signals()
+        self.trail.forget()
 
     def read_gradients(
         self, among: Sequence[int], scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool
@@ -228,13 +235,17 @@ class Sample:
             whole = self._values["weight_norm", index]
             self._keep("update", index, self._values["update", index] * (whole / size))
 
-    def send(self, loss: Any, accuracy: Any) -> "Arrival":
+    def send(self, loss: Any, accuracy: Any, losses: Tensor | None = None) -> "Arrival":
         """Send everything to the host.
 
         Args:
             loss: The step's loss, a number or a tensor.
             accuracy: The step's accuracy, the same.
+            losses: Losses of steps before it that are still on their device.
         """
+        for name, values in ((SUMS, self.trail.sums()), (LOSSES, losses)):
+            if values is not None:
+                self._keep(name, 0, values)
         for name, value in (("loss", loss), ("accuracy", accuracy)):
             if value is not None:
                 number = torch.as_tensor(value).detach()
@@ -285,10 +296,12 @@ class Sample:
         given, out = _tensor(inputs), _tensor(output)
         self._settle(given)
         self._current, self._is_activated = index, False
-        if out is not None:
-            self.is_half |= out.dtype == torch.float16
-        if not self._takes(index):
-            return
+        self.is_half |= out is not None and out.dtype == torch.float16
+        if self._takes(index):
+            self._on_use(index, module, given, out)
+
+    def _on_use(self, index: int, module: nn.Module, given: Tensor | None, out: Tensor | None) -> None:
+        """Look at what a layer is given and gives, and see to its error signal."""
         if given is not None:
             self._on_inputs(index, module, given.detach())
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
@@ -479,6 +492,8 @@ class Arrival:
         self._layers = layers
         self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []
         self._events: list[torch.cuda.Event] = []
+        self.many: dict[str, NDArray[np.float64]] = {}
+        """The numbers of the fields that have many a step, once numbers() was called."""
         for (device, _), keys in grouped(values).items():
             packed = torch.cat([values[key].reshape(-1) for key in keys])
             if device.type == "cuda":
@@ -510,7 +525,9 @@ class Arrival:
         for keys, values in self._parts:
             numbers = iter(values.tolist())
             for (name, index), length in keys:
-                if name == THROUGH_TIME:
+                if name in (SUMS, LOSSES):
+                    self.many[name] = np.array([next(numbers) for _ in range(length)], np.float64)
+                elif name == THROUGH_TIME:
                     through_time[index] = np.array([next(numbers) for _ in range(length)], np.float64)
                 else:
                     known[name][index] = next(numbers)

@@ -29,14 +29,18 @@ from vgtui.watching.compiling import BeforeCompiling
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
+from vgtui.watching.finite import FirstNonFinite, Search
 from vgtui.watching.guarded import Guarded
+from vgtui.watching.keep import keep_of
 from vgtui.watching.layers import (
     Layer,
     activations,
     activations_after,
     census,
     find_layers,
+    hookable,
     in_order_of_use,
+    is_compiled,
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
@@ -67,19 +71,21 @@ class Watcher:
         record: str | os.PathLike[str] | None,
         scaler: torch.amp.GradScaler | None = None,
         biases: bool = False,
+        **outputs: Any,
     ) -> None:
-        """Begin to watch; the arguments are those of `vgtui.watch`.
+        """Begin to watch; the arguments are those of `vgtui.watch`, those for its Emitter alone among `outputs`.
 
         Raises:
             ArgumentError: An argument is plainly wrong.
         """
         Cadence(every)  # a wrong one is an error in every rank
+        keep_of(record, outputs.get("keep"))
         if scaler is not None and not callable(getattr(scaler, "scale", None)):
             raise ArgumentError("scaler", f"{type(scaler).__name__} is not a GradScaler")
         self._reset()
         self._biases = biases
         try:
-            self._begin_watching(model, optimizer, name, every, record, scaler)
+            self._begin_watching(model, optimizer, name, every, record, scaler, outputs)
         except ArgumentError:
             raise
         except Exception:
@@ -121,7 +127,8 @@ class Watcher:
         self._before_compiling = BeforeCompiling(self._leave_modules)
         self._sample: Sample | None = None
         """The sampled step, in the phases SAMPLING, READ and UPDATED."""
-        self._arriving: deque[tuple[Arrival, Observations]] = deque()
+        self._arriving: deque[tuple[Arrival, FirstNonFinite, Observations]] = deque()
+        self._search = Search()
         self._steps = 0
         self._is_told = False
         """Whether step() was called."""
@@ -145,6 +152,7 @@ class Watcher:
         every: str | int,
         record: str | os.PathLike[str] | None,
         scaler: torch.amp.GradScaler | None,
+        outputs: dict[str, Any],
     ) -> None:
         self._inner = _unwrapped(model)
         ranks = torch.distributed.get_world_size() if _is_distributed() else 1
@@ -153,7 +161,7 @@ class Watcher:
         if _is_distributed() and torch.distributed.get_rank() != 0:
             return
         called = type(getattr(self._inner, "_orig_mod", self._inner)).__name__ if name in (None, "") else name
-        self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
+        self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record, **outputs)
         self._succession = succession.Succession(self, self._emitter.name, self._inner)
         # a watcher that nobody has any more, as its model, ends; what it holds itself must not be held here
         self._ending = weakref.finalize(self, _end, self._emitter, self._before_compiling)
@@ -253,6 +261,8 @@ class Watcher:
         self._before_compiling.register()
         self._trace = Trace()
         self._trace.begin(self._inner, self._guarded, with_gradients=not self._distributed)
+        if not is_compiled(self._inner):
+            self._search.first.arm(self._inner, hookable(self._inner), self._guarded)
 
     # what happens in a training step
 
@@ -301,6 +311,8 @@ class Watcher:
             self._note_micro_batch()
             self._advance(Moment.GRADIENTS)
             self._after_update()
+        if self._emitter is not None and self._emitter.wanted:
+            self._search.add_loss(max(0, self._steps - 1), loss)
         self._advance(Moment.STEP, loss, accuracy)
         self._told_at = self._steps
 
@@ -327,6 +339,7 @@ class Watcher:
         self._phase = Phase.CLOSED
         succession.end(self)
         self._trace.stop()
+        self._search.first.disarm()
         self._drop_sample()
         self._before_compiling.remove()
         self._optimizers.remove()
@@ -359,6 +372,7 @@ class Watcher:
         if not found or emitter is None:
             return Phase.TRACING
         self._trace.stop()
+        self._search.first.disarm()
         self._layers = in_order_of_use(found, self._trace.used)
         self._activations = activations(self._inner)
         after = activations_after(self._layers, self._trace.used)
@@ -383,6 +397,7 @@ class Watcher:
             return Phase.WAITING
         self._owned = self._optimizers.owned(self._layers)
         self._sample = Sample(self._steps, self._layers, made=made, foreign=self._optimizers.foreign(self._layers))
+        self._sample.trail = self._search.first
         return Phase.SAMPLING
 
     def _warn_of_compiling(self) -> None:
@@ -407,14 +422,14 @@ class Watcher:
 
     def _arm(self) -> Phase:
         """Sample the coming step if it is due. If the model has other parts than before, it is traced instead."""
-        if self._emitter is None or not self._emitter.is_due_for_verdict(self._steps):
+        if self._emitter is None or not (self._emitter.is_due_for_verdict(self._steps) or self._search.wants()):
             return Phase.WAITING
         if census(self._inner) != self._census:
             return self._trace_anew()
         self._before_compiling.register()
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
-        fresh = self._turns.choose(self._emitter.parts, self._clipping.few)
+        fresh = None if self._search.goes_on else self._turns.choose(self._emitter.parts, self._clipping.few)
         self._sample = Sample(self._steps, self._layers, self._activated, foreign=foreign, fresh=fresh)
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
@@ -498,7 +513,8 @@ class Watcher:
             self._loss_function = found
         sample.disarm()
         sample.release()
-        self._arriving.append((sample.send(loss, accuracy), replace(self._seen, loss_function=self._loss_function)))
+        arrival = sample.send(loss, accuracy, self._search.losses())
+        self._arriving.append((arrival, sample.trail, replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)
         return Phase.WAITING
 
@@ -509,7 +525,7 @@ class Watcher:
             wait: Whether to wait for all of them.
         """
         while self._arriving and self._emitter:
-            arrival, seen = self._arriving[0]
+            arrival, trail, seen = self._arriving[0]
             if wait:
                 arrival.wait()
             elif not arrival.is_here():
@@ -530,6 +546,7 @@ class Watcher:
             fields = self._turns.complete(fields, arrival.fresh)
             seen = self._complete(seen, fields, single, through_time)
             fresh = None if arrival.fresh is None else tuple(sorted(arrival.fresh))
+            seen = self._search.arrived(seen, trail, fields, arrival.many)
             self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, fresh=fresh, **told, **fields)
             self._emitter.took(self._spent, 1.0 if fresh is None else len(fresh) / len(self._layers))
             self._spent = 0.0
@@ -593,6 +610,7 @@ class Watcher:
     def _leave_modules(self) -> None:
         """Take the hooks on modules away for now, as something is compiled."""
         self._trace.leave_modules()
+        self._search.first.disarm()
         if self._sample:
             self._sample.disarm_modules()
 

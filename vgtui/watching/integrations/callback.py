@@ -2,23 +2,35 @@
 
 import logging
 import os
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
 import torch
 
 from vgtui.watching.cadence import Cadence
+from vgtui.watching.keep import keep_of
 from vgtui.watching.watcher import Watcher
 
 log = logging.getLogger("vgtui")
 
 
 class Watching:
-    """A watcher for each training. It raises nothing into the trainer; only a wrong `every` is an ArgumentError."""
+    """A watcher for each training. It raises nothing into the trainer; only wrong arguments are an ArgumentError."""
 
-    def __init__(self, name: str | None, every: str | int, record: str | os.PathLike[str] | None) -> None:
+    def __init__(
+        self,
+        name: str | None,
+        every: str | int,
+        record: str | os.PathLike[str] | None,
+        keep: str | None,
+        log: Callable[[dict[str, float], int], object] | None,
+        log_layers: bool,
+    ) -> None:
         Cadence(every)
+        keep_of(record, keep)
         self._options = (name, every, record)
+        self._outputs: dict[str, Any] = {"keep": keep, "log": log, "log_layers": log_layers}
         self._watcher: Watcher | None = None
 
     def begin(self, model: Any, optimizer: Any) -> None:
@@ -28,7 +40,7 @@ class Watching:
             log.warning("vgtui watches nothing: the trainer has no PyTorch model, but %s", type(model).__name__)
             return
         try:
-            self._watcher = Watcher(model, optimizer, *self._options)
+            self._watcher = Watcher(model, optimizer, *self._options, **self._outputs)
         except TypeError as error:
             log.warning("vgtui watches nothing: %s", error)
 

@@ -1,7 +1,7 @@
 """For PyTorch Lightning: Trainer(callbacks=[vgtui.watching.integrations.lightning.Watch()])."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.pytorch import Callback
@@ -10,7 +10,7 @@ from vgtui.watching.integrations.callback import Watching
 
 
 class Watch(Callback):  # type: ignore[misc]
-    """Watches what a Trainer trains. name, every and record are those of `vgtui.watch`.
+    """Watches what a Trainer trains. The arguments are those of `vgtui.watch`.
 
     Of several optimizers the first one's updates are the steps.
     """
@@ -21,8 +21,11 @@ class Watch(Callback):  # type: ignore[misc]
         name: str | None = None,
         every: str | int = "100ms",
         record: str | os.PathLike[str] | None = None,
+        keep: str | None = None,
+        log: Callable[[dict[str, float], int], object] | None = None,
+        log_layers: bool = False,
     ) -> None:
-        self._watching = Watching(name, every, record)
+        self._watching = Watching(name, every, record, keep, log, log_layers)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to watch."""

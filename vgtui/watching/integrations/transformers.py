@@ -1,6 +1,7 @@
 """For Hugging Face's Trainer: Trainer(callbacks=[vgtui.watching.integrations.transformers.Watch()])."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback
@@ -9,7 +10,7 @@ from vgtui.watching.integrations.callback import Watching
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Watches what a Trainer trains. name, every and record are those of `vgtui.watch`.
+    """Watches what a Trainer trains. The arguments are those of `vgtui.watch`.
 
     The loss is the one that the Trainer logged last: it gives no other.
     """
@@ -20,8 +21,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         name: str | None = None,
         every: str | int = "100ms",
         record: str | os.PathLike[str] | None = None,
+        keep: str | None = None,
+        log: Callable[[dict[str, float], int], object] | None = None,
+        log_layers: bool = False,
     ) -> None:
-        self._watching = Watching(name, every, record)
+        self._watching = Watching(name, every, record, keep, log, log_layers)
         self._loss: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:

@@ -13,6 +13,7 @@ COMMANDS = {
     "export": "a recording or a sweep as CSV, Parquet, SVG or PNG",
     "replay": "show a recording in the dashboard",
     "attach": "show a PyTorch model that its own script trains",
+    "exec": "run a command that trains, with its output and its model in the dashboard",
     "lessons": "the guided lessons and how far you are",
     "bench": "how fast this machine trains",
     "doctor": "what this machine and terminal can do, and what to mend",

@@ -61,8 +61,8 @@ class MainScreen(Screen[None]):
         recorder: Records every frame, if given.
     """
 
-    kind: ClassVar[Kind] = EXPERIMENT
-    """The kind of source shown."""
+    source_kinds: ClassVar[tuple[Kind, ...]] = (EXPERIMENT,)
+    """The kinds of source shown."""
     BINDINGS = [Binding(key.key, key.action, key.label, show=False, id=key.name) for key in KEYS]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-low"), (18, "-high")]
@@ -87,7 +87,7 @@ class MainScreen(Screen[None]):
         self._loss_chart = LossChart(state, palette)
         self._verdict = VerdictPanel(state, palette)
         self._lesson = LessonPanel(state, palette)
-        self._keys = KeyLine(self.kind, state, palette)
+        self._keys = KeyLine(self.source_kinds, state, palette)
 
     def compose(self) -> ComposeResult:
         """Compose the state lines, the panels beside the charts, the timeline and the key line."""
@@ -118,7 +118,7 @@ class MainScreen(Screen[None]):
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of source whose keys work; in a recording of a watched model, its keys work too."""
-        return (self.kind, WATCHED) if self.state.outline else (self.kind,)
+        return (*self.source_kinds, WATCHED) if self.state.outline else self.source_kinds
 
     # what keys do
 
@@ -266,6 +266,16 @@ class MainScreen(Screen[None]):
     def on_setting_chosen(self, message: SettingChosen) -> None:
         """Open the form of settings at the field that the user pointed at."""
         self.action_settings(message.name)
+
+    def action_output(self) -> None:
+        """Change the size of a command's output; there is none here."""
+
+    async def action_next_model(self) -> None:
+        """Show the next model of a command; there is none here."""
+
+    async def action_interrupt(self) -> None:
+        """Leave, as ctrl+c does."""
+        await self.app.run_action("exit_cleanly")
 
     # overlays
 
@@ -516,13 +526,13 @@ class MainScreen(Screen[None]):
 class PlayingScreen(MainScreen):
     """The main screen for a recording, which cannot be changed; the key line has the keys of its pace instead."""
 
-    kind = PLAYER
+    source_kinds: ClassVar[tuple[Kind, ...]] = (PLAYER,)
 
 
 class WatchingScreen(MainScreen):
     """The main screen for a watched model, which is trained elsewhere."""
 
-    kind = WATCHED
+    source_kinds: ClassVar[tuple[Kind, ...]] = (WATCHED,)
 
 
 def screen_for(source: FrameSource) -> type[MainScreen]:

@@ -110,6 +110,11 @@ class RunView:
         return self.header if self.moment is None else self.shown
 
     @property
+    def awaits_model(self) -> bool:
+        """Whether it belongs to a command that has no watched model yet."""
+        return self.status.of_command and self.header is None
+
+    @property
     def ghost_shown(self) -> Ghost | None:
         """The run before the one on the screen, if that is the newest."""
         return self.ghost if self.shows_newest_run else None

@@ -350,6 +350,14 @@ KEYS = (
         only=(WATCHED,),
     ),
     Key(
+        "find_verdict",
+        key="j",
+        action="find_verdict",
+        group=LAYERS,
+        label="verdict's layer",
+        help="Choose the layer that the verdict is about; again, the next one.",
+    ),
+    Key(
         "fold_all",
         key="z",
         action="fold_all",

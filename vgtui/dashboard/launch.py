@@ -85,7 +85,8 @@ def open_beside(words: Sequence[str], environment: Mapping[str, str], theme: str
         command.leave()
         if goes_on:
             name = f" {shlex.quote(source.name)}" if source.name else ""
-            tell(f"{command.shown} goes on; vgtui attach{name} shows its model, and its output is in {command.log}")
+            tell(f"{command.shown} goes on: vgtui attach{name} shows its model again, kill {command.pid} ends it")
+            tell(f"what it writes from now on is in {command.log}")
     if goes_on or left_with:
         return left_with
     assert command.exit_code is not None

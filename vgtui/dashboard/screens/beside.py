@@ -70,6 +70,7 @@ class BesideScreen(WatchingScreen):
 
     def on_resize(self) -> None:
         """Give the command's terminal the new size."""
+        super().on_resize()
         self._output.fit(self.size.width, self.size.height - LINES_BESIDE)
 
     def _read(self) -> None:

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.widgets._toast import ToastRack
 
 from engine.errors import UsageError
 from vgtui.dashboard.keymap import EXPERIMENT, KEYS, PLAYER, WATCHED, Kind
@@ -48,6 +49,9 @@ from vgtui.sources.base import Experiment, FrameSource, Player
 from vgtui.terminal.crash import keep_traceback
 from vgtui.terminal.text import plain
 from vgtui.user.themes import Palette
+
+ROOM_FOR_NOTICES = 6
+"""The lines above the verdict, from which on notices are there."""
 
 
 class MainScreen(Screen[None]):
@@ -214,6 +218,10 @@ class MainScreen(Screen[None]):
         """Choose the layer this many rows above the chosen one."""
         self.controller.move_selection(step)
 
+    def action_find_verdict(self) -> None:
+        """Choose the layer that the verdict is about; pressed again, the next one of several."""
+        self.controller.find_verdict()
+
     def action_fold_all(self) -> None:
         """Fold or unfold all groups of layers."""
         self.controller.fold_all()
@@ -338,8 +346,20 @@ class MainScreen(Screen[None]):
     # called by the controller and the feed
 
     def say(self, words: str, severity: Severity = "information", *, title: str = "", seconds: float = 0) -> None:
-        """Show a notification, as plain text."""
+        """Show a notification, as plain text, above the verdict."""
+        self._lift_notices()
         self.notify(plain(words), title=title, severity=severity, timeout=seconds or None, markup=False)
+
+    def _lift_notices(self) -> None:
+        """Keep notices off the verdict, if there is room above it."""
+        verdict = self._verdict.region
+        has_room = verdict.height and verdict.y >= ROOM_FOR_NOTICES
+        for rack in self.query(ToastRack):
+            rack.styles.margin = (0, 0, self.size.height - verdict.y if has_room else 1, 0)
+
+    def on_resize(self) -> None:
+        """Keep notices off the verdict in its new place."""
+        self.call_after_refresh(self._lift_notices)
 
     def _say_of_recording(self, words: str, severity: Literal["information", "error"]) -> None:
         """Show a notice about the recording, and its sign on the state line."""

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
+from textual.binding import Binding
 from textual.screen import Screen
 
 from engine.errors import UsageError
@@ -22,6 +25,9 @@ from vgtui.sources.base import Experiment, FrameSource
 from vgtui.terminal.text import plain
 from vgtui.user.themes import Palette
 from vgtui.wire.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    from vgtui.dashboard.session.command import Command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,7 @@ class DashboardConfig:
         lessons_done: The number of steps done in each lesson so far.
         warnings: Shown as notifications at startup.
         recorder: Records every frame.
+        command: Trains the models of the source, if it was started here.
     """
 
     source: FrameSource
@@ -59,10 +66,13 @@ class DashboardConfig:
     lessons_done: Mapping[str, int] = field(default_factory=dict)
     warnings: Sequence[UsageError] = ()
     recorder: Recorder | None = None
+    command: "Command | None" = None
 
 
 class Dashboard(ThemedApp[UsageError]):
     """Shows one frame source. Returns the error with which the source refused to start, if it did."""
+
+    BINDINGS = [Binding("ctrl+c", "interrupt", "quit", show=False, priority=True)]
 
     def __init__(self, config: DashboardConfig) -> None:
         super().__init__(config.palettes, config.theme, config.shows)
@@ -70,9 +80,8 @@ class Dashboard(ThemedApp[UsageError]):
         self.set_keymap(config.keymap.changed)
         look = replace(config.look, keymap=config.keymap, blocks=config.shows.colour and config.shows.utf8)
         state = RunView(config.settings, look, follows=not isinstance(config.source, Experiment))
-        self.main: MainScreen = screen_for(config.source)(
-            config.source, state, config.palettes[config.theme], config.fps, config.recorder
-        )
+        screen = _screen_beside(config.command) if config.command else screen_for(config.source)
+        self.main: MainScreen = screen(config.source, state, config.palettes[config.theme], config.fps, config.recorder)
         self.main.controller.lessons_done = dict(config.lessons_done)
 
     def on_look_changed(self) -> None:
@@ -119,6 +128,10 @@ class Dashboard(ThemedApp[UsageError]):
             if isinstance(error, Exception):
                 self.crash = self.crash or error
 
+    async def action_interrupt(self) -> None:
+        """Leave, or where a command was started here, ask once more and end it."""
+        await self.main.action_interrupt()
+
     async def action_quit(self) -> None:
         """End the sources, then the app."""
         await self.action_exit_cleanly()
@@ -150,3 +163,10 @@ class Dashboard(ThemedApp[UsageError]):
 
     async def _run(self, action: str) -> None:
         await self.run_action(action, default_namespace=self.main)
+
+
+def _screen_beside(command: "Command") -> Callable[..., MainScreen]:
+    """The main screen for a command."""
+    from vgtui.dashboard.screens.beside import BesideScreen  # a terminal emulator, which nothing else needs
+
+    return partial(BesideScreen, command)

@@ -14,11 +14,12 @@ from vgtui.dashboard.steps import rate_presses
 from vgtui.lessons.lesson import Lesson
 from vgtui.wire.run_settings import RunSettings
 
-Kind = Literal["experiment", "player", "watched"]
-"""What a source is: a run that can be changed, a recording, or a watched model."""
+Kind = Literal["experiment", "player", "watched", "command"]
+"""What a source is: a run that can be changed, a recording, a watched model, or a command that was started here."""
 EXPERIMENT: Kind = "experiment"
 PLAYER: Kind = "player"
 WATCHED: Kind = "watched"
+COMMAND: Kind = "command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +350,14 @@ KEYS = (
         only=(WATCHED,),
     ),
     Key(
+        "find_verdict",
+        key="j",
+        action="find_verdict",
+        group=LAYERS,
+        label="verdict's layer",
+        help="Choose the layer that the verdict is about; again, the next one.",
+    ),
+    Key(
         "fold_all",
         key="z",
         action="fold_all",
@@ -409,6 +418,25 @@ KEYS = (
         group=DISPLAY,
         label="theory",
         help="Mean-field theory beside the measurement on or off.",
+    ),
+    Key(
+        "output",
+        key="O",
+        action="output",
+        group=DISPLAY,
+        label="output",
+        help="The output of the command: beside the layers, large, hidden.",
+        footer=3,
+        only=(COMMAND,),
+    ),
+    Key(
+        "next_model",
+        key="M",
+        action="next_model",
+        group=DISPLAY,
+        label="next model",
+        help="The next model that the command trains.",
+        only=(COMMAND,),
     ),
     Key("pin", key="p", action="pin", group=DISPLAY, label="pin", help="Keep this run in the charts; at most three."),
     Key("unpin", key="P", action="unpin", group=DISPLAY, label="unpin", help="Remove the pinned runs."),

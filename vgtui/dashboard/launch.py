@@ -1,10 +1,12 @@
 """Opens the dashboard, and restores the terminal however it ends."""
 
+import os
 import shlex
 import subprocess
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
 from vgtui.lessons.lesson import Lesson
@@ -20,6 +22,9 @@ from vgtui.terminal.capabilities import has_colour, has_utf8, tell
 from vgtui.user.settings_file import load_settings, recall, remember, settings_name, settings_path
 from vgtui.watching.endpoints import Endpoint
 from vgtui.wire.run_settings import RunSettings
+
+if TYPE_CHECKING:
+    from vgtui.dashboard.session.command import Command
 
 DEFAULT_THEME = "dark"
 SIGNALLED = 128
@@ -59,6 +64,45 @@ def train_live(
         _end_recording(recorder)  # also where the dashboard could not be opened
 
 
+def open_beside(words: Sequence[str], environment: Mapping[str, str], theme: str | None, fps: float) -> int:
+    """Start a command, and show its output and the models that it trains until the user leaves.
+
+    The command goes on when the user leaves; its output then goes to a log.
+
+    Args:
+        words: The command and its arguments.
+        environment: Its environment.
+        theme: The name of the theme; None for the last one used.
+        fps: The maximum number of redraws per second.
+
+    Returns:
+        The exit code: the command's if it has ended, 128 + n for a signal n; 0 if it goes on.
+
+    Raises:
+        UsageError: If there is no such program, or the user's keys are wrong.
+    """
+    from vgtui.dashboard.session.command import Command
+    from vgtui.sources.started import Started
+
+    command = Command(words, environment, *os.get_terminal_size())
+    source = Started(lambda: command.pid)
+    try:
+        left_with = open_dashboard(source, settings_from({}), theme, fps, command=command)
+    finally:
+        command.wait_if_ending()
+        goes_on = command.exit_code is None
+        command.leave()
+        if goes_on:
+            name = f" {shlex.quote(source.name)}" if source.name else ""
+            tell(f"{command.shown} goes on: vgtui attach{name} shows its model again, kill {command.pid} ends it")
+            tell(f"what it writes from now on is in {command.log}")
+    if goes_on or left_with:
+        return left_with
+    assert command.exit_code is not None
+    tell(f"{command.shown} has ended with exit code {command.exit_code}")
+    return command.exit_code
+
+
 def open_dashboard(
     source: FrameSource,
     settings: RunSettings,
@@ -67,6 +111,7 @@ def open_dashboard(
     recorder: Recorder | None = None,
     lesson: Lesson | None = None,
     remarks: Sequence[UsageError] = (),
+    command: "Command | None" = None,
 ) -> int:
     """Show a frame source until the user leaves.
 
@@ -78,6 +123,7 @@ def open_dashboard(
         recorder: Records every frame, if given.
         lesson: The lesson to start with, if any.
         remarks: Shown as notifications at startup.
+        command: Trains the models of the source, if it was started here; its output has a panel.
 
     Returns:
         The exit code.
@@ -116,6 +162,7 @@ def open_dashboard(
         lessons_done=last.lessons,
         warnings=[*warnings, *remarks],
         recorder=recorder,
+        command=command,
     )
     app = Dashboard(config)
     try:

@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from engine.errors import UsageError
+from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
 from vgtui.watching.automatic.environment import Wishes, environment_for
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.errors import ArgumentError
@@ -20,12 +21,13 @@ examples:
   vgtui exec torchrun --nproc-per-node 2 train.py
   vgtui exec accelerate launch train.py
   vgtui exec bash train.sh             every Python that the script starts is watched
+  vgtui exec --open python train.py    the dashboard at once, with the output in a panel of its own
   vgtui exec --name resnet --record run.jsonl.gz python -m train
 
   vgtui attach                         in another terminal: what is watched, live
 
 Options of vgtui come before the command; what follows is the command's. A Python that ignores PYTHONPATH (-E, -I) is
-not watched."""
+not watched. With --open, O changes the size of the output, q leaves and lets the command run, ctrl+c twice ends it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--every", metavar="PACE", default="100ms", help='how often a step is sampled: "100ms", or 10 for every 10th'
     )
     parser.add_argument("--record", metavar="FILE", help="a new file that keeps every frame, for `vgtui replay`")
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="open the dashboard at once, with the command's output in a panel of its own",
+    )
+    add_screen_options(parser)
     parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="the command and its options")
 
 
 def call(chosen: argparse.Namespace) -> int:
-    """Become the command."""
+    """Become the command, or run it in the dashboard; the exit code is the command's."""
     command, environment = prepare(chosen)
+    if chosen.open:
+        return _open(chosen, command, environment)
     try:
         os.execvpe(command[0], command, environment)
     except FileNotFoundError:
@@ -50,6 +60,15 @@ def call(chosen: argparse.Namespace) -> int:
     except OSError as error:
         problem = f"cannot be run: {error.strerror}"
     raise UsageError("COMMAND", f"{shlex.quote(command[0])} {problem}")
+
+
+def _open(chosen: argparse.Namespace, command: list[str], environment: dict[str, str]) -> int:
+    theme, fps = screen_of(chosen)
+    if (problem := no_screen(sys.stdin, sys.stdout, sys.stderr)) is not None:
+        raise UsageError("--open", problem)
+    from vgtui.dashboard.launch import open_beside
+
+    return open_beside(command, environment, theme, fps)
 
 
 def prepare(chosen: argparse.Namespace) -> tuple[list[str], dict[str, str]]:

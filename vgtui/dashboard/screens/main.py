@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.widgets._toast import ToastRack
 
 from engine.errors import UsageError
 from vgtui.dashboard.keymap import EXPERIMENT, KEYS, PLAYER, WATCHED, Kind
@@ -49,6 +50,9 @@ from vgtui.terminal.crash import keep_traceback
 from vgtui.terminal.text import plain
 from vgtui.user.themes import Palette
 
+ROOM_FOR_NOTICES = 6
+"""The lines above the verdict, from which on notices are there."""
+
 
 class MainScreen(Screen[None]):
     """The main screen. Each key of the keymap is an action of it, or of the app.
@@ -61,8 +65,8 @@ class MainScreen(Screen[None]):
         recorder: Records every frame, if given.
     """
 
-    kind: ClassVar[Kind] = EXPERIMENT
-    """The kind of source shown."""
+    source_kinds: ClassVar[tuple[Kind, ...]] = (EXPERIMENT,)
+    """The kinds of source shown."""
     BINDINGS = [Binding(key.key, key.action, key.label, show=False, id=key.name) for key in KEYS]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-low"), (18, "-high")]
@@ -87,7 +91,7 @@ class MainScreen(Screen[None]):
         self._loss_chart = LossChart(state, palette)
         self._verdict = VerdictPanel(state, palette)
         self._lesson = LessonPanel(state, palette)
-        self._keys = KeyLine(self.kind, state, palette)
+        self._keys = KeyLine(self.source_kinds, state, palette)
 
     def compose(self) -> ComposeResult:
         """Compose the state lines, the panels beside the charts, the timeline and the key line."""
@@ -118,7 +122,7 @@ class MainScreen(Screen[None]):
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of source whose keys work; in a recording of a watched model, its keys work too."""
-        return (self.kind, WATCHED) if self.state.outline else (self.kind,)
+        return (*self.source_kinds, WATCHED) if self.state.outline else self.source_kinds
 
     # what keys do
 
@@ -214,6 +218,10 @@ class MainScreen(Screen[None]):
         """Choose the layer this many rows above the chosen one."""
         self.controller.move_selection(step)
 
+    def action_find_verdict(self) -> None:
+        """Choose the layer that the verdict is about; pressed again, the next one of several."""
+        self.controller.find_verdict()
+
     def action_fold_all(self) -> None:
         """Fold or unfold all groups of layers."""
         self.controller.fold_all()
@@ -266,6 +274,16 @@ class MainScreen(Screen[None]):
     def on_setting_chosen(self, message: SettingChosen) -> None:
         """Open the form of settings at the field that the user pointed at."""
         self.action_settings(message.name)
+
+    def action_output(self) -> None:
+        """Change the size of a command's output; there is none here."""
+
+    async def action_next_model(self) -> None:
+        """Show the next model of a command; there is none here."""
+
+    async def action_interrupt(self) -> None:
+        """Leave, as ctrl+c does."""
+        await self.app.run_action("exit_cleanly")
 
     # overlays
 
@@ -328,8 +346,20 @@ class MainScreen(Screen[None]):
     # called by the controller and the feed
 
     def say(self, words: str, severity: Severity = "information", *, title: str = "", seconds: float = 0) -> None:
-        """Show a notification, as plain text."""
+        """Show a notification, as plain text, above the verdict."""
+        self._lift_notices()
         self.notify(plain(words), title=title, severity=severity, timeout=seconds or None, markup=False)
+
+    def _lift_notices(self) -> None:
+        """Keep notices off the verdict, if there is room above it."""
+        verdict = self._verdict.region
+        has_room = verdict.height and verdict.y >= ROOM_FOR_NOTICES
+        for rack in self.query(ToastRack):
+            rack.styles.margin = (0, 0, self.size.height - verdict.y if has_room else 1, 0)
+
+    def on_resize(self) -> None:
+        """Keep notices off the verdict in its new place."""
+        self.call_after_refresh(self._lift_notices)
 
     def _say_of_recording(self, words: str, severity: Literal["information", "error"]) -> None:
         """Show a notice about the recording, and its sign on the state line."""
@@ -516,13 +546,13 @@ class MainScreen(Screen[None]):
 class PlayingScreen(MainScreen):
     """The main screen for a recording, which cannot be changed; the key line has the keys of its pace instead."""
 
-    kind = PLAYER
+    source_kinds: ClassVar[tuple[Kind, ...]] = (PLAYER,)
 
 
 class WatchingScreen(MainScreen):
     """The main screen for a watched model, which is trained elsewhere."""
 
-    kind = WATCHED
+    source_kinds: ClassVar[tuple[Kind, ...]] = (WATCHED,)
 
 
 def screen_for(source: FrameSource) -> type[MainScreen]:

@@ -473,6 +473,15 @@ class Controller:
             self.state.outline.show(layer)
         self.select(layer)
 
+    def find_verdict(self) -> None:
+        """Choose the layer that the verdict is about; pressed again, the next one of several."""
+        concerned = self.state.concerned
+        if not concerned:
+            self._display.say("the verdict is about no single layer")
+            return
+        at = concerned.index(self.state.selected) + 1 if self.state.selected in concerned else 0
+        self.find(concerned[at % len(concerned)])
+
     def fold(self) -> None:
         """Fold or unfold the group of the chosen layer."""
         outline = self.state.outline

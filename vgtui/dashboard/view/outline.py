@@ -1,6 +1,7 @@
 """The named layers of a watched model as an outline: groups by module, which fold and unfold."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +10,13 @@ from vgtui.terminal.text import plain
 from vgtui.wire.frames import LayerInfo
 
 MAX_LABEL_WIDTH = 20
+MIN_WORD = 2
+"""Characters of a shortened word of a name, with the dot behind it."""
 MIN_KIND_WIDTH = 12
 """In cells."""
 MIN_GROUP_SIZE = 2
+SEPARATORS = "./_"
+"""Between the words of a name; those of a name are separated by the first of these that it has."""
 SHORT = {"MultiheadAttention": "Attention"}
 """Short names of long kinds."""
 
@@ -48,10 +53,12 @@ class Outline:
         self.kind_width = max(MIN_KIND_WIDTH, min(longest, MIN_KIND_WIDTH + MAX_LABEL_WIDTH - self.width))
 
     def label(self, layer: int) -> str:
-        """The name of a layer, or of the folded group that it represents; only the end of a long one."""
+        """The name of a layer, or of the folded group that it represents, shortened where it is long."""
         group = self._shown_for.get(layer)
-        words = self.names[layer] if group is None else self._group_label(group)
-        return words if len(words) <= self.width else f"…{words[1 - self.width :]}"
+        if group is None:
+            return shortened_name(self.names[layer], self.width)
+        count = self._group_label(group).removeprefix(group)
+        return shortened_name(group, self.width - len(count)) + count
 
     def _group_label(self, group: str) -> str:
         return f"{group} +{len(self._inside[group]) - 1}"
@@ -129,6 +136,42 @@ class Outline:
         """Unfold the groups that hide a layer."""
         while group := self.group_of(layer):
             self.folded.discard(group)
+
+
+@lru_cache(maxsize=4096)
+def shortened_name(name: str, width: int) -> str:
+    """A layer's name in at most this width, with its end, and with the numbers that tell blocks apart.
+
+    Left out first is what is ahead of the number of the block, then the ends of the words after it.
+
+    Args:
+        name: The name, of words and numbers with dots, slashes or underscores between them.
+        width: The number of cells, at least 4.
+    """
+    if len(name) <= width:
+        return name
+    separator = next((sign for sign in SEPARATORS if sign in name), SEPARATORS[0])
+    words = [f"{word}{separator}" for word in name.split(separator)]
+    words[-1] = words[-1][:-1]
+    numbered = [place for place, word in enumerate(words[:-1]) if _has_number(word)]
+    kept = words[numbered[0] :] if numbered else words
+    room = width - 1
+    if not numbered or len("".join(kept)) <= room:
+        return f"…{name[-room:]}"
+    while (over := len("".join(kept)) - room) > 0:
+        long = [place for place, word in enumerate(kept[:-1]) if len(word) > MIN_WORD and not _has_number(word)]
+        if not long:
+            break
+        place = max(long, key=lambda place: len(kept[place]))
+        word = kept[place]
+        kept[place] = word[: max(len(word) - over - 1, MIN_WORD - 1)] + word[-1]
+    words_ahead = "".join(kept[:-1])
+    end = kept[-1][-max(room - len(words_ahead), 1) :]
+    return f"…{words_ahead[: room - len(end)]}{end}"
+
+
+def _has_number(word: str) -> bool:
+    return any(map(str.isdecimal, word))
 
 
 def _groups_of(names: Sequence[str]) -> tuple[dict[str, list[int]], list[list[str]]]:

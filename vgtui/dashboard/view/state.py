@@ -110,6 +110,11 @@ class RunView:
         return self.header if self.moment is None else self.shown
 
     @property
+    def awaits_model(self) -> bool:
+        """Whether it belongs to a command that has no watched model yet."""
+        return self.status.of_command and self.header is None
+
+    @property
     def ghost_shown(self) -> Ghost | None:
         """The run before the one on the screen, if that is the newest."""
         return self.ghost if self.shows_newest_run else None
@@ -156,6 +161,12 @@ class RunView:
         return next((profile for profile in frame.through_time or () if profile.layer in concerned), None)
 
     @property
+    def concerned(self) -> list[int]:
+        """The layers that the verdict on the screen is about, the most important ones first."""
+        evidence = self.frame.verdict.evidence if self.frame else ()
+        return list(dict.fromkeys(layer for one in evidence for layer in one.layers if layer < self.layers))
+
+    @property
     def health(self) -> list[Health]:
         """The health of each layer on the screen."""
         if self._health[0] is not self.frame and self.frame:
@@ -176,6 +187,10 @@ class RunView:
     def rows(self) -> Sequence[int]:
         """The layers that have a row, from the input."""
         return self._outline.rows if self._outline else range(self.layers)
+
+    def row_of(self, layer: int) -> int:
+        """The layer that has the row of this layer: another one of its group, if that is folded."""
+        return self._outline.row_of(layer) if self._outline else layer
 
     def label(self, layer: int) -> str:
         """The short name of a layer, for its row."""

@@ -10,6 +10,7 @@ class LaneStatus:
     Attributes:
         name: A or B when two runs are compared, otherwise "".
         follows: Whether the run cannot be changed: a recording, or a watched model.
+        of_command: Whether its models are those of a command that was started here.
         chosen: Whether keys act on it.
         paused: Whether it is paused.
         fault: Why the run has ended, if by a fault.
@@ -23,6 +24,7 @@ class LaneStatus:
 
     name: str = ""
     follows: bool = False
+    of_command: bool = False
     chosen: bool = True
     paused: bool = False
     fault: str | None = None

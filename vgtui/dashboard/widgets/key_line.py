@@ -15,12 +15,12 @@ from vgtui.user.themes import Palette
 class KeyLine(Widget):
     """One line with as many keys as fit."""
 
-    def __init__(self, kind: Kind, state: RunView, palette: Palette) -> None:
+    def __init__(self, kinds: tuple[Kind, ...], state: RunView, palette: Palette) -> None:
         super().__init__()
         self.state = state
         self.palette = palette
         self._keys = sorted(
-            (key for key in state.look.keymap if key.footer and key.fits(kind)), key=lambda key: key.footer
+            (key for key in state.look.keymap if key.footer and key.fits(*kinds)), key=lambda key: key.footer
         )
         self._labels: list[str] = []
         self._places: list[tuple[range, Key]] = []

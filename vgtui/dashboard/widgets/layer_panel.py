@@ -123,6 +123,8 @@ class LayerPanel(Vertical):
         """Set title and subtitle only if they differ, as setting one repaints the whole panel."""
         quantity, hidden = self.state.look.quantity, max(0, len(self.state.rows) - self._room)
         facts = [f"{hidden} more: ↑ ↓"] if hidden and self.view != "heat map" else []
+        if sign := self._way_to_verdict():
+            facts = [f"{sign} verdict's layer: {self.state.look.keymap.shown('find_verdict')}"]
         if self.view == "chain rule":
             ratio = "Chain rule: ‖δ_l‖ / ‖δ_l+1‖"
             titles = [f"{ratio} from layer to layer", ratio, "Chain rule"]
@@ -141,6 +143,14 @@ class LayerPanel(Vertical):
             self.border_title = title
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
+
+    def _way_to_verdict(self) -> str:
+        """Where the layer is that the verdict is about: ▲ or ▼ while it has no row on the screen."""
+        rows, concerned = self.state.rows, self.state.concerned
+        if not concerned or self.view == "heat map" or (chosen := self.state.row_of(concerned[0])) not in rows:
+            return ""
+        behind = rows.index(chosen) - self.numbers.top
+        return "▲" if behind > 0 else "▼" if behind <= -self._room else ""
 
     def _fit(self) -> None:
         """Fit the view to the panel, and keep the chosen layer visible."""

@@ -58,6 +58,8 @@ class StateLine(Widget):
         if self.state.shown and self.state.shown.model:
             return self._model(self.state.shown, self.state.shown.model, room)
         wide = self.size.width >= FULL_WIDTH
+        if self.state.awaits_model:
+            return Text(whole_words(f"{self._lane_name(wide)}no model is watched yet", room), self.palette.muted)
         parts = self._parts(wide)
         line = Text(self._lane_name(wide), self.palette.accent)
         self._places = {}

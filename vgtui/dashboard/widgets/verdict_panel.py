@@ -1,5 +1,6 @@
 """The verdict in words, the keys that would help, a comparison of two lanes, and numbers of the chosen layer."""
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -30,6 +31,7 @@ from vgtui.wire.frames import Frame
 
 ROOM_FOR_LAYER, ROOM_FOR_INTRODUCTION = 5, 8
 """The minimum heights for a description of the chosen layer, and for an introduction of the network."""
+_LONG, _SIGNS = re.compile(r"\S+"), re.compile(r"[./_]")
 MAX_FACT_WIDTH = 28
 """The maximum width of a fact that is kept on one line."""
 MAX_SENTENCES = 2
@@ -61,7 +63,7 @@ class VerdictPanel(Lines):
     def _wrapped(self, parts: list[Text], width: int) -> list[Text]:
         text = Text("\n").join(parts)
         text.plain = glued(text.plain)  # the same length, so that styles keep their places
-        return list(text.wrap(self.app.console, width))
+        return list(_broken_at_dots(text, width).wrap(self.app.console, width))
 
     def _text(self) -> Text:
         """The whole text, whether or not it fits."""
@@ -176,6 +178,18 @@ class VerdictPanel(Lines):
         # do not break short facts
         whole = [fact.replace(" ", GLUE) if len(fact) <= MAX_FACT_WIDTH else fact for fact in facts]
         return Text.assemble((f"{name}: ", self.palette.accent), (f"{GLUE}· ".join(whole), self.palette.muted))
+
+
+def _broken_at_dots(text: Text, width: int) -> Text:
+    """Break words that no line has room for, names of layers, behind dots and other signs between their words."""
+    places = []
+    for word in _LONG.finditer(text.plain):
+        begin = word.start()
+        while word.end() - begin > width:
+            ends = [sign.end() for sign in _SIGNS.finditer(text.plain, begin, begin + width)]
+            begin = ends[-1] if ends else begin + width
+            places.append(begin)
+    return Text("\n").join(text.divide(places)) if places else text
 
 
 def _unglued(part: Segment) -> Segment:

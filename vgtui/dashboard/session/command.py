@@ -1,0 +1,159 @@
+"""A command whose output the dashboard shows, in a terminal of its own that outlives the dashboard."""
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_log_path
+
+from engine.errors import UsageError
+from vgtui.terminal import keeper
+from vgtui.terminal.text import plain, shortened
+
+GRACE_SECONDS = 10.0
+"""How long a command may take to end after SIGINT, until it is sent SIGTERM."""
+LOOK_SECONDS = 0.02
+READ_BYTES = 4096
+MAX_WORDS = 60
+"""Characters of a command that are shown."""
+
+
+class Command:
+    """Starts a command. What it writes is read when it is asked for; nothing here waits for it.
+
+    Args:
+        words: The command and its arguments.
+        environment: Its environment.
+        columns: The width of its terminal.
+        lines: The height of its terminal.
+        clock: The time in seconds.
+
+    Raises:
+        UsageError: There is no such program.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        columns: int = 80,
+        lines: int = 24,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not words or shutil.which(words[0], path=environment.get("PATH")) is None:
+            asked = f'no program "{plain(words[0])}"' if words else "there is none"
+            raise UsageError("COMMAND", f"{asked}; it takes a program and its arguments, as in: python train.py")
+        self.words = words
+        self.log: Path = user_log_path("vgtui") / f"exec-{os.getpid()}.log"
+        """Where the output goes once the dashboard has left."""
+        self.pid = 0
+        """The process of the command; 0 until it is known."""
+        self._clock = clock
+        self._size = columns, lines
+        self._interrupted_at: float | None = None
+        self._terminated = False
+        self._beginning: bytes | None = b""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            variables = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+            given = (str(theirs.fileno()), str(columns), str(lines), str(self.log), *words)
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-I", keeper.__file__, *given],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=variables | {"TERM": "xterm-256color", "COLORTERM": "truecolor"},
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        ours.setblocking(False)
+        self._socket: socket.socket | None = ours
+
+    @property
+    def shown(self) -> str:
+        """The command as a line that is not too long."""
+        return plain(shortened(shlex.join(self.words), MAX_WORDS))
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, 128 + n for a signal n; None while it runs, or while there is output to read."""
+        return None if self._socket else self._keeper.poll()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end."""
+        return self._interrupted_at is not None
+
+    def read(self) -> bytes:
+        """Read some of what the command has written; empty if there is nothing now."""
+        if self._socket is None:
+            return b""
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if not data:
+            self._socket.close()
+            self._socket = None
+        if self._beginning is None:
+            return data
+        line, newline, rest = (self._beginning + data).partition(b"\n")
+        if not newline:
+            self._beginning = line
+            return b""
+        self.pid, self._beginning = int(line), None
+        return rest
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the command's terminal another size."""
+        if (columns, lines) != self._size:
+            self._size = columns, lines
+            self._tell(f"size {columns} {lines}")
+
+    def interrupt(self) -> None:
+        """Send SIGINT to the command's process group, as ctrl+c in its terminal does; a second time, SIGTERM."""
+        self._tell(f"signal {signal.SIGINT if self._interrupted_at is None else signal.SIGTERM}")
+        self._terminated = self._interrupted_at is not None
+        if self._interrupted_at is None:
+            self._interrupted_at = self._clock()
+
+    def terminate_if_due(self) -> bool:
+        """Send SIGTERM if SIGINT did not end the command in time; to be called regularly.
+
+        Returns:
+            Whether it was due.
+        """
+        at = self._interrupted_at
+        if at is None or self._terminated or self.exit_code is not None or self._clock() - at < GRACE_SECONDS:
+            return False
+        self.interrupt()
+        return True
+
+    def wait_if_ending(self) -> None:
+        """Where it was told to end, wait for that until SIGTERM would be due."""
+        while self._interrupted_at is not None and self.exit_code is None:
+            if self._clock() - self._interrupted_at > GRACE_SECONDS:
+                return
+            if not self.read():
+                time.sleep(LOOK_SECONDS)
+
+    def leave(self) -> None:
+        """Read no more: the command goes on, and its output goes to the log."""
+        if self._socket:
+            self._socket.close()
+            self._socket = None
+
+    def _tell(self, words: str) -> None:
+        if self._socket:
+            with suppress(OSError):  # it has just ended, or its keeper is stopped
+                self._socket.send(f"{words}\n".encode())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
 from vgtui.watching.layers import Layer, dense
+from vgtui.watching.measures import Measures
 
 MAX_UPDATED = 2**24
 """The number of parameters up to which the last update is measured: it takes a copy of all weights."""
@@ -47,16 +48,20 @@ class Handle(Protocol):
 class Sample:
     """One sampled step. Everything stays on its device until `send`."""
 
-    def __init__(self, step: int, layers: Sequence[Layer], activated: Set[int] = frozenset()) -> None:
+    def __init__(
+        self, step: int, layers: Sequence[Layer], measures: Measures, activated: Set[int] = frozenset()
+    ) -> None:
         """Prepare to sample a step; `arm` begins.
 
         Args:
             step: The number of updates before the step.
             layers: The layers of the model.
+            measures: What is measured beside the norms.
             activated: The indices of layers that an activation follows: their own outputs need no description.
         """
         self._step = step
         self._layers = layers
+        self._measures = measures
         self._activated = activated
         self._indices = {id(layer.module): index for index, layer in enumerate(layers)}
         self._values: dict[tuple[str, int], Tensor] = {}
@@ -111,6 +116,7 @@ class Sample:
         if self.is_seen:
             self._handles.append(model.register_forward_hook(make_hook(self._on_model)))
         self._handles += [module.register_forward_hook(on_activation) for module in activations]
+        self._handles += self._measures.arm(model, make_hook, _norm)
         for index in before_clipping:
             weight = self._layers[index].weight
             if weight.requires_grad and weight.is_leaf:
@@ -122,6 +128,7 @@ class Sample:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self._measures.disarm()
 
     def release(self) -> None:
         """Let go of autograd's graph, whose hooks hold the sample."""
@@ -131,14 +138,18 @@ class Sample:
         """Drop all that was gathered, as the gradients were made again since."""
         self._values.clear()
         self._uses.clear()
+        self._measures.forget()
 
-    def read_gradients(self, scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool) -> bool:
+    def read_gradients(
+        self, scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool, optimizer: Any = None
+    ) -> bool:
         """Take the norms of the gradients and weights as they are now.
 
         Args:
             scale: The factor by which a GradScaler has multiplied the loss, if there is one.
             scale_left: The factor that the gradients still have, if any.
             with_update: Whether read_update() follows.
+            optimizer: The optimizer whose state is measured.
 
         Returns:
             Whether any layer has a gradient.
@@ -148,6 +159,8 @@ class Sample:
         gradients = {index: layer.weight.grad for index, layer in enumerate(self._layers)}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
+        self._measures.read(known, self._keep)
+        self._measures.read_state(optimizer, self._keep_norms, self._keep)
         weights = [layer.weight.detach() for layer in self._layers]
         self._keep_norms("weight_norm", dict(enumerate(weights)))
         if not self._step:
@@ -203,8 +216,10 @@ class Sample:
         if not (module.training and torch.is_grad_enabled()):
             return
         self._current = index
+        self._measures.see_layer(index)
         given, out = _tensor(inputs), _tensor(output)
         if given is not None:
+            self._measures.see_inputs(module, given)
             self._on_inputs(index, module, given.detach())
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
                 given.register_hook(self._guard(partial(self._keep_time, index, 1 if module.batch_first else 0)))

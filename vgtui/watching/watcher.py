@@ -36,6 +36,7 @@ from vgtui.watching.layers import (
     traceable,
 )
 from vgtui.watching.loss_graph import describe_loss
+from vgtui.watching.measures import Measures, complete
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.sample import Arrival, Handle, Sample
 from vgtui.watching.scaler import loss_scale
@@ -123,6 +124,7 @@ class Watcher:
         self._activations: list[nn.Module] = []
         self._activated: frozenset[int] = frozenset()
         self._clipping = Clipping(0, False)
+        self._measures = Measures(())
         self._ties: Ties | None = None
         self._seen = Observations()
         """What the sampled step has shown so far."""
@@ -326,6 +328,7 @@ class Watcher:
         after = activations_after(self._layers, self._used)
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
+        self._measures = Measures(self._layers, self._distributed)
         self._ties = Ties(self._inner, self._layers, self._optimizer)
         self._kinds = frozenset(type(module).__name__ for module in self._inner.modules())
         names = {id(module): name for name, module in self._inner.named_modules()}
@@ -347,14 +350,14 @@ class Watcher:
             log.warning("vgtui: %s is %s", emitter.name, COMPILED)
         if not emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
-        self._sample = Sample(self._steps, self._layers)
+        self._sample = Sample(self._steps, self._layers, self._measures)
         return Phase.SAMPLING
 
     def _arm(self) -> Phase:
         """Sample the coming step if it is due."""
         if self._emitter is None or not self._emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
-        self._sample = Sample(self._steps, self._layers, self._activated)
+        self._sample = Sample(self._steps, self._layers, self._measures, self._activated)
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
         self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)
@@ -372,7 +375,9 @@ class Watcher:
             left = getattr(self._optimizer, "grad_scale", None)
         if self._ties:
             self._observe(self._ties, self._sample, has_scaler=scale is not None)
-        has_any = self._sample.read_gradients(scale, left, with_update=self._optimizer is not None)
+        has_any = self._sample.read_gradients(
+            scale, left, with_update=self._optimizer is not None, optimizer=self._optimizer
+        )
         if has_any or self._optimizer is not None:  # an update without any gradient is a fault, which the verdict names
             return Phase.READ
         self._sample.release()
@@ -441,6 +446,7 @@ class Watcher:
             if "update" in fields:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
+            complete(fields, is_accumulating=single.get("kept", 0.0) > 0)
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
             seen = self._complete(seen, fields, single, through_time)
             self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, **told, **fields)

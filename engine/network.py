@@ -382,6 +382,10 @@ class Network:
                 xp.copyto(output[:-1], activated)
         return xp.matmul(self._transposed[-1], output)
 
+    def over(self, flat: Array) -> _Vectors:
+        """View a vector that is laid out as the parameters by its parts."""
+        return _Vectors.over(flat, self.config, self.shapes[0].fan_in, self.shapes[-1].fan_out)
+
     def weight_rows(self, vectors: _Vectors) -> list[Array]:
         """View the weights, without biases, as one row per layer.
 
@@ -448,8 +452,7 @@ class Network:
         return host, running, named
 
     def _on_host(self, vectors: _Vectors) -> _Vectors:
-        flat = self._backend.to_host(vectors.flat)
-        return _Vectors.over(flat, self.config, self.shapes[0].fan_in, self.shapes[-1].fan_out)
+        return self.over(self._backend.to_host(vectors.flat))
 
     def _named(self, host: _Vectors) -> dict[str, NDArray[np.float64]]:
         """Name the parts of a host copy."""

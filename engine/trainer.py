@@ -84,7 +84,7 @@ class Trainer:
             self._optimizer_kind = OPTIMIZERS[training.optimizer]
             self._optimizer = self._optimizer_kind.create(xp, training, self.network.parameters.flat)
             self._scratch = xp.empty_like(self.network.parameters.flat) if training.weight_decay else None
-            self._telemetry = Telemetry(self.network, backend)
+            self._telemetry = Telemetry(self.network, backend, self._optimizer.vectors)
         self._shuffle_if_due()
         self._take_batch()
 
@@ -230,7 +230,9 @@ class Trainer:
         if validate:
             answers = xp.argmax(network.evaluate(self._validation_inputs), axis=0)
             scalars.append(xp.mean(answers == self._validation_labels))
-        (loss, accuracy, *validation), layers = self._telemetry.gather(self.step_count > self._begun_at, scalars)
+        (loss, accuracy, *validation), layers = self._telemetry.gather(
+            self.step_count > self._begun_at, scalars, self._batch_inputs[:, :-1]
+        )
         return Measurement(self.step_count, self.epoch, loss, accuracy, validation[0] if validate else np.nan, layers)
 
     def _make_pass(self) -> None:

@@ -1,7 +1,6 @@
 """Headers and frames made up for tests, with the norms that a test wants to see."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from engine.datasets import load_dataset
 from engine.diagnosis import diagnose
 from engine.network import layer_shapes
-from engine.telemetry import LayerMeasurements
+from engine.telemetry import LAYER_FIELDS, LayerMeasurements
 from engine.verdict import PERSISTENCE
 from vgtui.wire.frames import BackendInfo, DatasetInfo, Frame, Header, LayerInfo, Number
 from vgtui.wire.run_settings import RunSettings
@@ -31,14 +30,14 @@ def make_header(settings: RunSettings, fallback_reason: str | None = None) -> He
 
 
 def make_layers(norms: Sequence[float], dead: float | None = None) -> LayerMeasurements:
-    """Measurements whose gradient norms are these; every other field is a plausible constant.
+    """Measurements whose gradient norms are these; every other field that is always there is a plausible constant.
 
     dead: the share of dead units in the third layer, in a network that can have them.
     """
     count = len(norms)
     values: dict[str, Any] = {}
-    for field in fields(LayerMeasurements):
-        values[field.name] = np.full(count, 0.25)
+    for name in LAYER_FIELDS:
+        values[name] = np.full(count, 0.25)
     for name in ("grad_norm", "grad_norm_min", "grad_norm_max"):
         values[name] = np.array(norms, dtype=np.float64)
     hidden = np.arange(count) < count - 1

@@ -15,7 +15,7 @@ import vgtui
 from engine.config import MAX_HIDDEN_LAYERS, NetworkConfig, TrainingConfig
 from engine.diagnosis import diagnose
 from engine.errors import UsageError
-from engine.telemetry import LAYER_FIELDS, LayerMeasurements
+from engine.telemetry import ALL_FIELDS, LAYER_FIELDS, OPTIONAL_FIELDS, LayerMeasurements
 from engine.verdict import PERSISTENCE, Cure, Evidence, Verdict
 from tests.frames import make_frame, make_header
 from tests.sweeps.rows import SMALL, row_of
@@ -39,14 +39,14 @@ texts = st.builds(lambda text, times: text * times, st.text(max_size=20), st.int
 
 def measured(count: int, value: float, is_known: bool = True) -> LayerMeasurements:
     columns: dict[str, Any] = {name: np.full(count, value) for name in LAYER_FIELDS}
-    for name in ("saturated", "dead", "update_ratio"):
+    for name in ("saturated", "dead", "update_ratio", *OPTIONAL_FIELDS):
         columns[name] = np.ma.MaskedArray(np.full(count, value), mask=not is_known)
     return LayerMeasurements(**columns)
 
 
 def frame_of(count: int, value: float, words: str, is_known: bool = True) -> Frame:
     """With a verdict that names every layer, for every reason that there is."""
-    evidence = tuple(Evidence(tuple(range(count)), name, np.float64(value), LONG) for name in LAYER_FIELDS)
+    evidence = tuple(Evidence(tuple(range(count)), name, np.float64(value), LONG) for name in ALL_FIELDS)
     return Frame(
         step=2**63 - 1,
         epoch=2**63 - 1,

@@ -1,4 +1,4 @@
-"""The three views, the four quantities, theory and pins: what each shows for frames and keys."""
+"""The three views, the quantities, theory and pins: what each shows for frames and keys."""
 
 import math
 import re
@@ -77,6 +77,7 @@ async def test_n_chooses_the_quantity_and_every_title_says_which() -> None:
         for title, symbol, value in (
             ("Error signal", "‖∂E/∂z‖", "2.5e-01"),
             ("Spread of activations", "sd(h)", "2.5e-01"),
+            ("RMS of activations", "rms(h)", "3.5e-01"),
             ("Update ratio", "‖ΔW‖/‖W‖", "1.0e-03"),
         ):
             await sitting.press("n")
@@ -84,7 +85,7 @@ async def test_n_chooses_the_quantity_and_every_title_says_which() -> None:
             assert f"{title} by layer" in sitting.text
             assert value in row_of(sitting.text, "7")
             assert "‖∂E/∂W‖" in sitting.text.split("\n")[2]
-        await sitting.press("N", "N", "N")
+        await sitting.press("N", "N", "N", "N")
         assert "Gradient norm per layer" in sitting.text
 
 
@@ -93,8 +94,9 @@ async def test_an_unknown_update_ratio_is_a_dash() -> None:
     async with open_dashboard(source) as sitting:
         frame = sitting.app.main.state.frame
         assert frame
-        frame.layers.update_ratio.mask = True
         await sitting.press("N")
+        frame.layers.update_ratio.mask = True
+        await sitting.press("t")
         assert row_of(sitting.text, "7").split()[2] == "–"
 
 

@@ -2,7 +2,6 @@
 
 import inspect
 import sys
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from engine.backend import Backend, error_function, select_backend
 from engine.config import ACTIVATION_NAMES, OPTIMIZER_NAMES, NetworkConfig, TrainingConfig
 from engine.datasets import load_dataset
 from engine.errors import UsageError
+from engine.telemetry import MEASUREMENTS
 from engine.trainer import Trainer
 from tests.conftest import NO_DEVICE
 from tests.engine.strict_device import DeviceArray, DeviceModule, HiddenWaitError, strict_backend, wrapped
@@ -52,7 +52,7 @@ def run_on(backend: Backend, network: NetworkConfig, training: TrainingConfig) -
     for _ in range(STEPS):
         trainer.step()
     measurement = trainer.measure()
-    values = {field.name: getattr(measurement.layers, field.name) for field in fields(measurement.layers)}
+    values = {name: measurement.layers.of(name) for name in MEASUREMENTS}
     scalars = {"loss": measurement.loss, "validation_accuracy": measurement.validation_accuracy}
     return {**values, **scalars, **trainer.network.named_parameters()}
 

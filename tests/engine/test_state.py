@@ -9,7 +9,7 @@ from engine.backend import select_backend
 from engine.config import OPTIMIZER_NAMES, NetworkConfig, TrainingConfig
 from engine.datasets import load_dataset
 from engine.errors import UsageError
-from engine.telemetry import LAYER_FIELDS
+from engine.telemetry import MEASUREMENTS
 from engine.trainer import Trainer
 from tests.engine.strict_device import strict_backend
 
@@ -29,8 +29,8 @@ def assert_same(one: Trainer, other: Trainer) -> None:
     ours, theirs = one.measure(), other.measure()
     assert (ours.step, ours.epoch, ours.loss) == (theirs.step, theirs.epoch, theirs.loss)
     assert (ours.accuracy, ours.validation_accuracy) == (theirs.accuracy, theirs.validation_accuracy)
-    for field in LAYER_FIELDS:
-        assert getattr(ours.layers, field).tolist() == getattr(theirs.layers, field).tolist(), field
+    for field in MEASUREMENTS:
+        assert ours.layers.of(field).tolist() == theirs.layers.of(field).tolist(), field
     for name, values in one.network.named_parameters().items():
         assert np.array_equal(values, other.network.named_parameters()[name]), name
 

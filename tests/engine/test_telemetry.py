@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 from engine.backend import scaled_row_norms, select_backend
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import Dataset
-from engine.telemetry import LAYER_FIELDS
+from engine.telemetry import LAYER_FIELDS, MEASUREMENTS, OPTIONAL_FIELDS
 from engine.trainer import Trainer
 from tests.engine.conftest import MakeTrainer
-from tests.engine.reference import PHI, STEP, forward
+from tests.engine.reference import PHI, STEP, complex_step_gradient, forward
 
 
 @pytest.mark.parametrize("skip_connections", [False, True])
@@ -37,6 +38,8 @@ def test_every_field_matches_its_definition(
     assert layers.activation_mean == pytest.approx([output.real.mean() for output in outputs], rel=1e-10, abs=1e-12)
     assert layers.activation_std == pytest.approx([output.real.std() for output in outputs], rel=1e-10)
     assert layers.derivative_rms == pytest.approx([*(np.sqrt((s**2).mean()) for s in slopes), 1], rel=1e-12)
+    assert layers.activation_rms == pytest.approx([np.sqrt((o.real**2).mean()) for o in outputs], rel=1e-10)
+    assert layers.of("grad_zero_share").tolist() == [np.mean(gradients[name] == 0) for name in weights]
     moved = [np.linalg.norm(parameters[n] - before[n]) / np.linalg.norm(parameters[n]) for n in weights]
     assert layers.update_ratio.tolist() == pytest.approx(moved, rel=1e-9)
     probabilities = np.exp(reference.logits.real) / np.exp(reference.logits.real).sum(axis=1, keepdims=True)
@@ -68,9 +71,9 @@ def test_extremes_cover_every_step_since_the_last_measurement(small_trainer: Mak
 
 def test_fields_are_float64_with_one_entry_per_weight_layer(digits_trainer: MakeTrainer) -> None:
     layers = digits_trainer(hidden_layers=1).measure().layers
-    for field in LAYER_FIELDS:
-        assert getattr(layers, field).dtype == np.float64
-        assert getattr(layers, field).shape == (2,)
+    for field in MEASUREMENTS:
+        assert layers.of(field).dtype == np.float64
+        assert layers.of(field).shape == (2,)
 
 
 def test_meaningless_values_are_masked(small_trainer: MakeTrainer) -> None:
@@ -96,6 +99,64 @@ def test_saturated_and_dead_units_are_counted(small_data: Dataset) -> None:
     assert trainer.measure().layers.saturated[0] == counted / (6 * 8)
     trainer, counted = measure("relu")
     assert trainer.measure().layers.dead[0] == counted / 6
+
+
+@pytest.mark.parametrize("skip_connections", [False, True])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_noise_scale_is_that_of_the_gradients_of_single_samples(
+    small_trainer: MakeTrainer, activation: str, skip_connections: bool
+) -> None:
+    samples = 32
+    trainer = small_trainer(TrainingConfig(samples), activation=activation, skip_connections=skip_connections)
+    noise = trainer.measure().layers.of("noise_scale")
+    inputs, labels = trainer.current_batch()
+    network, parameters = trainer.network.config, trainer.network.named_parameters()
+    for layer in range(4):
+        single = np.array(
+            [
+                complex_step_gradient(network, parameters, f"layers.{layer}.weight", inputs[[i]], labels[[i]])
+                for i in range(samples)
+            ]
+        ).reshape(samples, -1)
+        variance = single.var(axis=0, ddof=1).sum()
+        size = np.linalg.norm(single.mean(axis=0)) ** 2 - variance / samples  # both unbiased
+        assert noise.tolist()[layer] == (pytest.approx(variance / size, rel=1e-6) if size > 0 else None)
+    assert any(noise.tolist())
+
+
+def test_with_batch_norm_no_sample_has_a_gradient_of_its_own_and_the_noise_scale_is_unknown(
+    small_trainer: MakeTrainer,
+) -> None:
+    assert small_trainer(TrainingConfig(8), batch_norm=True).measure().layers.of("noise_scale").tolist() == [None] * 4
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "rmsprop"])
+def test_norms_of_the_optimizers_state_match_its_formulas(small_trainer: MakeTrainer, optimizer: str) -> None:
+    trainer = small_trainer(TrainingConfig(8, optimizer, 1e-3, momentum=0.9))
+    assert trainer.measure().layers.of("momentum_norm").tolist() == [None] * 4
+    weights = [f"layers.{layer}.weight" for layer in range(4)]
+    mean: dict[str, Any] = dict.fromkeys(weights, 0.0)
+    square = dict(mean)
+    new, decay = (1.0, 0.999) if optimizer == "momentum" else (0.1, 0.99 if optimizer == "rmsprop" else 0.999)
+    for _ in range(4):
+        trainer.measure()
+        gradients = trainer.network.named_gradients()
+        mean = {name: 0.9 * mean[name] + new * gradients[name] for name in weights}
+        square = {name: decay * square[name] + (1 - decay) * gradients[name] ** 2 for name in weights}
+        trainer.step()
+    layers = trainer.measure().layers
+    means = [np.linalg.norm(mean[name]) for name in weights]
+    roots = [np.linalg.norm(np.sqrt(square[name])) for name in weights]
+    unknown = [None] * 4
+    has_mean, has_square = optimizer != "rmsprop", optimizer != "momentum"
+    assert layers.of("momentum_norm").tolist() == (pytest.approx(means, rel=1e-10) if has_mean else unknown)
+    assert layers.of("second_moment_norm").tolist() == (pytest.approx(roots, rel=1e-10) if has_square else unknown)
+
+
+def test_what_no_layer_has_is_not_in_a_measurement(small_trainer: MakeTrainer) -> None:
+    layers = small_trainer(TrainingConfig(8), batch_norm=True).measure().layers
+    assert [name for name in OPTIONAL_FIELDS if getattr(layers, name) is not UNSET] == ["grad_zero_share"]
+    assert all(getattr(layers, name) is not UNSET for name in LAYER_FIELDS)
 
 
 @pytest.mark.parametrize("size", [1e-44, 1e-30, 1e-12, 1.0, 1e30])

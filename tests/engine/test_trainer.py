@@ -1,7 +1,5 @@
 """Training as a whole: what is learnt, what is reproducible, what is refused."""
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ from engine.backend import select_backend
 from engine.config import NetworkConfig, TrainingConfig
 from engine.datasets import Dataset, load_dataset
 from engine.errors import UsageError
-from engine.telemetry import Measurement
+from engine.telemetry import MEASUREMENTS, Measurement
 from engine.trainer import Trainer
 from tests.engine.conftest import MakeTrainer
 
@@ -17,7 +15,7 @@ from tests.engine.conftest import MakeTrainer
 def as_lists(measurement: Measurement) -> list[object]:
     return [
         measurement.loss,
-        *(getattr(measurement.layers, field.name).tolist() for field in fields(measurement.layers)),
+        *(measurement.layers.of(name).tolist() for name in MEASUREMENTS),
     ]
 
 

@@ -185,7 +185,7 @@ def _sign(low: NDArray[np.float32], high: NDArray[np.float32]) -> str | None:
 
 
 def sign_of(value: float | None) -> str | None:
-    """What stands for a value that has no logarithm; None where it has one, or is unknown."""
-    if value is None or 0 < value < math.inf:
+    """What stands for 0, NaN and ∞, which have no place on a log axis; None for other values."""
+    if value is None or (math.isfinite(value) and value != 0):
         return None
     return ZERO if value == 0 else NAN if math.isnan(value) else INFINITE

@@ -16,6 +16,8 @@ SHADES = "·░▒▓█"
 MAX_CELL_WIDTH = 6
 LINE_ROWS = 14
 TICKS = 4
+MARKERS = "ABCDEF"
+"""What tells the lines of layers apart."""
 LINE = "line"
 """The style of the line; a cell of the heat map has its level as style, 0 to 1."""
 
@@ -57,19 +59,39 @@ def _line_chart(table: Table, columns: int) -> list[list[Cell]]:
     if span is None:
         return [_unstyled("(there is no number to show)")]
     low, high = span if span[0] < span[1] else (span[0] - 0.5, span[1] + 0.5)
+    if table.layers and high - low < 1:  # within a decade, lines are flat
+        low, high = (low + high) / 2 - 0.5, (low + high) / 2 + 0.5
     labels = {
         round(tick * (LINE_ROWS - 1) / TICKS): f"{high - (high - low) * tick / TICKS:.4g}" for tick in range(TICKS + 1)
     }
     margin = max(map(len, labels.values())) + 1
     last = len(table.x.values) - 1
     width = max(2, min(columns - margin - 2, 64))
-    line = Line(LINE, range(last + 1), [v if math.isfinite(v) else math.nan for v in table.values[0].tolist()])
-    picture = draw_lines([line], (0, max(last, 1)), (low, high), width, LINE_ROWS)
+    shown = shown_layers(len(table.values))
+    markers = MARKERS if table.layers else ("",)
+    lines = [
+        Line(LINE, range(last + 1), [v if math.isfinite(v) else math.nan for v in table.values[layer]], marker=marker)
+        for layer, marker in zip(shown, markers, strict=False)
+    ]
+    picture = draw_lines(lines, (0, max(last, 1)), (low, high), width, LINE_ROWS)
     rows = [
         [*_unstyled(f"{labels.get(number, ''):>{margin - 1}} {'┤' if number in labels else '│'}"), *cells]
         for number, cells in enumerate(picture)
     ]
-    return [*rows, *_bottom(table.x, margin, lambda number: round(number * (width - 1) / max(last, 1)), width)]
+    bottom = _bottom(table.x, margin, lambda number: round(number * (width - 1) / max(last, 1)), width)
+    words = [f"{marker} {layer_words(table.layers[layer])}" for layer, marker in zip(shown, MARKERS, strict=False)]
+    return [*rows, *bottom, *([[], _unstyled("   ".join(words))] if table.layers else [])]
+
+
+def layer_words(name: str) -> str:
+    """What a legend calls a layer."""
+    return "output" if name == "out" else f"layer {name}"
+
+
+def shown_layers(layers: int) -> list[int]:
+    """The layers that have a line of their own: the first and the last one, and evenly spaced ones between them."""
+    count = min(layers, len(MARKERS))
+    return [round(number * (layers - 1) / max(count - 1, 1)) for number in range(count)]
 
 
 def _bottom(x: Axis, margin: int, place_of: Callable[[int], int], width: int) -> list[list[Cell]]:

@@ -401,7 +401,7 @@ KEYS = (
         action="next_quantity(1)",
         group=DISPLAY,
         label="norm",
-        help="Gradient, error signal, activations, update.",
+        help="Gradient, error signal, activations, update, optimizer, noise.",
     ),
     Key(
         "previous_quantity",

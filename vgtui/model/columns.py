@@ -4,13 +4,13 @@ A point is one frame or more. Every column has an empty value, which changes not
 a new point is an empty one that takes a frame, and merging needs no special cases.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.telemetry import LayerMeasurements
+from engine.telemetry import ALL_FIELDS, OPTIONAL_FIELDS, LayerMeasurements
 from vgtui.model.quantities import QUANTITIES
 from vgtui.wire.frames import Frame, Number
 
@@ -25,8 +25,8 @@ Rows = NDArray[np.float32]
 
 _EXTREMES = ("grad_norm_min", "grad_norm_max")
 """Fields of LayerMeasurements that are kept as the extremes of a quantity."""
-_SUMMED = tuple(entry.name for entry in fields(LayerMeasurements) if entry.name not in _EXTREMES)
-_COUNTED = ("saturated", "dead", "update_ratio")
+_SUMMED = tuple(name for name in ALL_FIELDS if name not in _EXTREMES)
+_COUNTED = ("saturated", "dead", "update_ratio", *OPTIONAL_FIELDS)
 """Fields that may be unknown now and then: their mean is over the frames that know them."""
 _GAPPED = tuple(name for name in _SUMMED if name not in _COUNTED)
 """Fields that vgtui's own runs always know. In your model, a point has no mean where one of its frames has no value."""
@@ -104,7 +104,7 @@ _KINDS = {
 
 BYTES_PER_ENTRY = sum(kind.bytes_per_entry for kind in _KINDS.values())
 MAX_BYTES = BYTES_PER_ENTRY * MAX_ENTRIES
-"""31 MB, for 256 layers and more; 20 layers take 2.4 MB."""
+"""59 MB, for 256 layers and more; 20 layers take 4.6 MB."""
 
 
 @dataclass(slots=True)
@@ -203,7 +203,8 @@ class Columns:
         values: dict[str, Any] = {"grad_norm_min": least, "grad_norm_max": greatest}
         sums = dict(zip(_SUMMED, self.sums[:, point, at], strict=True))
         for name, known in zip(_COUNTED, self.known[:, point, at], strict=True):
-            values[name] = np.ma.MaskedArray(sums[name] / np.maximum(known, 1), mask=known == 0)
+            if name not in OPTIONAL_FIELDS or known.any():
+                values[name] = np.ma.MaskedArray(sums[name] / np.maximum(known, 1), mask=known == 0)
         gaps = np.unpackbits(self.gaps[point, at][None], axis=0, count=len(_GAPPED)).astype(bool)
         for name, gap in zip(_GAPPED, gaps, strict=True):
             values[name] = _masked(sums[name] / frames, gap)
@@ -237,7 +238,7 @@ def layer_indices(layers: int, room: int) -> NDArray[np.intp] | slice:
 
 def _values(frame: Frame) -> dict[str, Any]:
     """What a frame adds to each column."""
-    measured = [getattr(frame.layers, name) for name in _SUMMED]
+    measured = [frame.layers.of(name) for name in _SUMMED]
     scalars = [getattr(frame, name) for name in Scalars._fields]
     least, greatest = _logarithms(frame.layers)
     return {
@@ -252,14 +253,18 @@ def _values(frame: Frame) -> dict[str, Any]:
 
 
 def _masks(layers: LayerMeasurements, names: tuple[str, ...]) -> NDArray[np.bool_]:
-    return np.array([np.ma.getmaskarray(getattr(layers, name)) for name in names])
+    return np.array([np.ma.getmaskarray(layers.of(name)) for name in names])
 
 
 def _logarithms(layers: LayerMeasurements) -> tuple[Rows, Rows]:
-    """The log10 of each quantity's least and greatest value, (quantities, layers); empty intervals where unknown."""
-    with np.errstate(divide="ignore"):
-        logs = np.log10([np.ma.getdata(getattr(layers, name)) for name in _SHOWN]).astype(np.float32)
-    unknown = _masks(layers, _SHOWN)
+    """The log10 of each quantity's least and greatest value, (quantities, layers); empty intervals where unknown.
+
+    A negative value has no place on the axis, and is left out too.
+    """
+    values = np.array([np.ma.getdata(layers.of(name)) for name in _SHOWN])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log10(values).astype(np.float32)
+    unknown = _masks(layers, _SHOWN) | (values < 0)
     return np.where(unknown, np.inf, logs)[_LEAST], np.where(unknown, -np.inf, logs)[_GREATEST]
 
 

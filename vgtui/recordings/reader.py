@@ -6,7 +6,7 @@ Memory is bounded by the longest line that is taken, whatever the file holds or 
 import math
 import zlib
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from engine.config import NetworkConfig, TrainingConfig
 from engine.errors import UsageError
-from engine.telemetry import LayerMeasurements
+from engine.telemetry import ALL_FIELDS, SIGNED_FIELDS
 from vgtui.files.inputs import STREAM as STREAM
 from vgtui.files.inputs import InputFile, opened
 from vgtui.model.differences import settings_from_header
@@ -46,7 +46,6 @@ GZIP_MAGIC = b"\x1f"
 """A compressed file's first byte; a header's is {."""
 
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line, dec_hook=decode_other)
-_LAYER_FIELDS = tuple(entry.name for entry in fields(LayerMeasurements))
 _FAULTS = (msgspec.DecodeError, UsageError, ValueError, TypeError, OverflowError, RecursionError)
 """What decoding raises for a line that is not of the format, or holds impossible values."""
 
@@ -265,11 +264,11 @@ def _check_frame(frame: Frame, header: Header) -> None:
         raise ValueError("a negative step, epoch or speed")
     if frame.run != header.run:
         raise ValueError("a frame of another run than its header")
-    for name in _LAYER_FIELDS:
-        values = getattr(frame.layers, name)
+    for name in ALL_FIELDS:
+        values = frame.layers.of(name)
         if len(values) != len(header.layers):
             raise ValueError(f"{len(values)} values of {name} for {len(header.layers)} layers")
-        if name != "activation_mean" and np.ma.filled(values, 0).min() < 0:
+        if name not in SIGNED_FIELDS and np.ma.filled(values, 0).min() < 0:
             raise ValueError(f"a negative {name}")
     _check_ties(frame, len(header.layers))
     for cure in frame.verdict.cures:

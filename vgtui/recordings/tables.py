@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-from engine.telemetry import LAYER_FIELDS
+from engine.telemetry import MEASUREMENTS
 from vgtui.model.options import OPTIONS
 from vgtui.sweeps.rows import RESULTS, Row
 from vgtui.terminal.text import plain
@@ -13,7 +13,7 @@ from vgtui.wire.frames import Frame, Header, number_text
 CellValue = int | float | str | bool | None
 
 RUN_FIELDS = ("step", "epoch", "loss", "accuracy", "validation_accuracy", "steps_per_second")
-FRAME_COLUMNS = (*RUN_FIELDS, "verdict", "layer", "fan_in", "fan_out", *LAYER_FIELDS, "lane")
+FRAME_COLUMNS = (*RUN_FIELDS, "verdict", "layer", "fan_in", "fan_out", *MEASUREMENTS, "lane")
 SWEEP_COLUMNS = ("number", *(option.field for option in OPTIONS), "steps", *RESULTS)
 
 WHOLE_COLUMNS = frozenset(
@@ -31,7 +31,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 def frame_rows(header: Header, frame: Frame) -> Iterator[list[CellValue]]:
     """One row a weight layer, from the input, in the order of FRAME_COLUMNS. The lane is None where there is one."""
     run: list[CellValue] = [_as_cell(getattr(frame, name)) for name in RUN_FIELDS]
-    columns = [getattr(frame.layers, name).tolist() for name in LAYER_FIELDS]
+    columns = [frame.layers.of(name).tolist() for name in MEASUREMENTS]
     for info, values in zip(header.layers, zip(*columns, strict=True), strict=True):
         yield [*run, frame.verdict.kind, info.name, info.fan_in, info.fan_out, *values, frame.lane or None]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.theory import Prediction
+from vgtui.charts.sweep_chart import layer_words, shown_layers
 from vgtui.model.options import option_of
 from vgtui.model.quantities import GRADIENT
 from vgtui.reports.summary import RunSummary
@@ -185,7 +186,10 @@ def sweep_chart(table: Table, border: Border | None = None) -> Draw:
         axes.set_xlabel(table.x.name)
         if table.y is None:
             places, labels = _places(table.x)
-            axes.plot(places, np.ma.masked_invalid(table.values[0]), "o-", color=COLOURS["measured"])
+            if table.layers:
+                _plot_layers(axes, places, table)
+            else:
+                axes.plot(places, np.ma.masked_invalid(table.values[0]), "o-", color=COLOURS["measured"])
             axes.set_ylabel(title)
             _label(axes.xaxis, places, labels)
             return
@@ -207,6 +211,21 @@ def sweep_chart(table: Table, border: Border | None = None) -> Draw:
         _label(axes.yaxis, *down)
 
     return paint
+
+
+def _plot_layers(axes: Any, places: NDArray[np.float64], table: Table) -> None:
+    """A line for each layer that is shown, the first one darkest; a decade high at least, else no line looks flat."""
+    from matplotlib import colormaps
+
+    shown = shown_layers(len(table.layers))
+    for number, layer in enumerate(shown):
+        colour = colormaps[MAP](0.9 * number / max(len(shown) - 1, 1))
+        values = np.ma.masked_invalid(table.values[layer])
+        axes.plot(places, values, "o-", color=colour, label=layer_words(table.layers[layer]))
+    low, high = axes.get_ylim()
+    if high - low < 1:
+        axes.set_ylim((low + high - 1) / 2, (low + high + 1) / 2)
+    axes.legend()
 
 
 def _places(axis: Axis) -> tuple[NDArray[np.float64], list[str] | None]:

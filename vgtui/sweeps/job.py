@@ -39,6 +39,7 @@ def measure(point: Point) -> Row:
         verdict=last.verdict.kind,
         computed_on=run.backend.name,
         steps_per_second=last.steps_per_second,
+        layers=last.layers,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from engine.errors import UsageError, unwritable
+from engine.telemetry import ALL_FIELDS, LayerMeasurements
 from vgtui.files.inputs import InputFile, opened
 from vgtui.model.differences import differences
 from vgtui.sweeps.grid import FORMAT, VERSION, Sweep
@@ -31,6 +32,7 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
         gradient_ratio_end: The same at the last step.
         depth_scale: Fitted to the error signal at step 0, in layers.
         error: Why there is no result, where there is none.
+        layers: The measurements of all layers at the last step; unset in a file of an older vgtui, and in a failed run.
     """
 
     number: int
@@ -46,6 +48,7 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
     computed_on: str | None = None
     steps_per_second: float | None = None
     error: str | None = None
+    layers: LayerMeasurements | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def failed(self) -> bool:
@@ -53,7 +56,7 @@ class Row(msgspec.Struct, frozen=True, tag_field="type", tag="row", kw_only=True
         return self.verdict is None or self.error is not None
 
 
-RESULTS = tuple(name for name in Row.__struct_fields__ if name not in ("number", "values", "steps"))
+RESULTS = tuple(name for name in Row.__struct_fields__ if name not in ("number", "values", "steps", "layers"))
 """The columns that a run fills."""
 
 
@@ -215,6 +218,8 @@ class SweepReader:
         try:
             row = _decoder.decode(line)
             if not isinstance(row, Row) or not 0 <= row.number < self.sweep.size or "seed" not in row.values:
+                return None
+            if row.layers is not msgspec.UNSET and len({len(row.layers.of(name)) for name in ALL_FIELDS}) > 1:
                 return None
             ours = all(field in row.values and row.values[field] in values for field, values in self._values.items())
         except _FAULTS:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
-from engine.errors import unknown_name
+from engine.errors import UsageError, unknown_name
 from vgtui.model.options import option_named
+from vgtui.model.quantities import QUANTITIES, Quantity
 from vgtui.sweeps.grid import Axis, Sweep
 from vgtui.sweeps.rows import Row
+from vgtui.terminal.text import layer_name
 
 
 def _is_healthy(row: Row) -> float | None:
@@ -21,11 +24,29 @@ def _is_healthy(row: Row) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number of a row; with by_logarithm, the logarithms of rows are averaged and shown."""
+    """A number of a row, or one for each layer.
+
+    Attributes:
+        title: What it is.
+        of: Reads it in a row; None where it is unknown.
+        by_logarithm: Whether the logarithms of rows are averaged and shown.
+        of_layers: Reads it in every layer of a row, instead of `of`; None where it is unknown.
+    """
 
     title: str
     of: Callable[[Row], float | None]
     by_logarithm: bool = False
+    of_layers: Callable[[Row], list[float | None]] | None = None
+
+
+def _by_layer(quantity: Quantity) -> Metric:
+    """A quantity of every layer at the last step, each layer a line."""
+
+    def of_layers(row: Row) -> list[float | None]:
+        values: list[float | None] = [] if row.layers is UNSET else quantity.of(row.layers).tolist()
+        return values
+
+    return Metric(f"{quantity.title} {quantity.symbol} by layer", lambda row: None, True, of_layers)
 
 
 METRICS: dict[str, Metric] = {
@@ -37,6 +58,7 @@ METRICS: dict[str, Metric] = {
     "depth_scale": Metric("depth scale of the error signal, layers", lambda row: row.depth_scale, True),
     "healthy": Metric("share of healthy verdicts", _is_healthy),
     "steps_per_second": Metric("steps a second", lambda row: row.steps_per_second),
+    **{quantity.value: _by_layer(quantity) for quantity in QUANTITIES},
 }
 
 
@@ -52,6 +74,7 @@ class Table:
         known: Whether there are rows at each place, (y, x).
         averaged: The options that vary beside x and y, over which values are averaged.
         failed: How many runs have no number.
+        layers: Of a metric by layer, the name of the layer of each line of values; there is no y then.
     """
 
     metric: Metric
@@ -61,6 +84,7 @@ class Table:
     known: NDArray[np.bool_]
     averaged: tuple[str, ...]
     failed: int
+    layers: tuple[str, ...] = ()
 
     @property
     def span(self) -> tuple[float, float] | None:
@@ -85,9 +109,13 @@ def make_table(sweep: Sweep, rows: Sequence[Row], metric: Metric, by: Sequence[s
 
     What else varies, the seed among it, is averaged. None where nothing varies. Raises UsageError.
     """
-    axes = [_axis(sweep, name) for name in by] or list(sweep.vary[:2])
+    axes = [_axis(sweep, name) for name in by] or list(sweep.vary[: 1 if metric.of_layers else 2])
     if not axes:
         return None
+    if metric.of_layers:
+        if len(axes) > 1:
+            raise UsageError("by", "takes one option for a number of every layer, as each layer is a line")
+        return _layer_table(sweep, rows, metric, metric.of_layers, axes[0])
     found: defaultdict[tuple[Any, ...], list[float]] = defaultdict(list)
     failed = 0
     for row in rows:
@@ -102,16 +130,40 @@ def make_table(sweep: Sweep, rows: Sequence[Row], metric: Metric, by: Sequence[s
         [found.get((column,) if y is None else (column, line), []) for column in x.values]
         for line in ([None] if y is None else y.values)
     ]
+    return Table(metric, x, y, *_means(cells), _averaged(sweep, axes), failed)
+
+
+def _layer_table(
+    sweep: Sweep,
+    rows: Sequence[Row],
+    metric: Metric,
+    of_layers: Callable[[Row], list[float | None]],
+    x: Axis,
+) -> Table:
+    """The table with a line for each layer; of runs of several depths, the output layer is the last one of all."""
+    found: defaultdict[tuple[Any, str], list[float]] = defaultdict(list)
+    failed = depth = 0
+    for row in rows:
+        values = of_layers(row)
+        depth = max(depth, len(values))
+        failed += all(value is None for value in values)
+        for layer, value in enumerate(values):
+            if value is not None:
+                found[row.values[x.field], layer_name(layer, len(values))].append(_logarithm(value))
+    names = [layer_name(layer, depth) for layer in range(depth)]
+    cells = [[found.get((column, name), []) for column in x.values] for name in names] or [[[] for _ in x.values]]
+    return Table(metric, x, None, *_means(cells), _averaged(sweep, [x]), failed, tuple(names))
+
+
+def _means(cells: list[list[list[float]]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The mean of each cell, and whether there is anything in it."""
+    means = [[sum(cell) / len(cell) if cell else math.nan for cell in line] for line in cells]
+    return np.array(means), np.array([[bool(cell) for cell in line] for line in cells])
+
+
+def _averaged(sweep: Sweep, axes: Sequence[Axis]) -> tuple[str, ...]:
     others = [axis.name for axis in sweep.vary if axis not in axes]
-    return Table(
-        metric,
-        x,
-        y,
-        values=np.array([[sum(cell) / len(cell) if cell else math.nan for cell in line] for line in cells]),
-        known=np.array([[bool(cell) for cell in line] for line in cells]),
-        averaged=tuple(others + (["seed"] if sweep.seeds > 1 else [])),
-        failed=failed,
-    )
+    return tuple(others + (["seed"] if sweep.seeds > 1 else []))
 
 
 def _axis(sweep: Sweep, name: str) -> Axis:
@@ -123,4 +175,7 @@ def _axis(sweep: Sweep, name: str) -> Axis:
 
 
 def _logarithm(value: float) -> float:
+    """The log10 of a value; −∞ of 0, NaN of a negative one, which has none."""
+    if value < 0:
+        return math.nan
     return math.log10(value) if 0 < value < math.inf else -math.inf if value == 0 else float(value)

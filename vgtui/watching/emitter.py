@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.errors import UsageError
 from engine.model_diagnosis import ModelDiagnosis, ModelLayer
 from engine.observations import Observations
-from engine.telemetry import LAYER_FIELDS, LayerMeasurements
+from engine.telemetry import ALL_FIELDS, LAYER_FIELDS, OPTIONAL_FIELDS, SIGNED_FIELDS, LayerMeasurements
 from engine.verdict import Verdict
 from vgtui.recordings.flight_recorder import FlightRecorder
 from vgtui.recordings.reader import RecordingReader
@@ -387,9 +387,9 @@ class Emitter:
         log.warning("vgtui: the recording %s ends here, what was written stays: %s", recorder.path, error.strerror)
 
     def _measurements(self, given: dict[str, ArrayLike]) -> LayerMeasurements:
-        if unknown := given.keys() - set(LAYER_FIELDS):
+        if unknown := given.keys() - set(ALL_FIELDS):
             raise ArgumentError(
-                "fields", f"{min(unknown)!r} is not a field of a layer; there are {', '.join(LAYER_FIELDS)}"
+                "fields", f"{min(unknown)!r} is not a field of a layer; there are {', '.join(ALL_FIELDS)}"
             )
         assert self._header
         count = len(self._header.layers)
@@ -432,9 +432,9 @@ def _vector(name: str, numbers: ArrayLike, count: int) -> NDArray[np.float64]:
     if values.shape != (count,):
         problem = f"{name} has the shape {values.shape}; it takes a number for each of the {count} layers"
         raise ArgumentError("fields", problem)
-    if name != "activation_mean" and (np.ma.filled(values, 0) < 0).any():
+    if name not in SIGNED_FIELDS and (np.ma.filled(values, 0) < 0).any():
         raise ArgumentError(name, "takes no negative number")
-    return np.ma.MaskedArray(values) if name in ("saturated", "dead", "update_ratio") else values
+    return np.ma.MaskedArray(values) if name in ("saturated", "dead", "update_ratio", *OPTIONAL_FIELDS) else values
 
 
 def _number(name: str, value: SupportsFloat | None) -> Number | None:

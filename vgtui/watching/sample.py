@@ -17,6 +17,7 @@ from vgtui.watching.finite import LOSSES, SUMS, FirstNonFinite
 from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense, hookable
+from vgtui.watching.measures import Measures
 from vgtui.watching.norms import grouped, norm, norms, wide
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
@@ -47,6 +48,7 @@ class Sample:
         self,
         step: int,
         layers: Sequence[Layer],
+        measures: Measures,
         activated: Set[int] = frozenset(),
         made: dict[int, Tensor] | None = None,
         foreign: Set[int] = frozenset(),
@@ -57,6 +59,7 @@ class Sample:
         Args:
             step: The number of updates before the step.
             layers: The layers of the model.
+            measures: What is measured beside the norms.
             activated: The indices of layers that an activation follows: their own outputs need no description.
             made: The norms of the gradients as they were made, by the parameter's id, if they are there already.
             foreign: The indices of layers that no known optimizer has: their gradients are told as they were made, as
@@ -66,6 +69,7 @@ class Sample:
         self.fresh = fresh
         self._step = step
         self._layers = layers
+        self._measures = measures
         self._activated = activated
         self._indices = {id(layer.module): index for index, layer in enumerate(layers) if layer.has_output}
         self._of_module: dict[int, set[int]] = defaultdict(set)
@@ -150,6 +154,8 @@ class Sample:
             self._functions = Functions(make_hook(self._on_function))
             self._module_handles += self._functions.hook(model, make_hook)
         self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
+        if self.fresh is None:
+            self._module_handles += self._measures.arm(model, make_hook, norm)
         measured = {*before_clipping, *self._foreign} if before_clipping else ()
         parameters = [entry for index in measured if self._takes(index) for entry in self._layers[index].parameters]
         self._handles += hook_made(self._made, parameters, make_hook)
@@ -167,6 +173,7 @@ class Sample:
             handle.remove()
         self._module_handles.clear()
         self.trail.disarm()
+        self._measures.disarm()
         if self._functions:
             self._functions.end()
 
@@ -182,9 +189,15 @@ class Sample:
         self._is_first = True
         self._signals = Signals()
         self.trail.forget()
+        self._measures.forget()
 
     def read_gradients(
-        self, among: Sequence[int], scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool
+        self,
+        among: Sequence[int],
+        scale: Tensor | None,
+        scale_left: Tensor | float | None,
+        with_update: bool,
+        optimizer: torch.optim.Optimizer | None = None,
     ) -> bool:
         """Take the norms of the gradients and weights as they are now.
 
@@ -193,6 +206,8 @@ class Sample:
             scale: The factor by which a GradScaler has multiplied the loss, if there is one.
             scale_left: The factor that the gradients still have, if any.
             with_update: Whether read_update() follows.
+            optimizer: The optimizer that updates them, if it is known.
+            optimizer: The optimizer whose state is measured.
 
         Returns:
             Whether any layer has a gradient.
@@ -208,6 +223,8 @@ class Sample:
         read = [index for index in range(len(self._layers)) if index in among or index not in self.closed]
         weights = {index: self._layers[index].weight.detach() for index in read if self._takes(index)}
         self._keep_norms("weight_norm", weights)
+        self._measures.read(known, self._keep)
+        self._measures.read_state(optimizer, known, self._keep_norms, self._keep)
         if not self._step:
             for index, weight in weights.items():
                 if self._layers[index].is_matrix and weight.numel() > 1:
@@ -293,6 +310,7 @@ class Sample:
         if not (module.training and torch.is_grad_enabled()):
             return
         self._signals.note_use()
+        self._measures.see_layer(index)
         given, out = _tensor(inputs), _tensor(output)
         self._settle(given)
         self._current, self._is_activated = index, False
@@ -303,6 +321,7 @@ class Sample:
     def _on_use(self, index: int, module: nn.Module, given: Tensor | None, out: Tensor | None) -> None:
         """Look at what a layer is given and gives, and see to its error signal."""
         if given is not None:
+            self._measures.see_inputs(module, given)
             self._on_inputs(index, module, given.detach())
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
                 given.register_hook(self._guard(partial(self._keep_time, index, 1 if module.batch_first else 0)))

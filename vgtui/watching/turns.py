@@ -37,7 +37,8 @@ class Turns:
         """Return the numbers of a step with the last ones of the layers that it did not measure.
 
         Args:
-            fields: A number for each layer by field, masked where unknown.
+            fields: A number for each layer by field, masked where unknown. One that is measured with all layers alone
+                stays as it was.
             fresh: The layers that were measured; None if it was all of them.
         """
         if fresh is None:
@@ -45,8 +46,8 @@ class Turns:
             return self._known
         is_fresh = np.isin(np.arange(self._layers), list(fresh))
         unknown = np.ma.MaskedArray(np.zeros(self._layers), mask=True)
-        for name in self._known.keys() | fields.keys():
-            new, old = fields.get(name, unknown), self._known.get(name, unknown)
+        for name, new in fields.items():
+            old = self._known.get(name, unknown)
             mask = np.where(is_fresh, np.ma.getmaskarray(new), np.ma.getmaskarray(old))
             self._known[name] = np.ma.MaskedArray(np.where(is_fresh, np.ma.getdata(new), np.ma.getdata(old)), mask=mask)
         return dict(self._known)

@@ -43,6 +43,7 @@ from vgtui.watching.layers import (
     is_compiled,
 )
 from vgtui.watching.loss_graph import describe_loss
+from vgtui.watching.measures import Measures, complete
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.optimizers import Optimizers
 from vgtui.watching.phases import Moment, Phase
@@ -104,14 +105,12 @@ class Watcher:
         self._emitter: Emitter | None = None
         self._succession: succession.Succession | None = None
         self._last_verdict: Verdict | None = None
-        self._layers: list[Layer] = []
+        self._take_layers([])
         self._infos: tuple[LayerInfo, ...] = ()
         """The layers as viewers know them."""
         self._census: tuple[int, ...] = ()
         self._activations: list[nn.Module] = []
         self._activated: frozenset[int] = frozenset()
-        self._clipping = Clipping(0, False)
-        self._turns = Turns(0)
         self._ties: Ties | None = None
         self._seen = Observations()
         """What the sampled step has shown so far."""
@@ -143,6 +142,13 @@ class Watcher:
         self._warned_of_gradients = self._warned_of_compiling = False
         self._spent = 0.0
         """Seconds that our hooks have taken since the last frame."""
+
+    def _take_layers(self, layers: list[Layer]) -> None:
+        """Begin with layers: nothing that was seen of others counts."""
+        self._layers = layers
+        self._clipping = Clipping(len(layers), is_visible=not self._distributed)
+        self._turns = Turns(len(layers))
+        self._measures = Measures(layers, self._distributed)
 
     def _begin_watching(
         self,
@@ -373,12 +379,10 @@ class Watcher:
             return Phase.TRACING
         self._trace.stop()
         self._search.first.disarm()
-        self._layers = in_order_of_use(found, self._trace.used)
+        self._take_layers(in_order_of_use(found, self._trace.used))
         self._activations = activations(self._inner)
         after = activations_after(self._layers, self._trace.used)
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
-        self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
-        self._turns = Turns(len(self._layers))
         self._ties = Ties(self._inner, self._layers, self._optimizers)
         self._kinds = frozenset(type(module).__name__ for module in self._inner.modules())
         names = {id(module): name for name, module in self._inner.named_modules()}
@@ -396,7 +400,9 @@ class Watcher:
         if not emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
         self._owned = self._optimizers.owned(self._layers)
-        self._sample = Sample(self._steps, self._layers, made=made, foreign=self._optimizers.foreign(self._layers))
+        self._sample = Sample(
+            self._steps, self._layers, self._measures, made=made, foreign=self._optimizers.foreign(self._layers)
+        )
         self._sample.trail = self._search.first
         return Phase.SAMPLING
 
@@ -430,7 +436,7 @@ class Watcher:
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
         fresh = None if self._search.goes_on else self._turns.choose(self._emitter.parts, self._clipping.few)
-        self._sample = Sample(self._steps, self._layers, self._activated, foreign=foreign, fresh=fresh)
+        self._sample = Sample(self._steps, self._layers, self._measures, self._activated, foreign=foreign, fresh=fresh)
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
         self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)
@@ -468,14 +474,17 @@ class Watcher:
 
     def _read_layers(self, sample: Sample, number: int) -> bool:
         """Read the gradients of an optimizer's layers before its update. Returns whether there are any."""
-        scale = left = None
+        scale = left = optimizer = None
         if self._optimizers.all:
+            optimizer = self._optimizers.all[number]
             scale = loss_scale(self._scaler, self._layers[-1].weight.device)
             # a fused optimizer is given the scale, and unscales the gradients itself
-            left = getattr(self._optimizers.all[number], "grad_scale", None)
+            left = getattr(optimizer, "grad_scale", None)
         if self._ties:
             self._observe(self._ties, sample, has_scaler=scale is not None)
-        return sample.read_gradients(self._owned[number], scale, left, with_update=bool(self._optimizers.all))
+        return sample.read_gradients(
+            self._owned[number], scale, left, with_update=bool(self._optimizers.all), optimizer=optimizer
+        )
 
     def _observe(self, ties: Ties, sample: Sample, has_scaler: bool) -> None:
         """Note what the sampled step has shown beside numbers, before its update."""
@@ -540,6 +549,7 @@ class Watcher:
             if "update" in fields:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
+            complete(fields, is_accumulating=single.get("kept", 0.0) > 0)
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
             if self._takes_scale_out and "loss" in told:
                 told["loss"] /= scale

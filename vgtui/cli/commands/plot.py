@@ -15,7 +15,11 @@ EXAMPLES = """\
 examples:
   vgtui plot sweep.jsonl
   vgtui plot sweep.jsonl --metric gradient_ratio_start
-  vgtui plot sweep.jsonl --by width,activation"""
+  vgtui plot sweep.jsonl --by width,activation
+  vgtui plot sweep.jsonl --metric activation_rms        a line for each layer, over the first option that varies
+
+The names from grad_norm on are numbers of every layer at the last step. A coordinate check looks whether they keep
+their size over the width: docs/coordinate_check.md."""
 DEFAULT_METRIC = "validation_accuracy"
 MAX_COLUMNS = 120
 MAX_VALUES = 400

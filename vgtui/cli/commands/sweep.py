@@ -41,6 +41,7 @@ examples:
   vgtui sweep --vary activation=sigmoid,tanh,relu --vary init=xavier_normal,he_normal --seeds 5 --steps 500 -o a.jsonl
   vgtui sweep --vary lr=1e-4:1:9:log --vary hidden_layers=5:50:10 --activation tanh --steps 300 --output lr.jsonl
   vgtui plot lr.jsonl --metric gradient_ratio_start
+  vgtui sweep --vary width=64,128,256 --steps 5 --metric activation_rms      a coordinate check: flat lines?
   vgtui sweep … --output big.jsonl --scheduler tcp://host:8786      on a Dask cluster
 
 NAME is an option of vgtui run. A range has both its ends; :log spaces it evenly by logarithms. Called again with the

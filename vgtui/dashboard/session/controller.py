@@ -524,9 +524,12 @@ class Controller:
         self.watch_lesson()
 
     def next_quantity(self, step: int) -> None:
-        """Change to the next quantity (1) or the previous one (−1)."""
-        look = self.state.look
-        look.quantity = QUANTITIES[(QUANTITIES.index(look.quantity) + step) % len(QUANTITIES)]
+        """Change to the next quantity (1) or the previous one (−1) that the frame has; the chosen one stays in turn."""
+        look, frame = self.state.look, self.state.frame
+        turn = [
+            entry for entry in QUANTITIES if entry is look.quantity or frame is None or entry.is_known(frame.layers)
+        ]
+        look.quantity = turn[(turn.index(look.quantity) + step) % len(turn)]
         self._look_changed()
 
     def toggle_look(self, name: str) -> None:

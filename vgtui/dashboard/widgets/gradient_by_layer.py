@@ -115,7 +115,7 @@ class GradientByLayer(Chart):
         if quantity is ACTIVATION:
             return theory.activation_spread, THEORY
         if quantity not in (GRADIENT, SIGNAL):
-            return None, ("no theory for the update ratio",)
+            return None, (f"no theory for {quantity.symbol}",)
         if first is None:
             return None, ("no theory: the run's first frame is not available",)
         if quantity is SIGNAL:

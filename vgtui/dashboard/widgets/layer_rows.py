@@ -200,7 +200,7 @@ class LayerNumbers(LayerRows):
         if value is None:
             return self.palette.muted
         return level_colour(
-            self.palette, quantity, math.log10(value) if value > 0 else -math.inf if value == 0 else value
+            self.palette, quantity, math.log10(value) if value > 0 else value if math.isnan(value) else -math.inf
         )
 
 

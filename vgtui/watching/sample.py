@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
 from vgtui.watching.finite import LOSSES, SUMS, FirstNonFinite
-from vgtui.watching.layers import Layer, dense, hookable
+from vgtui.watching.layers import Layer, dense
 
 MAX_UPDATED = 2**24
 """The number of parameters up to which the last update is measured: it takes a copy of all weights."""
@@ -111,8 +111,8 @@ class Sample:
                 self.is_seen = True
                 if isinstance(layer.module, nn.RNNBase):
                     self._handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
+        self.trail.arm(make_hook)
         if self.is_seen:
-            self.trail.arm(model, hookable(model), make_hook)
             self._handles.append(model.register_forward_hook(make_hook(self._on_model)))
         self._handles += [module.register_forward_hook(on_activation) for module in activations]
         for index in before_clipping:

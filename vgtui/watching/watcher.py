@@ -231,8 +231,8 @@ class Watcher:
         # before its call: a module with parts in it is used before they are
         for module in traceable(self._inner):
             self._tracing.append(module.register_forward_pre_hook(note_use))
-        if self._tracing:
-            self._search.first.arm(self._inner, hookable(self._inner), self._guarded)
+        self._search = Search(hookable(self._inner))
+        self._search.first.arm(self._guarded)
         before, after = self._guarded(self._before_update), self._guarded(self._after_update)
         for candidate in _innermost_first(optimizer):
             handles: list[Handle] = []
@@ -332,6 +332,7 @@ class Watcher:
         if not found or emitter is None:
             return Phase.TRACING
         self._stop_tracing()
+        self._search.modules = hookable(self._inner)  # it may have been compiled since
         self._layers = in_order_of_use(found, self._used)
         self._activations = activations(self._inner)
         after = activations_after(self._layers, self._used)
@@ -367,6 +368,7 @@ class Watcher:
         if self._emitter is None or not (self._emitter.is_due_for_verdict(self._steps) or self._search.wants()):
             return Phase.WAITING
         self._sample = Sample(self._steps, self._layers, self._activated)
+        self._sample.trail = self._search.trail()
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
         self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)

@@ -81,12 +81,3 @@ def test_a_training_that_is_killed_leaves_a_recording_that_replay_reads(tmp_path
         [sys.executable, "-m", "vgtui", "replay", str(path)], capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     assert told.returncode == 0 and f"{len(steps)} frames" in told.stderr
-
-
-def test_a_callback_takes_them_too(tmp_path: Path) -> None:
-    pytest.importorskip("lightning")
-    from vgtui.watching.integrations.lightning import Watch
-
-    with pytest.raises(TypeError, match="'soon' is not a time"):
-        Watch(record=tmp_path / "r.jsonl", keep="soon")
-    assert Watch(record=tmp_path / "r.jsonl", keep="10min", log=print)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Real
 from typing import Any, Protocol
 
 import numpy as np
@@ -209,7 +210,7 @@ class Losses:
                     self._waiting.append((step, loss.detach().reshape(()).float().clone()))
                 return
             loss = loss.item()
-        if isinstance(loss, float) and not math.isfinite(loss):
+        if isinstance(loss, Real) and not math.isfinite(loss):
             self.broken_from = step
 
     def send(self) -> Tensor | None:

@@ -32,11 +32,16 @@ def test_a_lightning_trainer(tmp_path: Path) -> None:
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), lr=0.1)
 
+    logged: list[int] = []
     data = torch.utils.data.TensorDataset(torch.randn(64, 4), torch.randint(0, 2, (64,)))
     trainer = lightning.Trainer(
         max_epochs=2,
         gradient_clip_val=1e-3,
-        callbacks=[Watch(name="lit", every=1, record=tmp_path / "r.jsonl")],
+        callbacks=[
+            Watch(
+                name="lit", every=1, record=tmp_path / "r.jsonl", keep="10min", log=lambda _, step: logged.append(step)
+            )
+        ],
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
@@ -50,6 +55,7 @@ def test_a_lightning_trainer(tmp_path: Path) -> None:
     assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["layers.0", "layers.2"]
     assert all(frame.loss is not None for frame in told)
     assert told[-1].clip_factor and told[-1].clip_factor < 0.1
+    assert logged == list(range(16))
 
 
 def test_a_trainer_of_transformers(tmp_path: Path) -> None:
@@ -59,6 +65,7 @@ def test_a_trainer_of_transformers(tmp_path: Path) -> None:
 
     config = transformers.GPT2Config(vocab_size=20, n_positions=8, n_embd=16, n_layer=2, n_head=2)
     rows = [{"input_ids": torch.arange(8), "labels": torch.arange(8)} for _ in range(32)]
+    logged: list[int] = []
     arguments = transformers.TrainingArguments(
         output_dir=str(tmp_path / "out"), max_steps=12, per_device_train_batch_size=4, logging_steps=1,
         report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True,
@@ -67,9 +74,14 @@ def test_a_trainer_of_transformers(tmp_path: Path) -> None:
         transformers.GPT2LMHeadModel(config),
         arguments,
         train_dataset=rows,
-        callbacks=[Watch(name="gpt", every=1, record=tmp_path / "r.jsonl")],
+        callbacks=[
+            Watch(
+                name="gpt", every=1, record=tmp_path / "r.jsonl", keep="10min", log=lambda _, step: logged.append(step)
+            )
+        ],
     )
     trainer.train()
+    assert logged == list(range(12))
     told = frames(tmp_path / "r.jsonl")
     assert [frame.step for frame in told] == list(range(12))
     assert "transformer.h.1.attn.c_proj" in [layer.name for layer in header(tmp_path / "r.jsonl").layers]

@@ -125,7 +125,6 @@ def test_what_is_no_training_is_named(code: str, problem: str, capsys: pytest.Ca
     ("words", "sentence"),
     [
         (["--inject", "99999999"], "vgtui: --inject: process 99999999 does not exist\n"),
-        (["--inject", str(os.getpid())], f"vgtui: --inject: process {os.getpid()} is vgtui itself\n"),
         (["--inject", "train.py"], "vgtui: --inject: 'train.py' is no process; it takes the number of one"),
         (["--inject", "-1"], "vgtui: --inject: '-1' is no process; it takes the number of one"),
         (["--inject", "1", "resnet"], "vgtui: NAME: "),
@@ -134,6 +133,11 @@ def test_what_is_no_training_is_named(code: str, problem: str, capsys: pytest.Ca
 def test_a_wrong_process_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["attach", *words]) == 2
     assert capsys.readouterr().err.startswith(sentence)
+
+
+def test_vgtui_itself_is_no_training(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attach", "--inject", str(os.getpid())]) == 2
+    assert capsys.readouterr().err == f"vgtui: --inject: process {os.getpid()} is vgtui itself\n"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Recordings of watched trainings whose size is bounded: what `keep` takes, and what it makes of a recording."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +50,34 @@ def test_a_path_that_cannot_be_written_is_a_warning(caplog: pytest.LogCaptureFix
     with vgtui.Emitter(NAMES, record="/nonexistent/r.jsonl", keep="10min") as emitter:
         emitter.emit(0, [1.0, 1.0, 1.0])
     assert "model is not recorded: /nonexistent/r.jsonl cannot be written" in caplog.text
+
+
+SCRIPT = """
+import random, sys, vgtui
+emitter = vgtui.Emitter(["a", "b", "c"], every=1, record=sys.argv[1], keep="0.2s")
+for step in range(10**9):
+    size = random.uniform(0.9, 1.1) * (1000 if step == 200 else 1)
+    emitter.emit(step, [size, size, size], loss=2.0)
+    if step % 100 == 0:
+        print(step, flush=True)
+"""
+
+
+def test_a_training_that_is_killed_leaves_a_recording_that_replay_reads(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl.gz"
+    inode = 0
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], stdout=subprocess.PIPE, text=True) as training:
+        assert training.stdout
+        for line in training.stdout:
+            inode = inode or (path.stat().st_ino if path.exists() else 0)
+            if int(line) >= 1_000 and path.stat().st_ino != inode:
+                break
+        training.kill()
+    steps = [frame.step for frame in frames(path)]
+    assert steps[0] == 0 and len(steps) < steps[-1]
+    assert set(range(151, 250)) <= set(steps)
+    assert any(note.startswith("gradient norm 1.") for note in notes(path))
+    told = subprocess.run(
+        [sys.executable, "-m", "vgtui", "replay", str(path)], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert told.returncode == 0 and f"{len(steps)} frames" in told.stderr

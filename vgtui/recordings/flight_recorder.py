@@ -42,7 +42,11 @@ class FlightRecorder:
         self._fault: Exception | None = None
         self._queue: queue.Queue[tuple[float, Line] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="vgtui recorder", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # as when the interpreter ends
+            self._ring.abandon()
+            raise
 
     def write(self, line: Line) -> None:
         """Take a line. Raises what has gone wrong with an earlier one, an OSError where it is the disk."""

@@ -7,9 +7,10 @@ the host with all else that is sampled. What lies between two modules is the cod
 import math
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,15 @@ class _Seen:
 class FirstNonFinite:
     """Looks at what goes through the modules of a model during one step."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module] | None = None) -> None:
+        """Prepare to look at a step.
+
+        Args:
+            modules: The modules that are hooked, by their dotted names.
+        """
+        self._modules = modules or {}
+        self._names = {id(module): name for name, module in self._modules.items()}
         self._handles: list[Handle] = []
-        self._modules: dict[str, nn.Module] = {}
-        self._names: dict[int, str] = {}
         self._calls: list[str] = []
         """The modules that are being called, the innermost last."""
         self._seen: list[_Seen] = []
@@ -69,19 +75,15 @@ class FirstNonFinite:
         """For each signal, of which tensor it is the gradient."""
         self._guard: MakeHook = lambda function: function
 
-    def arm(self, model: nn.Module, modules: Iterable[nn.Module], make_hook: MakeHook) -> None:
-        """Hook modules for the coming step.
+    def arm(self, make_hook: MakeHook) -> None:
+        """Hook the modules for the coming step.
 
         Args:
-            model: The model, for the names of its modules.
-            modules: Those that can be hooked.
             make_hook: Applied to each function that is hooked.
         """
-        self._modules = dict(model.named_modules())
-        self._names = {id(module): name for name, module in self._modules.items()}
         self._guard = make_hook
         before, after = make_hook(self._before), make_hook(self._after)
-        for module in modules:
+        for module in self._modules.values():
             self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
             self._handles.append(module.register_forward_hook(after, with_kwargs=True))
 
@@ -202,7 +204,7 @@ class Losses:
                     self._waiting.append((step, loss.detach().reshape(()).float().clone()))
                 return
             loss = loss.item()
-        if isinstance(loss, float) and not math.isfinite(loss):
+        if isinstance(loss, Real) and not math.isfinite(loss):
             self.broken_from = step
 
     def send(self) -> Tensor | None:
@@ -225,16 +227,27 @@ class Search:
     """Decides which steps are sampled to find where the first number came from that is not finite.
 
     Attributes:
+        modules: The modules that can be hooked, by their dotted names.
         first: What goes through the modules in the first step, of which the layers are not known yet.
     """
 
-    def __init__(self) -> None:
-        self.first = FirstNonFinite()
+    def __init__(self, modules: Mapping[str, nn.Module] | None = None) -> None:
+        """Begin a search.
+
+        Args:
+            modules: The modules that can be hooked, by their dotted names.
+        """
+        self.modules = modules or {}
+        self.first = self.trail()
         self._losses = Losses()
         self.goes_on = False
         """Whether a number was seen that is not finite, and not yet where it came from."""
         self._steps = 0
         """How many steps were sampled."""
+
+    def trail(self) -> FirstNonFinite:
+        """Return what looks at a step."""
+        return FirstNonFinite(self.modules)
 
     def add_loss(self, step: int, loss: Any) -> None:
         """Take in the loss of a step, sampled or not."""
@@ -287,6 +300,8 @@ def _of_output(seen: _Seen) -> Origin:
 def _sum(tensor: Tensor) -> Tensor:
     """Return the sum in float32: the fastest of all that a NaN or ∞ goes through."""
     values = tensor.detach()
+    if values.dtype is torch.float32:
+        return values.sum()
     return values.sum(dtype=torch.float32) if values.dtype in HALF else values.sum().float()
 
 

@@ -180,9 +180,15 @@ def is_compiled(model: nn.Module) -> bool:
     return any(flag for _, _, flag in _modules(model))
 
 
-def hookable(model: nn.Module) -> list[nn.Module]:
-    """Return the modules that can have hooks, those of which torch.compile or TorchScript runs no part around them."""
-    return [module for _, module, is_compiled in _modules(model) if not is_compiled and not hasattr(module, WRAPPER)]
+def hookable(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules that can have hooks, those that torch.compile or TorchScript does not run, by their names.
+
+    There are none where no use of a layer can be seen.
+    """
+    if not traceable(model):
+        return {}
+    found = _modules(model)
+    return {name: module for name, module, is_compiled in found if not (is_compiled or hasattr(module, WRAPPER))}
 
 
 def activations(model: nn.Module) -> list[nn.Module]:

@@ -16,7 +16,7 @@ from vgtui.watching.compiling import has_compiled
 from vgtui.watching.finite import LOSSES, SUMS, FirstNonFinite
 from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.handles import Handle, MakeHook
-from vgtui.watching.layers import Layer, dense, hookable
+from vgtui.watching.layers import Layer, dense
 from vgtui.watching.measures import Measures
 from vgtui.watching.norms import grouped, norm, norms, wide
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
@@ -148,7 +148,7 @@ class Sample:
                     self._module_handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
             if self.fresh is None:
-                self.trail.arm(model, hookable(model), make_hook)
+                self.trail.arm(make_hook)
             self._module_handles.append(model.register_forward_hook(make_hook(self._on_model)))
         if all(layer.traced for layer in self._layers) and not has_compiled():
             self._functions = Functions(make_hook(self._on_function))

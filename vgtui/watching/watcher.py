@@ -25,7 +25,7 @@ from engine.verdict import Verdict
 from vgtui.watching import succession
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
-from vgtui.watching.compiling import BeforeCompiling
+from vgtui.watching.compiling import BeforeCompiling, has_compiled
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
@@ -267,8 +267,8 @@ class Watcher:
         self._before_compiling.register()
         self._trace = Trace()
         self._trace.begin(self._inner, self._guarded, with_gradients=not self._distributed)
-        if not is_compiled(self._inner):
-            self._search.first.arm(self._inner, hookable(self._inner), self._guarded)
+        self._search = Search({} if is_compiled(self._inner) or has_compiled() else hookable(self._inner))
+        self._search.first.arm(self._guarded)
 
     # what happens in a training step
 
@@ -379,6 +379,7 @@ class Watcher:
             return Phase.TRACING
         self._trace.stop()
         self._search.first.disarm()
+        self._search.modules = hookable(self._inner)  # it may have been compiled since
         self._take_layers(in_order_of_use(found, self._trace.used))
         self._activations = activations(self._inner)
         after = activations_after(self._layers, self._trace.used)
@@ -437,6 +438,7 @@ class Watcher:
         foreign = self._optimizers.foreign(self._layers)
         fresh = None if self._search.goes_on else self._turns.choose(self._emitter.parts, self._clipping.few)
         self._sample = Sample(self._steps, self._layers, self._measures, self._activated, foreign=foreign, fresh=fresh)
+        self._sample.trail = self._search.trail()
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
         self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)

@@ -20,7 +20,7 @@ FRAMING_BYTES = 16
 """What stands around a record: its length, and a checksum of each."""
 MAX_VALUES = 20_000_000
 """Numbers that are kept of a run; they take 2 GB."""
-MAX_FOLDERS = 10_000
+MAX_FOLDERS = 2000
 """Folders that are looked through for runs."""
 MAX_NAMES = 8
 """Names in a message."""

@@ -36,9 +36,10 @@ def test_a_signal_ends_it_with_its_exit_code() -> None:
 def test_a_training_of_a_host_is_opened_through_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     through = tmp_path / "ssh"
     through.write_text(
-        f"#!/bin/sh\necho \"$*\" >> {tmp_path}/asked\n"
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n'
         'case "$*" in *" attach "*) exit 0;; esac\n'
-        'echo \'{"name":"far","pid":7,"socket":"/run/far.sock","state":"training","verdict":"dead"}\'\necho\nsleep 100\n'
+        'echo \'{"name":"far","pid":7,"socket":"/run/far.sock","state":"training","verdict":"dead"}\'\n'
+        "echo\nsleep 100\n"
     )
     through.chmod(0o755)
     monkeypatch.setenv("VGTUI_SSH", str(through))

@@ -94,7 +94,9 @@ def _endpoint(wanted: str | None, may_ask: bool) -> Endpoint:
         return found[0]
     if not may_ask:
         there = ", ".join(f"{endpoint.name} ({endpoint.pid})" for endpoint in found)
-        raise UsageError("NAME", f"several are watched, {there}; say which, by its name or its process; vgtui top shows all")
+        raise UsageError(
+            "NAME", f"several are watched, {there}; say which, by its name or its process; vgtui top shows all"
+        )
     return _ask(found)
 
 

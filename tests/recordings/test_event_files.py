@@ -71,6 +71,7 @@ def test_norms_of_a_real_training_are_those_of_its_gradients(tmp_path: Path) -> 
     torch = pytest.importorskip("torch")
     from torch.utils.tensorboard import SummaryWriter
 
+    torch.set_num_threads(1)  # on a busy machine, several wait for each other without an end
     torch.manual_seed(0)
     parts = [part for _ in range(8) for part in (torch.nn.Linear(16, 16), torch.nn.Sigmoid())]
     model = torch.nn.Sequential(*parts, torch.nn.Linear(16, 4))
@@ -81,6 +82,9 @@ def test_norms_of_a_real_training_are_those_of_its_gradients(tmp_path: Path) -> 
             loss = torch.nn.functional.cross_entropy(model(torch.randn(32, 16)), torch.randint(4, (32,)))
             optimizer.zero_grad()
             loss.backward()
+            optimizer.step()  # which leaves the gradients
+            if step % 10:
+                continue
             writer.add_scalar("train/loss", loss.detach(), step)
             for name, parameter in model.named_parameters():
                 writer.add_histogram(f"gradients/{name}", parameter.grad, step)
@@ -89,11 +93,10 @@ def test_norms_of_a_real_training_are_those_of_its_gradients(tmp_path: Path) -> 
             norms.append([float(matrix.grad.double().norm()) for matrix in matrices])
             weights.append([float(matrix.detach().double().norm()) for matrix in matrices])
             losses.append(float(loss.detach()))
-            optimizer.step()
     header, *others = lines(tmp_path)
     assert isinstance(header, Header) and [info.name for info in header.layers] == [str(2 * n) for n in range(9)]
     found = [line for line in others if isinstance(line, Frame)]
-    assert [frame.step for frame in found] == list(range(80))
+    assert [frame.step for frame in found] == list(range(0, 80, 10))
     for frame, norm, weight, loss in zip(found, norms, weights, losses, strict=True):
         assert np.ma.getmaskarray(frame.layers.grad_norm).sum() == 0
         np.testing.assert_allclose(frame.layers.grad_norm, norm, rtol=1e-6)
@@ -232,7 +235,9 @@ def test_what_is_no_event_file_is_one_sentence(data: bytes, tmp_path: Path) -> N
 
 def test_a_folder_without_a_run_or_with_several_is_one_sentence(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert "is a folder without event files of TensorBoard" in problem("replay", str(tmp_path / "empty"))
+    assert "cannot be read: it is a folder without event files of TensorBoard" in problem(
+        "replay", str(tmp_path / "empty")
+    )
     assert "No such file" in problem("replay", str(tmp_path / "events.tfevents"))
     assert call("replay", str(tmp_path)).returncode == 0  # one run below it
     write(tmp_path / "exp2" / "version_0", {0: SLOPES})

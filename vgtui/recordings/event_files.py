@@ -20,7 +20,7 @@ FRAMING_BYTES = 16
 """What stands around a record: its length, and a checksum of each."""
 MAX_VALUES = 20_000_000
 """Numbers that are kept of a run; they take 2 GB."""
-MAX_FOLDERS = 10_000
+MAX_FOLDERS = 2000
 """Folders that are looked through for runs."""
 MAX_NAMES = 8
 """Names in a message."""
@@ -115,9 +115,8 @@ def _files_of(path: str) -> list[Path]:
         if number > MAX_FOLDERS:
             break
     if not runs:
-        raise UsageError(
-            "FILE", f"{path} is a folder without event files of TensorBoard; their names have {MARK} in them"
-        )
+        reason = f"it is a folder without event files of TensorBoard, which have {MARK} in their names"
+        raise UsageError("FILE", f"{path} cannot be read: {reason}")
     if len(runs) > 1:
         names = [str(folder) for folder in runs]
         raise UsageError("FILE", f"{path} has {len(runs)} runs in it; name one of them: {some(names)}")

@@ -27,6 +27,7 @@ examples:
   vgtui attach --inject 4711          a process that was started without vgtui
   ssh -t gpu vgtui attach             the same on a server
   vgtui attach resnet | tail -1       the verdict on its next frame
+  vgtui top                           all that are watched, on one screen
 
 in the training script:
   watcher = vgtui.watch(model, optimizer)
@@ -120,7 +121,9 @@ def _endpoint(wanted: str | None, may_ask: bool) -> Endpoint:
         return found[0]
     if not may_ask:
         there = ", ".join(f"{endpoint.name} ({endpoint.pid})" for endpoint in found)
-        raise UsageError("NAME", f"several are watched, {there}; say which, by its name or its process")
+        raise UsageError(
+            "NAME", f"several are watched, {there}; say which, by its name or its process; vgtui top shows all"
+        )
     return _ask(found)
 
 

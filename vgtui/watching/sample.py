@@ -305,10 +305,12 @@ class Sample:
         if index in self.closed or not reaches(weight):
             return
         gradient = None if weight.grad is None else dense(weight.grad)
-        self._signals.add(index, _norm(signal), gradient)
-        if ("kept", 0) not in self._values and index not in self._foreign:
-            # the first signal of the pass: no gradient of this layer is made yet, so one that is there is an old one
-            self._keep("kept", 0, torch.zeros(()) if gradient is None else _norm(gradient))
+        if self._signals.add(index, _norm(signal), gradient) and index not in self._foreign:
+            # the first signal of a pass: no gradient of this layer is made yet, so one that is there is an old one; of
+            # several passes one begins without, unless it is from an earlier step
+            old = _norm(signal.new_zeros(1) if gradient is None else gradient)
+            before = self._values.get(("kept", 0))
+            self._keep("kept", 0, old if before is None else torch.minimum(before.to(old.device), old))
         if signal.dtype == torch.float16:
             self._keep("zero_share", 0, 1 - torch.count_nonzero(signal) / max(1, signal.numel()))
 

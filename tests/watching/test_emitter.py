@@ -58,14 +58,12 @@ def test_nothing_is_due_while_nobody_looks(tmp_path: Path) -> None:
     assert [frame.step for frame in frames(tmp_path / "r.jsonl")] == [0, 10, 20, 30]
 
 
-def test_a_recording_that_is_there_already_is_refused_in_words_and_the_training_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_recording_that_is_there_already_stays_and_the_new_one_has_a_number(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text("mine")
     with vgtui.Emitter(NAMES, record=tmp_path / "r.jsonl") as emitter:
         emitter.emit(0, [1.0, 1.0, 1.0])
         assert emitter.path
-    assert "is there already" in caplog.text
+    assert [frame.step for frame in frames(tmp_path / "r-2.jsonl")] == [0]
     assert (tmp_path / "r.jsonl").read_text() == "mine"
 
 

@@ -218,3 +218,36 @@ def test_beside_an_optimizer_with_hooks_one_without_is_said_and_its_layers_have_
     truth.check(path)
     assert [record.getMessage().startswith("vgtui: WithoutHooks has no hooks") for record in caplog.records] == [True]
     assert all(frame.verdict.is_calm for frame in frames(path))
+
+
+def test_of_adversaries_that_are_watched_apart_the_others_passes_are_no_forgotten_zero_grad(tmp_path: Path) -> None:
+    maker = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, FEATURES))
+    judge = nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, 1))
+    making, judging = (torch.optim.Adam(part.parameters(), lr=1e-3) for part in (maker, judge))
+    true: list[Any] = []
+    signals: list[Any] = []
+    judge[2].register_forward_hook(
+        lambda module, inputs, output: (
+            output.register_hook(lambda signal: signals.append(signal.double().square().sum())) and None
+        )
+    )
+    with (
+        watch(maker, making, name="maker", every=1, record=tmp_path / "maker.jsonl"),
+        watch(judge, judging, name="judge", every=1, record=tmp_path / "judge.jsonl") as watcher,
+    ):
+        for _ in range(STEPS):
+            made = maker(torch.randn(SAMPLES, 4))
+            making.zero_grad()
+            functional.softplus(-judge(made)).mean().backward()
+            making.step()
+            judging.zero_grad()
+            signals.clear()
+            (judge(torch.randn(SAMPLES, FEATURES)).mean() - judge(made.detach()).mean()).backward()
+            true.append((float(judge[2].weight.grad.double().norm()), float(sum(signals)) ** 0.5))
+            judging.step()
+            watcher.step()
+    told = frames(tmp_path / "judge.jsonl")
+    assert all(frame.verdict.is_calm for frame in (*told, *frames(tmp_path / "maker.jsonl")))
+    for frame in told[1:]:
+        assert frame.layers.grad_norm[1] == pytest.approx(true[frame.step][0], rel=1e-6)
+        assert frame.layers.delta_norm[1] == pytest.approx(true[frame.step][1], rel=1e-6)

@@ -4,6 +4,7 @@ import logging
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Protocol
 
@@ -41,7 +42,9 @@ class Guarded:
         began = time.perf_counter()
         result = None
         try:
-            result = self._function(*arguments)
+            # while a forward pass runs under a mode, what we compute ourselves is none of its business
+            with torch._C.DisableTorchFunction() if torch._C._len_torch_function_stack() else nullcontext():
+                result = self._function(*arguments)
         except Exception:
             try:
                 if (watcher := self._watcher()) is not None:

@@ -356,13 +356,12 @@ class Sample:
         if index in self.closed or not reaches(weight):
             return
         gradient = None if weight.grad is None else dense(weight.grad)
-        is_first = self._signals.add(index, norm(signal), gradient)
-        if is_first and index not in self._foreign:
-            # no gradient of this layer is made yet in this pass, so one that is there is of a pass before it; after the
-            # last update, one at least begins from nothing, such as the critic's own after the generator's
-            kept = torch.zeros((), device=signal.device) if gradient is None else norm(gradient)
+        if self._signals.add(index, norm(signal), gradient) and index not in self._foreign:
+            # the first signal of a pass: no gradient of this layer is made yet, so one that is there is an old one; of
+            # several passes one begins without, unless it is from an earlier step
+            old = norm(signal.new_zeros(1) if gradient is None else gradient)
             before = self._values.get(("kept", 0))
-            self._keep("kept", 0, kept if before is None else torch.minimum(before.to(kept), kept))
+            self._keep("kept", 0, old if before is None else torch.minimum(before.to(old.device), old))
         if signal.dtype == torch.float16:
             self._keep("zero_share", 0, 1 - torch.count_nonzero(signal) / max(1, signal.numel()))
 

@@ -79,5 +79,5 @@ def reaches(weight: Tensor) -> bool:
     try:
         node = torch.autograd.graph.get_gradient_edge(weight).node
         return bool(torch._C._will_engine_execute_node(node))
-    except RuntimeError:  # a pass of autograd.grad(), which may give the weight's gradient to the caller
+    except (RuntimeError, AttributeError):  # a pass of autograd.grad(), which may give it to the caller
         return True

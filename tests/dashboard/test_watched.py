@@ -8,13 +8,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from rich.text import Text
+from textual.widgets._toast import Toast
 
 from engine.verdict import Evidence, Verdict
 from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.forms import slow_but
 from tests.models import BLOCKS, make_model_frame, make_model_header
 from tests.scripted_run import ScriptedSource
-from vgtui.dashboard.view.outline import MAX_LABEL_WIDTH, Outline
+from vgtui.dashboard.view.outline import MAX_LABEL_WIDTH, Outline, shortened_name
 from vgtui.wire.frames import Event, LayerInfo, TimeProfile
 from vgtui.wire.run_settings import RunSettings
 
@@ -216,3 +218,79 @@ def test_what_is_folded_stays_folded_when_the_same_model_begins_again() -> None:
     outline.toggle(2)
     assert Outline(BLOCKS, sorted(outline.folded)).folded == {"encoder.layers.0"}
     assert Outline(BLOCKS[:1], sorted(outline.folded)).folded == set()
+
+
+LONG = [
+    LayerInfo(f"bert.encoder.layer.{block}.{name}", 8, 8, "Linear", (8, 8))
+    for block in range(12)
+    for name in (
+        *(f"attention.self.{part}" for part in ("query", "key", "value")),
+        *("attention.output.dense", "intermediate.dense", "output.dense"),
+    )
+]
+"""The layers of an encoder with long names."""
+
+
+def test_labels_of_long_names_tell_blocks_and_layers_apart() -> None:
+    labels = [shortened_name(layer.name, MAX_LABEL_WIDTH) for layer in LONG]
+    assert len(set(labels)) == len(LONG) and max(map(len, labels)) <= MAX_LABEL_WIDTH
+    for layer, label in zip(LONG, labels, strict=True):
+        block, last = layer.name.split(".")[3], layer.name.split(".")[-1]
+        assert f"{block}." in label and label.endswith(f".{last}")
+    keras = [f"transformer_layer_{block}_intermediate_dense" for block in range(61)]
+    assert len({shortened_name(name, MAX_LABEL_WIDTH) for name in keras}) == 61
+    assert shortened_name("model.layers.13.block_sparse_moe.experts.7.down_proj", 20) == "…13.b.ex.7.down_proj"
+
+
+@pytest.mark.parametrize("width", [4, 10, 20])
+@pytest.mark.parametrize("name", ["a" * 50, "1.2.3.4.5.6.7.8.9.10.11.12", "x.1." + "y" * 40, "..//__" * 9, "1" * 30])
+def test_a_shortened_name_fits(name: str, width: int) -> None:
+    assert len(shortened_name(name, width)) <= width
+
+
+class LongModel(WatchedModel):
+    """One of long names, in whose first layers the gradient vanishes."""
+
+    def _begin(self, settings: RunSettings) -> None:
+        self.say(make_model_header(LONG))
+        norms = [1e-12 if number == 61 else 1.0 for number in range(len(LONG))]
+        for step in range(self.frames):
+            self.say(make_model_frame(norms, 10 * step, LONG))
+
+
+@pytest.mark.parametrize("size", slow_but([(80, 24), (120, 40), (200, 60)], (80, 24)))
+async def test_the_layer_of_the_verdict_is_marked_while_it_is_off_the_screen_and_a_key_goes_there(
+    size: tuple[int, int],
+) -> None:
+    async with open_dashboard(LongModel(RunSettings()), size) as sitting:
+        state = sitting.app.main.state
+        assert state.concerned == [61] and state.selected == 0
+        assert "▲ verdict's layer: j" in sitting.text
+        await sitting.press("z", "j")  # folded, it is unfolded
+        assert state.selected == 61 and state.label(61) in sitting.text
+        assert "verdict's layer: j" not in sitting.text
+        await sitting.press(*["pageup"] * 7)
+        await sitting.press(*["up"] * 9)
+        if size[1] < 60:
+            await sitting.until(lambda: "verdict's layer: j" not in sitting.text or "▼" in sitting.text)
+        await sitting.press("j")
+        assert state.selected == 61
+        assert sitting.app.crash is None
+
+
+async def test_names_in_the_verdict_break_behind_dots() -> None:
+    async with open_dashboard(LongModel(RunSettings()), (100, 40)) as sitting:
+        lines = sitting.app.main._verdict._wrapped([Text(f"in {LONG[-3].name} (Linear)")], 22)
+        words = [line.plain.strip() for line in lines]
+        assert words == ["in", "bert.encoder.layer.11.", "attention.output.dense", "(Linear)"]
+
+
+@pytest.mark.parametrize("size", slow_but([(80, 24), (120, 40), (200, 60)], (80, 24)))
+async def test_the_notice_at_the_end_leaves_the_verdict_free(size: tuple[int, int]) -> None:
+    async with watching(size) as sitting:
+        assert isinstance(sitting.source, WatchedModel)
+        sitting.source.end()
+        await sitting.until(lambda: "the training has ended" in sitting.text)
+        verdict = sitting.app.main._verdict.region
+        toasts = [toast.region for toast in sitting.app.screen.query(Toast)]
+        assert toasts and not any(toast.overlaps(verdict) for toast in toasts)

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.shell import SMALL
 
 HEAVY = {
-    *("numpy", "scipy", "msgspec", "textual", "rich", "plotext", "argcomplete", "asyncio", "multiprocessing"),
+    *("numpy", "scipy", "msgspec", "textual", "rich", "plotext", "pyte", "argcomplete", "asyncio", "multiprocessing"),
     *("matplotlib", "pyarrow", "distributed", "cupy", "torch", "pytest", "lightning", "transformers"),
 }
 DASHBOARD = "import sys; import vgtui.dashboard.app"

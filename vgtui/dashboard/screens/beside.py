@@ -18,8 +18,6 @@ READ_SECONDS = 0.05
 """How often to look for output."""
 BUSY_SECONDS = 0.01
 """How long to interpret output at a time, as keys wait for it."""
-LINES_BESIDE = 2
-"""The lines of state and of keys, beside an output that is large."""
 TWICE_SECONDS = 4.0
 """How soon the second ctrl+c must come."""
 
@@ -71,7 +69,7 @@ class BesideScreen(WatchingScreen):
     def on_resize(self) -> None:
         """Give the command's terminal the new size."""
         super().on_resize()
-        self._output.fit(self.size.width, self.size.height - LINES_BESIDE)
+        self._output.fit(*self.size)
 
     def _read(self) -> None:
         began = time.perf_counter()
@@ -133,8 +131,8 @@ class BesideScreen(WatchingScreen):
         if self._command.exit_code is not None:
             await super().action_interrupt()
         elif self._command.is_ending:
-            self._command.interrupt()
-            self.say("SIGTERM is sent", "warning")
+            if self._command.interrupt():
+                self.say("SIGTERM is sent", "warning")
         elif self._asked_at is not None and time.monotonic() - self._asked_at < TWICE_SECONDS:
             self._command.interrupt()
             self.say("SIGINT is sent, as ctrl+c in a terminal does; what it prints is in the output", "warning")

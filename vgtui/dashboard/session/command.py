@@ -20,6 +20,10 @@ from vgtui.terminal.text import plain, shortened
 
 GRACE_SECONDS = 10.0
 """How long a command may take to end after SIGINT, until it is sent SIGTERM."""
+HASTE_SECONDS = 1.0
+"""How soon after SIGINT another ctrl+c is taken for a part of the same wish."""
+FRAME_COLUMNS, FRAME_LINES = 2, 4
+"""What a screen has around the output: a frame, and above and below it a line."""
 LOOK_SECONDS = 0.02
 READ_BYTES = 4096
 MAX_WORDS = 60
@@ -32,8 +36,8 @@ class Command:
     Args:
         words: The command and its arguments.
         environment: Its environment.
-        columns: The width of its terminal.
-        lines: The height of its terminal.
+        columns: The width of the screen that shows it.
+        lines: The height of that screen.
         clock: The time in seconds.
 
     Raises:
@@ -57,14 +61,14 @@ class Command:
         self.pid = 0
         """The process of the command; 0 until it is known."""
         self._clock = clock
-        self._size = columns, lines
+        self._size = size_on(columns, lines)
         self._interrupted_at: float | None = None
         self._terminated = False
         self._beginning: bytes | None = b""
         ours, theirs = socket.socketpair()
         with theirs:
             variables = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
-            given = (str(theirs.fileno()), str(columns), str(lines), str(self.log), *words)
+            given = (str(theirs.fileno()), *map(str, self._size), str(self.log), *words)
             self._keeper = subprocess.Popen(
                 [sys.executable, "-I", keeper.__file__, *given],
                 stdin=subprocess.DEVNULL,
@@ -115,17 +119,21 @@ class Command:
         return rest
 
     def resize(self, columns: int, lines: int) -> None:
-        """Give the command's terminal another size."""
-        if (columns, lines) != self._size:
-            self._size = columns, lines
-            self._tell(f"size {columns} {lines}")
+        """Fit the command's terminal to a screen of this size."""
+        if (size := size_on(columns, lines)) != self._size:
+            self._size = size
+            self._tell("size {} {}".format(*size))
 
-    def interrupt(self) -> None:
-        """Send SIGINT to the command's process group, as ctrl+c in its terminal does; a second time, SIGTERM."""
-        self._tell(f"signal {signal.SIGINT if self._interrupted_at is None else signal.SIGTERM}")
-        self._terminated = self._interrupted_at is not None
+    def interrupt(self) -> signal.Signals | None:
+        """Send SIGINT to the command's process group, as ctrl+c does; once more, and not at once, SIGTERM.
+
+        Returns:
+            The signal, if one was sent.
+        """
         if self._interrupted_at is None:
             self._interrupted_at = self._clock()
+            return self._send(signal.SIGINT)
+        return self._send(signal.SIGTERM) if self._clock() - self._interrupted_at > HASTE_SECONDS else None
 
     def terminate_if_due(self) -> bool:
         """Send SIGTERM if SIGINT did not end the command in time; to be called regularly.
@@ -136,7 +144,8 @@ class Command:
         at = self._interrupted_at
         if at is None or self._terminated or self.exit_code is not None or self._clock() - at < GRACE_SECONDS:
             return False
-        self.interrupt()
+        self._terminated = True
+        self._send(signal.SIGTERM)
         return True
 
     def wait_if_ending(self) -> None:
@@ -153,7 +162,16 @@ class Command:
             self._socket.close()
             self._socket = None
 
+    def _send(self, number: signal.Signals) -> signal.Signals:
+        self._tell(f"signal {number:d}")
+        return number
+
     def _tell(self, words: str) -> None:
         if self._socket:
             with suppress(OSError):  # it has just ended, or its keeper is stopped
                 self._socket.send(f"{words}\n".encode())
+
+
+def size_on(columns: int, lines: int) -> tuple[int, int]:
+    """The size of the command's terminal on a screen of this size."""
+    return max(columns - FRAME_COLUMNS, 1), max(lines - FRAME_LINES, 1)

@@ -7,7 +7,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from vgtui.dashboard.session.command import Command
+from vgtui.dashboard.session.command import Command, size_on
 from vgtui.dashboard.view.emulator import Emulator, printable
 from vgtui.dashboard.view.state import RunView
 from vgtui.dashboard.widgets.lines import Lines
@@ -17,8 +17,6 @@ from vgtui.user.themes import Palette
 Size = Literal["beside", "large", "hidden"]
 SIZES: tuple[Size, ...] = ("beside", "large", "hidden")
 """What the key goes through."""
-FRAME = 2
-"""The cells of its border, across as well as down."""
 CORNERS = 4
 """Cells of the border that a title cannot use."""
 WHEEL_LINES = 3
@@ -59,11 +57,11 @@ class OutputPanel(Lines):
         self._is_new = True
 
     def fit(self, columns: int, lines: int) -> None:
-        """Give the command's terminal the size of this panel when it is large."""
-        columns, lines = max(columns - FRAME, 1), max(lines - FRAME, 1)
-        if (columns, lines) != (self._emulator.columns, self._emulator.lines):
-            self._emulator.resize(lines, columns)
-            self._command.resize(columns, lines)
+        """Fit the command's terminal to a screen of this size: it is that of this panel when it is large."""
+        self._command.resize(columns, lines)
+        width, height = size_on(columns, lines)
+        if (width, height) != (self._emulator.columns, self._emulator.lines):
+            self._emulator.resize(height, width)
             self._is_new = True
 
     def show_new(self) -> None:

@@ -149,6 +149,8 @@ class StateLine(Widget):
             return "paused ", palette.pending
         if status.pace:
             return f"replay {status.pace} ", palette.muted
+        if self.state.awaits_model:
+            return "", palette.muted
         if self.state.frame:
             return f"{count_text(round(self.state.frame.steps_per_second))}/s ", palette.muted
         return "starting ", palette.muted

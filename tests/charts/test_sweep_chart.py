@@ -2,8 +2,9 @@
 
 import math
 
+from tests.frames import make_layers
 from tests.sweeps.rows import row_of, small_sweep
-from vgtui.charts.sweep_chart import sweep_chart
+from vgtui.charts.sweep_chart import shown_layers, sweep_chart
 from vgtui.sweeps.grid import Point
 from vgtui.sweeps.table import METRICS, make_table
 from vgtui.wire.frames import Number
@@ -64,3 +65,20 @@ def test_many_values_fit_the_width_with_fewer_labels() -> None:
 def test_no_number_at_all_is_said() -> None:
     assert "(there is no number to show)" in lines(["width=2,4"], {})
     assert "(there is no number to show)" in lines(["width=2,4", "hidden_layers=1,2"], {})
+
+
+def test_a_number_of_every_layer_is_a_line_each_with_the_layers_below() -> None:
+    sweep = small_sweep("width=2,4,8")
+    rows = [row_of(point, layers=make_layers([1e-3, 1e-2, 1.0])) for point in sweep.points()]
+    table = make_table(sweep, rows, METRICS["grad_norm"])
+    assert table
+    chart = ["".join(cell.character for cell in row).rstrip() for row in sweep_chart(table, 60)]
+    assert chart[0] == "log10 of Gradient norm ‖∂E/∂W‖ by layer: width →"
+    assert chart[-1] == "A layer 1   B layer 2   C output"
+    assert [next(line for line in chart[1:] if sign in line) for sign in "ABC"] == [chart[15], chart[11], chart[2]]
+
+
+def test_of_many_layers_the_ends_and_some_between_them_have_a_line() -> None:
+    assert shown_layers(1) == [0]
+    assert shown_layers(6) == [0, 1, 2, 3, 4, 5]
+    assert shown_layers(101) == [0, 20, 40, 60, 80, 100]

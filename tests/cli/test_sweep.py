@@ -65,6 +65,25 @@ def test_every_point_is_a_row_and_the_chart_comes_at_the_end(tmp_path: Path) -> 
     assert again.stdout.startswith("loss, mean over width and seed: activation →")
 
 
+def test_a_coordinate_check_reads_every_layer_at_the_last_step(tmp_path: Path) -> None:
+    words = ["sweep", *WITHOUT_WIDTH, "--vary", "width=4,8", "--steps", "3", "--metric", "activation_rms"]
+    done = call(*words, "--output", "s.jsonl", cwd=tmp_path)
+    assert done.stdout.startswith("log10 of RMS of activations rms(h) by layer: width →\n")
+    assert done.stdout.endswith("\nA layer 1   B layer 2   C output\n")
+    for row in rows(tmp_path / "s.jsonl"):
+        run = call(
+            "run", *WITHOUT_WIDTH[:4], "--width", str(row["values"]["width"]), "--threads", "1", "--steps", "3",
+            "--every", "3", "--format", "jsonl",
+        )  # fmt: skip
+        told = json.loads(run.stdout.splitlines()[-1])["layers"]
+        assert {name: row["layers"][name] for name in ("activation_std", "noise_scale")} == {
+            name: told[name] for name in ("activation_std", "noise_scale")
+        }
+    again = call("plot", "s.jsonl", "--metric", "noise_scale", cwd=tmp_path)
+    assert again.stdout.startswith("log10 of Gradient noise scale trΣ/|G|² by layer: width →")
+    assert call("plot", "s.jsonl", "--metric", "activation", cwd=tmp_path).returncode == 2
+
+
 def test_a_row_is_what_run_gives_for_its_configuration(tmp_path: Path) -> None:
     call("sweep", *TINY, "--vary", "seed=3", "--steps", "20", "--output", "s.jsonl", cwd=tmp_path)
     (row,) = rows(tmp_path / "s.jsonl")
@@ -170,7 +189,7 @@ def test_damaged_rows_are_told_and_computed_again(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_sentence_and_the_rows_stay(tmp_path: Path) -> None:
-    with files_no_longer_than(4000):
+    with files_no_longer_than(9000):
         done = call(*SHORT, cwd=tmp_path)
     assert done.returncode == 1
     count = len(rows(tmp_path / "s.jsonl"))

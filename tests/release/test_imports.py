@@ -29,7 +29,7 @@ def imported_by(script: str) -> set[str]:
     [
         ("import sys, vgtui.cli.main", set()),
         ("import sys, vgtui", set()),
-        ("import sys, engine.trainer", {"numpy"}),
+        ("import sys, engine.trainer", {"numpy", "msgspec"}),
         (WORKER, {"numpy", "msgspec"}),
         (DASHBOARD, {"numpy", "msgspec", "asyncio", "textual", "rich", "plotext"}),
         (

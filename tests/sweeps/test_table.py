@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import UsageError
+from tests.frames import make_layers
 from tests.sweeps.rows import row_of, small_sweep
 from vgtui.sweeps.table import METRICS, Table, make_table
 from vgtui.wire.frames import Number
@@ -70,3 +71,33 @@ def test_an_option_that_does_not_vary_cannot_be_an_axis() -> None:
     with pytest.raises(UsageError, match='no varied option "depth"'):
         make_table(SWEEP, [], METRICS["loss"], ["depth"])
     assert make_table(small_sweep(), [], METRICS["loss"]) is None
+
+
+def test_a_quantity_has_a_line_for_each_layer_and_averages_logarithms_over_what_else_varies() -> None:
+    sweep = small_sweep("width=2,4", seeds=2)
+    rows = [row_of(point, layers=make_layers([10.0 ** -point.values["seed"], 1.0, 0.0])) for point in sweep.points()]
+    table = make_table(sweep, rows, METRICS["grad_norm"])
+    assert table
+    assert (table.layers, table.y, table.averaged) == (("1", "2", "out"), None, ("seed",))
+    assert table.values.tolist() == [[-0.5, -0.5], [0.0, 0.0], [-math.inf, -math.inf]]
+
+
+def test_of_several_depths_the_output_layer_is_the_last_one_of_all() -> None:
+    sweep = small_sweep("hidden_layers=1,2")
+    rows = [
+        row_of(point, layers=make_layers([0.1] * point.values["hidden_layers"] + [1.0])) for point in sweep.points()
+    ]
+    table = make_table(sweep, rows, METRICS["grad_norm"])
+    assert table and table.layers == ("1", "2", "out")
+    assert table.known.tolist() == [[True, True], [False, True], [True, True]]
+    assert table.values[2].tolist() == [0.0, 0.0]
+
+
+def test_rows_without_layers_have_no_number_of_a_quantity() -> None:
+    table = make_table(SWEEP, [row_of(point) for point in SWEEP.points()], METRICS["activation_rms"])
+    assert table and table.span is None and table.failed == SWEEP.size
+
+
+def test_a_quantity_takes_one_option() -> None:
+    with pytest.raises(UsageError, match="by: takes one option"):
+        make_table(SWEEP, [], METRICS["activation_rms"], ["width", "activation"])

@@ -79,8 +79,10 @@ def _line_chart(table: Table, columns: int) -> list[list[Cell]]:
         for number, cells in enumerate(picture)
     ]
     bottom = _bottom(table.x, margin, lambda number: round(number * (width - 1) / max(last, 1)), width)
+    if not table.layers:
+        return [*rows, *bottom]
     words = [f"{marker} {layer_words(table.layers[layer])}" for layer, marker in zip(shown, MARKERS, strict=False)]
-    return [*rows, *bottom, *([[], _unstyled("   ".join(words))] if table.layers else [])]
+    return [*rows, *bottom, [], _unstyled("   ".join(words))]
 
 
 def layer_words(name: str) -> str:

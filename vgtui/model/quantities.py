@@ -50,7 +50,7 @@ UPDATE = _single("Update ratio", "‖ΔW‖/‖W‖", "update_ratio", -15, 1)
 MOMENTUM = _single("Optimizer's mean", "‖m‖", "momentum_norm", -15, 1)
 SECOND_MOMENT = _single("Optimizer's square", "‖√v‖", "second_moment_norm", -15, 1)
 ZEROS = _single("Zeros in the gradient", "share 0", "grad_zero_share", -7, 0)
-NOISE = _single("Gradient noise scale", "noise", "noise_scale", 0, 7)
+NOISE = _single("Gradient noise scale", "trΣ/|G|²", "noise_scale", 0, 7)
 ATTENTION = _single("Attention logit", "max qk", "max_attention_logit", -3, 3)
 
 QUANTITIES = (GRADIENT, SIGNAL, ACTIVATION, RMS, UPDATE, MOMENTUM, SECOND_MOMENT, ZEROS, NOISE, ATTENTION)

@@ -214,7 +214,7 @@ def sweep_chart(table: Table, border: Border | None = None) -> Draw:
 
 
 def _plot_layers(axes: Any, places: NDArray[np.float64], table: Table) -> None:
-    """A line for each layer that is shown, the first one darkest; a decade high at least, else no line looks flat."""
+    """Draw a line for each layer that is shown, over a decade at least, so that flat lines look flat."""
     from matplotlib import colormaps
 
     shown = shown_layers(len(table.layers))

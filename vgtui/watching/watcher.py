@@ -168,6 +168,16 @@ class Watcher:
         self._install(optimizer)
 
     @property
+    def model(self) -> nn.Module | None:
+        """The model; None once it is watched no more."""
+        return None if self._phase is Phase.CLOSED else self._inner
+
+    @property
+    def is_sampling(self) -> bool:
+        """Whether this step is sampled, so that its loss is of use."""
+        return self._sample is not None
+
+    @property
     def path(self) -> str | None:
         """The socket that viewers attach to; None if there is none."""
         return self._emitter.path if self._emitter else None

@@ -4,10 +4,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from select import select
 
 from engine.errors import UsageError
+from vgtui.cli.arguments import whole
 from vgtui.cli.output.columns import Columns
 from vgtui.cli.output.text_report import ReportWriter
 from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
@@ -24,6 +26,7 @@ examples:
   vgtui attach                        what is watched on this machine; asks where there are several
   vgtui attach resnet                 by its name
   vgtui attach 4711                   by its process
+  vgtui attach --inject 4711          a training that was started without vgtui
   ssh -t gpu vgtui attach             the same on a server
   vgtui attach resnet | tail -1       the verdict on its next frame
 
@@ -40,6 +43,12 @@ LOOK_SECONDS = 0.1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the name of the model and the options of the screen."""
     parser.add_argument("name", metavar="NAME", nargs="?", help="of the model, or its process; or the path of a socket")
+    parser.add_argument(
+        "--inject",
+        metavar="PID",
+        type=whole,
+        help="watch what this process trains, though nothing in it says so, for as long as this command runs",
+    )
     add_screen_options(parser)
 
 
@@ -47,12 +56,23 @@ def call(chosen: argparse.Namespace) -> int:
     """Show the model in the dashboard, or print its next frame as a report where there can be no dashboard."""
     theme, fps = screen_of(chosen)
     has_screen = no_screen(sys.stdin, sys.stdout, sys.stderr) is None
-    endpoint = _endpoint(chosen.name, may_ask=has_screen)
-    if not has_screen:
-        return asyncio.run(report(Attached(endpoint)))
-    from vgtui.dashboard.launch import open_dashboard
+    with _endpoint_of(chosen, may_ask=has_screen) as endpoint:
+        if not has_screen:
+            return asyncio.run(report(Attached(endpoint)))
+        from vgtui.dashboard.launch import open_dashboard
 
-    return open_dashboard(Attached(endpoint), settings_from({}), theme, fps)
+        return open_dashboard(Attached(endpoint), settings_from({}), theme, fps)
+
+
+def _endpoint_of(chosen: argparse.Namespace, may_ask: bool) -> AbstractContextManager[Endpoint]:
+    """What is meant, for as long as it is looked at. Raises UsageError."""
+    if chosen.inject is None:
+        return nullcontext(_endpoint(chosen.name, may_ask))
+    if chosen.name is not None:
+        raise UsageError("NAME", "does nothing with --inject, which takes the process")
+    from vgtui.watching.automatic.injection import injected
+
+    return injected(chosen.inject)
 
 
 async def report(source: Attached) -> int:

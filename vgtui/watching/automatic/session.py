@@ -4,13 +4,14 @@ import functools
 import logging
 import os
 import shlex
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from vgtui.watching.automatic.losses import Losses
 from vgtui.watching.automatic.models import Objects, find_models, name_of, trained_by
@@ -64,13 +65,33 @@ class Session:
         self._pending_pass = 0
         self._handles: list[Handle] = []
         self._backward: Callable[..., Any] | None = None
+        self._failed = False
+        self._is_leaving = False
+        self._has_left = threading.Event()
 
     def install(self) -> None:
         """Begin to notice backward() and the steps of optimizers, but for what comes before them: before_step."""
-        self.wrap_backward()
+        self._wrap_backward()
         self._handles.append(register_optimizer_step_post_hook(lambda optimizer, *_: self.after_step(optimizer)))
 
-    def wrap_backward(self, ahead: Callable[[], None] | None = None) -> None:
+    def join_in(self) -> None:
+        """Begin at the next backward pass, from another thread than the training's: no hooks are called then."""
+        self._wrap_backward(self._join_or_leave)
+
+    def leave_soon(self, seconds: float) -> None:
+        """Take every hook away at the next backward pass, or after so many seconds in which there was none."""
+        self._is_leaving = True
+        if not self._has_left.wait(seconds):
+            self.leave()
+
+    def _join_or_leave(self) -> None:
+        if self._is_leaving:
+            self.leave()
+        elif not self._handles:
+            self._handles.append(register_optimizer_step_pre_hook(lambda one, *_: self.before_step(one)))
+            self._handles.append(register_optimizer_step_post_hook(lambda one, *_: self.after_step(one)))
+
+    def _wrap_backward(self, ahead: Callable[[], None] | None = None) -> None:
         """Notice what backward() is called on. Tensor.backward calls torch.autograd.backward too.
 
         Args:
@@ -96,16 +117,17 @@ class Session:
 
     def after_step(self, optimizer: Optimizer) -> None:
         """Is called after each step of an optimizer. It raises nothing."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or self._failed:
             return
         try:
             self._after_step(optimizer)
         except Exception as error:
-            self.leave()
+            self._failed = True
+            self.close_watchers()
             self._tell(f"watching stops, the training goes on: {type(error).__name__}: {error}")
 
     def leave(self) -> None:
-        """Take every hook away. Not while hooks of optimizers are called."""
+        """Take every hook away, but not while an optimizer calls its hooks."""
         self.close_watchers()
         for handle in self._handles:
             handle.remove()
@@ -113,6 +135,7 @@ class Session:
         if self._backward is not None:
             torch.autograd.backward = self._backward
             self._backward = None
+        self._has_left.set()
 
     def close_watchers(self) -> None:
         """Watch no more what is watched."""
@@ -170,7 +193,7 @@ class Session:
         optimizers, self._pending = self._pending, []
         trained = trained_by(optimizers)
         objects = objects or Objects.now()
-        if _is_other_rank() or not trained or objects.is_watched(trained):
+        if is_other_rank() or not trained or objects.is_watched(trained):
             return
         for model in find_models(trained, objects):
             living = {name: known for name, known in self._named.items() if (one := known()) is not None and one.model}
@@ -205,7 +228,7 @@ def _has_gradient(optimizer: Optimizer) -> bool:
     return any(weight.grad is not None for group in optimizer.param_groups for weight in group["params"])
 
 
-def _is_other_rank() -> bool:
+def is_other_rank() -> bool:
     """Whether this is one of several processes of a training, and not the one that is watched."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return bool(torch.distributed.get_rank() != 0)

@@ -14,6 +14,7 @@ if sys.version_info >= (3, 8):  # noqa: UP036
         path = FOLDER.rpartition("/")[0] + "/loading.py"
         loading = type(sys)("vgtui_loading")
         loading.__file__ = path
+        sys.modules[loading.__name__] = loading  # where torch.compile looks for it
         SourceFileLoader(loading.__name__, path).exec_module(loading)
         loading.wait_for_torch()
     except Exception:  # the script is not to be held up

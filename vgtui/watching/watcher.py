@@ -174,8 +174,8 @@ class Watcher:
 
     @property
     def is_sampling(self) -> bool:
-        """Whether this step is sampled, so that its loss is of use."""
-        return self._sample is not None
+        """Whether this step is sampled, so that its loss is of use. The first one with gradients is."""
+        return self._sample is not None or self._phase is Phase.TRACING
 
     @property
     def path(self) -> str | None:

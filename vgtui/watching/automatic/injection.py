@@ -20,6 +20,7 @@ from unittest.mock import patch
 from engine.errors import UsageError
 from vgtui.user.extras import is_installed, missing
 from vgtui.watching.automatic.loading import NEEDED
+from vgtui.watching.automatic.registers import can_keep, kept
 from vgtui.watching.endpoints import Endpoint, hidden_path, is_same_user, list_endpoints, socket_folder
 
 SETTING = "inject"
@@ -32,6 +33,7 @@ BEGIN_SECONDS = 20.0
 ANSWER_SECONDS = 75.0
 """How long it may take to say what is watched: longer than it waits for a step."""
 CAP_SYS_PTRACE = 19
+PTRACE_SCOPE, OWN_STATUS = Path("/proc/sys/kernel/yama/ptrace_scope"), Path("/proc/self/status")
 _SAFE_LIBRARIES = re.compile(
     r"/(libtorch_cpu|libtorch_cuda\w*|libgomp|libiomp5|libmkl_\w+|libcudnn\w*|libcublas\w*)[.-]"
 )
@@ -166,10 +168,18 @@ def check(pid: int) -> None:
             raise _problem(pid, "runs in a container; run vgtui in the same one (docker exec -it CONTAINER …)")
     version = _check_python(pid, process)
     _check_ptrace()
-    for endpoint in list_endpoints():
-        if endpoint.pid == pid:
-            raise _problem(pid, f"is watched already: vgtui attach {pid}")
-    if not _has_remote_exec(version) and not is_installed("hypno"):
+    if any(endpoint.pid == pid for endpoint in list_endpoints()):
+        raise _problem(pid, f"is watched already: vgtui attach {pid}")
+    _check_way(version)
+
+
+def _check_way(version: tuple[int, int] | None) -> None:
+    """Check that there is a way into a Python of this version. Raises UsageError."""
+    if _has_remote_exec(version):
+        return
+    if not can_keep():
+        raise UsageError(SETTING, f"not on {os.uname().machine}; start the training with vgtui exec")
+    if not is_installed("hypno"):
         raise missing("injecting takes", "hypno")
 
 
@@ -212,10 +222,10 @@ def _version(process: Path, maps: str) -> tuple[int, int] | None:
 def _check_ptrace() -> None:
     """Check that the system lets one process change another. Raises UsageError."""
     try:
-        scope = int(Path("/proc/sys/kernel/yama/ptrace_scope").read_text())
+        scope = int(PTRACE_SCOPE.read_text())
     except (OSError, ValueError):
         return
-    found = re.search(r"^CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)", OWN_STATUS.read_text(), re.MULTILINE)
     may = bool(found and int(found[1], 16) >> CAP_SYS_PTRACE & 1)
     if scope >= 3 or (scope > 0 and not may):
         cure = "it takes a reboot without that setting" if scope >= 3 else "sudo sysctl kernel.yama.ptrace_scope=0"
@@ -263,8 +273,9 @@ def _load_at_safe_point(pid: int, library: str) -> None:
         try:
             injector.attach(pid)
             try:
-                if _is_safe_point(pid):
-                    injector.uninject(injector.inject(os.fsencode(library)))
+                if (stack := _safe_point(pid)) is not None:
+                    with kept(pid, stack):
+                        injector.uninject(injector.inject(os.fsencode(library)))
                     return
             finally:
                 injector.detach()
@@ -274,15 +285,18 @@ def _load_at_safe_point(pid: int, library: str) -> None:
     raise _problem(pid, "was at no point at which it can be interrupted; nothing was changed in it; try again")
 
 
-def _is_safe_point(pid: int) -> bool:
-    """Return whether the main thread of a process that is stopped computes, or waits in the system."""
+def _safe_point(pid: int) -> int | None:
+    """Return where the stack of a stopped process's main thread ends, if it computes, or waits in the system."""
     process = Path("/proc", str(pid))
     call, *rest = (process / "syscall").read_text().split()
     if call == "running":
-        return False
+        return None
+    stack, counter = (int(word, 16) for word in rest[-2:])
     if int(call) >= 0:
-        return os.uname().machine == "x86_64" and int(call) in _WAITING_CALLS
-    return bool(_SAFE_LIBRARIES.search(_library_at(int(rest[-1], 16), _maps(process))))
+        is_safe = os.uname().machine == "x86_64" and int(call) in _WAITING_CALLS
+    else:
+        is_safe = bool(_SAFE_LIBRARIES.search(_library_at(counter, _maps(process))))
+    return stack if is_safe else None
 
 
 def _library_at(address: int, maps: str) -> str:

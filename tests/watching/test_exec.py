@@ -1,252 +1,226 @@
-"""`vgtui exec`: scripts that know nothing of vgtui, each in its own process, with and without it."""
+"""`vgtui exec`: what trains is watched, and the script gives the same output, exit code and signals as without it."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
-import textwrap
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.cli.shell import command
+from tests.watching import automatic_scripts as scripts
 from tests.watching.recorded import frames, header
-from vgtui.cli.main import main
+from vgtui.watching.automatic.launch import watched_environment
 
-torch = pytest.importorskip("torch")
-
-BEGIN = """
-    import copy
-    import torch
-    from torch import nn
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-
-    class Net(nn.Module):
-        def __init__(self, inputs, outputs):
-            super().__init__()
-            self.a, self.b = nn.Linear(inputs, 16), nn.Linear(16, outputs)
-
-        def forward(self, inputs):
-            return self.b(torch.relu(self.a(inputs)))
-
-    def norm(layer):
-        return float(layer.weight.grad.double().norm())
-"""
-PLAIN = """
-    net = Net(8, 3)
-    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
-    inputs, labels = torch.randn(32, 8), torch.randint(0, 3, (32,))
-    for _ in range(12):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(net(inputs), labels)
-        loss.backward()
-        print(repr(loss.item()), norm(net.a), norm(net.b))
-        optimizer.step()
-"""
-GAN = """
-    generator, critic = Net(4, 2), Net(2, 1)
-    average = copy.deepcopy(generator)
-    of_generator = torch.optim.Adam(generator.parameters(), 1e-3)
-    of_critic = torch.optim.Adam(critic.parameters(), 1e-3)
-    sure = nn.BCEWithLogitsLoss()
-    for _ in range(12):
-        made = generator(torch.randn(16, 4))
-        of_critic.zero_grad()
-        true = sure(critic(torch.randn(16, 2)), torch.ones(16, 1))
-        false = sure(critic(made.detach()), torch.zeros(16, 1))
-        true.backward()
-        false.backward()
-        print("critic", repr(true.item() + false.item()), norm(critic.a), norm(critic.b))
-        of_critic.step()
-        of_generator.zero_grad()
-        loss = sure(critic(made), torch.ones(16, 1))
-        loss.backward()
-        print("generator", repr(loss.item()), norm(generator.a), norm(generator.b))
-        of_generator.step()
-"""
-PARTS = """
-    class Pair(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.encoder, self.decoder = Net(8, 2), Net(2, 8)
-
-    pair = Pair()
-    first = torch.optim.Adam(pair.encoder.parameters(), 1e-3)
-    second = torch.optim.SGD(pair.decoder.parameters(), 1e-2)
-    inputs = torch.randn(32, 8)
-    for _ in range(12):
-        first.zero_grad()
-        second.zero_grad()
-        loss = (pair.decoder(pair.encoder(inputs)) - inputs).square().mean()
-        loss.backward()
-        print(repr(loss.item()), *map(norm, [pair.encoder.a, pair.encoder.b, pair.decoder.a, pair.decoder.b]))
-        first.step()
-        second.step()
-"""
-TARGET = """
-    class Policy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.values = Net(4, 2)
-            self.target = copy.deepcopy(self.values)
-
-    policy = Policy()
-    optimizer = torch.optim.Adam(policy.values.parameters(), 1e-3)
-    temperature = torch.zeros(1, requires_grad=True)
-    of_temperature = torch.optim.Adam([temperature], 1e-3)
-    for _ in range(12):
-        states, rewards = torch.randn(16, 4), torch.randn(16)
-        with torch.no_grad():
-            wanted = rewards + 0.9 * policy.target(states).max(1).values
-        optimizer.zero_grad()
-        loss = nn.functional.smooth_l1_loss(policy.values(states)[:, 0], wanted)
-        loss.backward()
-        print(repr(loss.item()), norm(policy.values.a), norm(policy.values.b))
-        optimizer.step()
-        of_temperature.zero_grad()
-        (0.3 * temperature.exp()).mean().backward()
-        of_temperature.step()
-"""
-ACCUMULATES = """
-    net = Net(8, 3)
-    optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    inputs, labels = torch.randn(32, 8), torch.randint(0, 3, (32,))
-    for _ in range(12):
-        optimizer.zero_grad()
-        total = 0.0
-        for part in range(4):
-            loss = nn.functional.cross_entropy(net(inputs[part::4]), labels[part::4]) / 4
-            loss.backward()
-            total += loss.item()
-        print(repr(total), norm(net.a), norm(net.b))
-        optimizer.step()
-"""
-SCALED = """
-    net = Net(8, 3)
-    optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    inputs, labels = torch.randn(32, 8), torch.randint(0, 3, (32,))
-    for _ in range(12):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(net(inputs), labels)
-        scaler.scale(loss).backward()
-        print(repr(loss.item()), norm(net.a) / scaler.get_scale(), norm(net.b) / scaler.get_scale())
-        scaler.step(optimizer)
-        scaler.update()
-"""
+pytest.importorskip("torch")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
 
 
-def run(
-    command: Sequence[str], options: Sequence[str] | None = None, **more: Any
-) -> subprocess.CompletedProcess[bytes]:
-    """A command, under `vgtui exec` with its options, or bare without."""
-    under = [] if options is None else [sys.executable, "-m", "vgtui", "exec", *options]
-    return subprocess.run([*under, *command], capture_output=True, timeout=120, **more)
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> Callable[[str], list[str]]:
-    """Makes a command of the text of a script."""
-
-    def write(text: str) -> list[str]:
-        path = tmp_path / "train.py"
-        path.write_text(textwrap.dedent(BEGIN) + textwrap.dedent(text))
-        return [sys.executable, str(path)]
-
-    return write
-
-
-def rows(output: bytes, begin: str = "") -> list[list[float]]:
-    """The loss and the norms of each step that a script printed."""
-    lines = [line.removeprefix(begin).split() for line in output.decode().splitlines() if line.startswith(begin)]
-    return [list(map(float, line)) for line in lines]
-
-
-def assert_as_told(path: Path, told: list[list[float]], names: list[str]) -> None:
-    """A recording has the losses and norms that the script printed, from the second step on."""
-    assert [layer.name for layer in header(path).layers] == names
-    found = frames(path)
-    assert found[0].step <= 2 and [frame.step for frame in found] == list(range(found[0].step, 12))
-    for frame in found:
-        loss, *norms = told[frame.step]
-        assert frame.loss == pytest.approx(loss, rel=1e-6)
-        assert frame.layers.grad_norm.tolist() == pytest.approx(norms, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("text", "models"),
-    [
-        (PLAIN, {"Net": ["a", "b"]}),
-        (PARTS, {"Pair": ["encoder.a", "encoder.b", "decoder.a", "decoder.b"]}),
-        (TARGET, {"Net": ["a", "b"]}),
-        (ACCUMULATES, {"Net": ["a", "b"]}),
-        (SCALED, {"Net": ["a", "b"]}),
-    ],
-    ids=["plain", "a part each for two optimizers", "a target network", "accumulation", "a scaled loss"],
-)
-def test_a_script_trains_as_without_it_and_its_model_is_watched(
-    text: str, models: dict[str, list[str]], script: Callable[[str], list[str]], tmp_path: Path
-) -> None:
-    bare = run(script(text))
-    record = tmp_path / "r.jsonl"
-    watched = run(script(text), ["--every", "1", "--record", str(record)])
-    assert (watched.returncode, watched.stdout) == (0, bare.stdout)
-    assert watched.stderr.decode().splitlines() == [f"vgtui attach {name}" for name in models]
-    assert_as_told(record, rows(bare.stdout), next(iter(models.values())))
-
-
-def test_a_generator_and_its_critic_have_a_watcher_each(script: Callable[[str], list[str]], tmp_path: Path) -> None:
-    bare = run(script(GAN))
-    watched = run(script(GAN), ["--every", "1", "--record", str(tmp_path / "r.jsonl")])
-    assert (watched.returncode, watched.stdout) == (0, bare.stdout)
-    assert watched.stderr.decode().splitlines() == ["vgtui attach Net", "vgtui attach generator"]
-    for file, begin in (("r.jsonl", "critic"), ("r-generator.jsonl", "generator")):
-        assert_as_told(tmp_path / file, rows(bare.stdout, begin), ["a", "b"])
-        assert all(frame.verdict.is_calm for frame in frames(tmp_path / file))
-
-
-@pytest.mark.parametrize(
-    ("code", "returned"), [("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL)]
-)
-def test_the_exit_is_the_command_s(code: str, returned: int) -> None:
-    done = run([sys.executable, "-c", code], [])
-    assert (done.returncode, done.stdout, done.stderr) == (returned, b"", b"")
-
-
-def test_a_script_that_trains_nothing_sees_no_difference() -> None:
-    code = "import sys, torch; print(sys.path, sys.argv, sorted(sys.modules).count('sitecustomize')); input()"
-    bare = run([sys.executable, "-c", code, "-x", "--name", "y"], input=b"\n")
-    watched = run([sys.executable, "-c", code, "-x", "--name", "y"], [], input=b"\n")
-    assert (watched.returncode, watched.stderr) == (0, b"")
-    assert watched.stdout.replace(b" 1\n", b" 0\n") == bare.stdout.replace(b" 1\n", b" 0\n")
-
-
-def test_a_sitecustomize_that_is_there_runs_too(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys; sys.flag = 'theirs'")
-    done = run(
-        [sys.executable, "-c", "import sys; print(sys.flag)"], [], env={**os.environ, "PYTHONPATH": str(tmp_path)}
+def run(*words: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    environment = {"PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, stdin=subprocess.DEVNULL
     )
-    assert (done.returncode, done.stdout) == (0, b"theirs\n")
 
 
-def test_what_a_shell_script_starts_is_watched(script: Callable[[str], list[str]], tmp_path: Path) -> None:
-    command = script(PLAIN)
-    (tmp_path / "train.sh").write_text(f"cd /\n{command[0]} {command[1]} | tail -1\n")
-    done = run(["sh", str(tmp_path / "train.sh")], ["--name", "shell"])
-    assert (done.returncode, done.stderr) == (0, b"vgtui attach shell\n")
+def both(script: str, folder: Path) -> tuple[list[str], str, list[Path]]:
+    """Run a script bare and watched. Returns its lines, what vgtui said, and the recordings."""
+    (folder / "train.py").write_text(script)
+    bare = run(sys.executable, "train.py", cwd=folder)
+    words = command("exec", "--every", "1", "--record", "run.jsonl", sys.executable, "train.py")
+    watched = run(*words, cwd=folder)
+    assert bare.returncode == watched.returncode == 0, watched.stderr.decode()
+    assert bare.stdout == watched.stdout
+    assert bare.stdout
+    return bare.stdout.decode().splitlines(), watched.stderr.decode(), sorted(folder.glob("run*.jsonl"))
+
+
+def told(name: str) -> str:
+    return f"vgtui: watching {name}; in another terminal: vgtui attach {name}\n"
+
+
+def assert_losses(recording: Path, losses: list[float]) -> None:
+    """The frames from the second step on have these losses."""
+    shown = [frame.loss for frame in frames(recording)]
+    assert len(shown) >= len(losses) - 2
+    assert [math.isclose(loss or 0, right, rel_tol=1e-6) for loss, right in zip(shown, losses[1:], strict=False)] == [
+        True
+    ] * len(shown)
+
+
+def test_a_plain_script_trains_the_same_bit_for_bit_and_its_losses_are_shown(tmp_path: Path) -> None:
+    lines, errors, (recording,) = both(scripts.PLAIN, tmp_path)
+    assert errors == told("Net")
+    assert [layer.name for layer in header(recording).layers] == ["first", "last"]
+    assert_losses(recording, [float.fromhex(line) for line in lines])
+
+
+@pytest.mark.slow
+def test_two_models_have_a_watcher_each_with_the_names_that_the_script_has_for_them(tmp_path: Path) -> None:
+    lines, errors, recordings = both(scripts.GAN, tmp_path)
+    assert errors == told("critic") + told("generator")
+    second, first = recordings
+    assert [one.name for one in (header(first).model, header(second).model) if one] == ["critic", "generator"]
+    assert_losses(first, [float.fromhex(line.split()[0]) for line in lines])
+    assert_losses(second, [float.fromhex(line.split()[1]) for line in lines])
+
+
+def test_two_optimizers_on_a_copied_model_have_one_watcher(tmp_path: Path) -> None:
+    lines, errors, (recording,) = both(scripts.TWO_OPTIMIZERS, tmp_path)
+    assert errors == told("Autoencoder")
+    assert [layer.name for layer in header(recording).layers] == ["encoder", "decoder"]
+    assert_losses(recording, [float.fromhex(line) for line in lines])
+
+
+@pytest.mark.slow
+def test_a_target_network_and_a_parameter_in_no_module_are_left_out(tmp_path: Path) -> None:
+    lines, errors, (recording,) = both(scripts.TARGET, tmp_path)
+    assert errors == told("online")
+    assert [layer.name for layer in header(recording).layers] == ["0", "2"]
+    assert_losses(recording, [float.fromhex(line) for line in lines])
+
+
+@pytest.mark.slow
+def test_the_losses_of_micro_batches_are_added_up(tmp_path: Path) -> None:
+    lines, _, (recording,) = both(scripts.ACCUMULATED, tmp_path)
+    assert_losses(recording, [float.fromhex(line) for line in lines])
+
+
+@pytest.mark.slow
+def test_the_scale_of_a_grad_scaler_is_taken_out_of_the_loss(tmp_path: Path) -> None:
+    lines, _, (recording,) = both(scripts.SCALED, tmp_path)
+    assert_losses(recording, [float.fromhex(line) for line in lines])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        (scripts.CLOSURE, "model"),
+        (scripts.COMPILED, "model"),
+        (scripts.LIGHTNING, "Module"),
+        (scripts.TRANSFORMERS, "GPT2LMHeadModel"),
+    ],
+    ids=["lbfgs", "compiled", "lightning", "transformers"],
+)
+def test_other_ways_to_train_give_the_same_numbers(script: str, name: str, tmp_path: Path) -> None:
+    for module in ("lightning", "transformers", "accelerate"):
+        if f"import {module}" in script:
+            pytest.importorskip(module)
+    _, errors, recordings = both(script, tmp_path)
+    assert told(name) in errors
+    assert frames(recordings[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlp", "convnet", "transformer"])
+def test_a_script_that_watches_by_itself_has_no_second_watcher(name: str, tmp_path: Path) -> None:
+    done = run(*command("exec", sys.executable, str(EXAMPLES / f"{name}.py"), "--steps", "5"), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+ENDINGS = {
+    "code": ("import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)", 7),
+    "signal": ("import os; os.kill(os.getpid(), 15)", -signal.SIGTERM),
+    "error": ("raise ValueError('no')", 1),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_output_exit_code_and_signals_are_the_commands_own(ending: str, tmp_path: Path) -> None:
+    script, code = ENDINGS[ending]
+    bare = run(sys.executable, "-c", script, cwd=tmp_path)
+    watched = run(*command("exec", sys.executable, "-c", script), cwd=tmp_path)
+    assert bare.returncode == code
+    assert (watched.returncode, watched.stdout, watched.stderr) == (bare.returncode, bare.stdout, bare.stderr)
+
+
+def test_every_word_after_the_command_is_its_own(tmp_path: Path) -> None:
+    words = ["--name", "x", "--every=--", "--record", "-h", "--", "--nam"]
+    script = "import sys; print(sys.argv[1:])"
+    done = run(*command("exec", "--name", "y", "--", sys.executable, "-c", script, *words), cwd=tmp_path)
+    assert (done.returncode, done.stdout.decode(), done.stderr) == (0, f"{words}\n", b"")
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "code", "sentence"),
     [
-        ([], "vgtui: COMMAND: there is none; for example: vgtui exec python train.py\n"),
-        (["no such command"], "vgtui: COMMAND: 'no such command' is not found\n"),
-        (["/"], "vgtui: COMMAND: / cannot be run: it is not executable\n"),
-        (["--every", "soon", "true"], "vgtui: --every: 'soon' is not a pace; it takes a time such as "),
+        ([], 2, "vgtui: COMMAND: there is none; such as: vgtui exec python train.py\n"),
+        (["nosuch"], 127, 'vgtui: no command "nosuch"\n'),
+        (["train.py", "1"], 127, 'vgtui: no command "train.py"; did you mean: vgtui exec python train.py 1\n'),
+        (["./train.py"], 126, 'vgtui: "./train.py" cannot be run: Permission denied; did you mean: vgtui exec '),
+        (["--every", "soon", "true"], 2, "vgtui: --every: 'soon' is not a pace; "),
+        (["--name", "", "true"], 2, "vgtui: --name: it is empty; "),
+        (["--record", "train.py", "true"], 2, "vgtui: --record: train.py is there already; it takes a new file\n"),
+        (["--record", "no/run.jsonl", "true"], 2, "vgtui: --record: no/run.jsonl: no such folder\n"),
+        (["--nam", "x", "true"], 2, "vgtui exec: --nam: no such option; did you mean --name?"),
     ],
 )
-def test_a_wrong_command_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["exec", *words]) == 2
-    assert capsys.readouterr().err.startswith(sentence)
+def test_what_is_wrong_is_one_sentence(words: list[str], code: int, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("")
+    done = run(*command("exec", *words), cwd=tmp_path)
+    assert done.returncode == code and done.stdout == b""
+    assert done.stderr.decode().startswith(sentence) and done.stderr.count(b"\n") == 1
+
+
+def test_python_without_its_environment_is_told_and_runs(tmp_path: Path) -> None:
+    done = run(*command("exec", "python3", "-I", "-c", "print(1)"), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"1\n")
+    assert done.stderr == b"vgtui: nothing will be watched: python3 -I reads no PYTHONPATH, by which vgtui comes in\n"
+
+
+def test_a_sitecustomize_that_is_there_runs_and_the_path_is_as_without(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('theirs', __file__)")
+    script = "import sys; print(sys.path, sys.modules['sitecustomize'].__file__)"
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    bare = run(sys.executable, "-c", script, cwd=tmp_path, **environment)
+    watched = run(*command("exec", sys.executable, "-c", script), cwd=tmp_path, **environment)
+    lines = watched.stdout.decode().splitlines()
+    assert lines[-2:] == bare.stdout.decode().splitlines() and b"theirs" in bare.stdout
+    assert watched.stderr == b""
+
+
+@pytest.mark.slow
+def test_a_script_with_an_engine_of_its_own_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "engine.py").write_text("NAME = 'theirs'")
+    check = "import engine\nassert engine.NAME == 'theirs'\n"
+    for script in (check + scripts.PLAIN, scripts.PLAIN + check):
+        for recording in tmp_path.glob("run*"):
+            recording.unlink()
+        (tmp_path / "train.py").write_text(script)
+        # as where vgtui is installed in another place than the script's
+        place = {"PYTHONPATH": ""}
+        environment = watched_environment({"every": 1, "record": str(tmp_path / "run.jsonl")}, {**os.environ, **place})
+        done = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, env=environment, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stderr.decode() == told("Net")
+        assert frames(tmp_path / "run.jsonl")
+
+
+@pytest.mark.slow
+def test_where_a_dependency_cannot_be_imported_it_is_told_and_the_script_trains(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(scripts.PLAIN)
+    (tmp_path / "msgspec.py").write_text("raise ImportError('broken', name='msgspec')")
+    bare = run(sys.executable, "train.py", cwd=tmp_path)
+    environment = watched_environment({}, {**os.environ, "PYTHONPATH": str(tmp_path)})
+    done = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, env=environment, capture_output=True)
+    assert (done.returncode, done.stdout) == (0, bare.stdout)
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("vgtui: nothing is watched: ") and line.endswith("-m pip install msgspec")
+
+
+@pytest.mark.slow
+def test_of_ranks_the_first_alone_says_something(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(scripts.PLAIN)
+    words = command("exec", sys.executable, "train.py")
+    for rank, said in (("0", told("Net")), ("1", "")):
+        assert run(*words, cwd=tmp_path, RANK=rank, WORLD_SIZE="2").stderr.decode() == said
+
+
+def test_a_process_that_trains_nothing_says_nothing(tmp_path: Path) -> None:
+    script = "import torch; print(torch.nn.Linear(2, 2)(torch.ones(2)).shape)"
+    done = run(*command("exec", sys.executable, "-c", script), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"torch.Size([2])\n", b"")

@@ -1,155 +1,137 @@
-"""`vgtui attach --inject`: vgtui in a training that was started without it."""
+"""`vgtui attach --inject`: a real training is watched, is the same bit for bit, and is left as it was."""
 
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.terminal.forked import ForkedTerminal
-from vgtui.cli.main import main
-from vgtui.watching.automatic import inject
-from vgtui.watching.automatic.environment import Wishes
+from engine.errors import UsageError
+from tests.cli.shell import call_apart
+from tests.watching import automatic_scripts as scripts
+from vgtui.watching.automatic import injection, registers
 from vgtui.watching.endpoints import list_endpoints
 
-torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.skipif(
-    find_spec("hypno") is None and not hasattr(sys, "remote_exec"), reason="hypno is not installed"
-)
-
-SCRIPT = """
-import json, sys, torch
-torch.manual_seed(0)
-torch.set_num_threads(1)
-net = torch.nn.Sequential(torch.nn.Linear(8, 32), torch.nn.Tanh(), torch.nn.Linear(32, 3))
-optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-inputs, labels = torch.randn(64, 8), torch.randint(0, 3, (64,))
+pytest.importorskip("torch")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a process can be injected into on Linux alone")
+TRAINING = (
+    scripts.BEGIN
+    + """\
+import os, threading
+hooks = sys.modules["torch.optim.optimizer"]
+model = nn.Sequential(*[part for _ in range(6) for part in (nn.Linear(64, 64), nn.Tanh())], nn.Linear(64, 4))
+optimizer = torch.optim.SGD(model.parameters(), 0.01)
 backward = torch.autograd.backward
-path = list(sys.path)
-losses, longest = [], 0.0
-import time, pathlib
-print("training", flush=True)
-while not pathlib.Path(sys.argv[1]).exists():
-    began = time.perf_counter()
+steps = 0
+while steps < 300 or (os.path.exists("go") and steps < 100_000):
     optimizer.zero_grad()
-    loss = torch.nn.functional.cross_entropy(net(inputs), labels)
+    loss = nn.functional.cross_entropy(model(torch.randn(64, 64)), torch.randint(0, 4, (64,)))
     loss.backward()
     optimizer.step()
-    longest = max(longest, time.perf_counter() - began)
-    losses.append(loss.item())
-hooks = [*optimizer._optimizer_step_pre_hooks, *optimizer._optimizer_step_post_hooks]
-of_all = sys.modules["torch.optim.optimizer"]
-hooks += [*of_all._global_optimizer_pre_hooks, *of_all._global_optimizer_post_hooks]
-hooks += [hook for part in net.modules() for hook in (*part._forward_hooks, *part._forward_pre_hooks)]
-print(json.dumps({"losses": losses, "left": len(hooks) + (torch.autograd.backward is not backward),
-    "longest": longest, "watched": "vgtui" in sys.modules}))
+    steps += 1
+    if steps <= 3000:
+        print(loss.item().hex(), flush=steps == 1)
+left = [*hooks._global_optimizer_pre_hooks, *hooks._global_optimizer_post_hooks, *optimizer._optimizer_step_pre_hooks]
+left += [hook for module in model.modules() for hook in (*module._forward_hooks, *module._forward_pre_hooks)]
+print(left, torch.autograd.backward is backward, threading.active_count(), file=sys.stderr)
 """
+)
 
 
 @contextmanager
-def training(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A training that goes on until the file is there."""
-    end = folder / "end"
-    command = [sys.executable, "-c", SCRIPT, str(end)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/") as process:
+def trained(folder: Path, script: str = TRAINING) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that trains, once it has made a step."""
+    (folder / "train.py").write_text(script)
+    (folder / "go").write_text("")
+    with (
+        (folder / "out").open("wb") as out,
+        (folder / "errors").open("wb") as errors,
+        subprocess.Popen([sys.executable, "train.py"], cwd=folder, stdout=out, stderr=errors) as process,
+    ):
         try:
-            assert process.stdout and process.stdout.readline() == "training\n"
-            yield process, end
+            while not (folder / "out").stat().st_size and process.poll() is None:
+                time.sleep(0.01)
+            yield process
         finally:
             process.kill()
 
 
-def test_a_training_is_watched_and_q_leaves_nothing_behind(tmp_path: Path) -> None:
-    with training(tmp_path) as (process, end):
-        time.sleep(0.3)  # in the midst of it
-        with ForkedTerminal(["attach", "--inject", str(process.pid)]) as terminal:
-            terminal.wait_for(lambda: "net" in terminal.line and (terminal.step or 0) > 0)
-            seen = terminal.step
-            terminal.wait_for(lambda: (terminal.step or 0) > (seen or 0))
-            terminal.press("q")
-            assert terminal.wait_for_exit() == 0
-        deadline = time.monotonic() + 10
-        while any(endpoint.pid == process.pid for endpoint in list_endpoints()):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        end.touch()
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    told = json.loads(output)
-    assert (told["left"], told["watched"], errors) == (0, True, "")
-    bare = torch_losses(len(told["losses"]))
-    assert told["losses"] == bare
-    assert told["longest"] < 2.0
+def test_a_training_is_watched_and_is_the_same_bit_for_bit_and_left_as_it_was(tmp_path: Path) -> None:
+    pytest.importorskip("hypno", reason="injecting takes hypno and pyinjector: pip install 'vgtui[inject]'")
+    with trained(tmp_path) as process:
+        for _ in range(2):
+            done = call_apart("attach", "--inject", str(process.pid))
+            assert done.returncode == 0, done.stderr
+            assert "PyTorch model of 7 layers" in done.stdout
+            assert list_endpoints() == []
+        (tmp_path / "go").unlink()
+        assert process.wait() == 0
+    watched = (tmp_path / "out").read_bytes().splitlines()
+    assert (tmp_path / "errors").read_text() == "[] True 1\n"
+    bare = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True)
+    lines = bare.stdout.splitlines()
+    assert len(lines) == 300 and watched[:300] == lines
 
 
-def torch_losses(count: int) -> list[float]:
-    """The same training, undisturbed."""
-    code = SCRIPT.replace("not pathlib.Path(sys.argv[1]).exists()", "len(losses) < int(sys.argv[1])")
-    done = subprocess.run([sys.executable, "-c", code, str(count)], capture_output=True, text=True, timeout=120)
-    losses: list[float] = json.loads(done.stdout.splitlines()[-1])["losses"]
-    return losses
+@pytest.mark.slow
+def test_where_nothing_is_trained_it_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("hypno", reason="injecting takes hypno and pyinjector: pip install 'vgtui[inject]'")
+    script = "import time, torch\nprint(1, flush=True)\ntime.sleep(600)"
+    with trained(tmp_path, script) as process:
+        done = call_apart("attach", "--inject", str(process.pid))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"process {process.pid}: it has no optimizer of PyTorch: nothing is trained there\n"), (
+        done.stderr
+    )
 
 
-def test_a_watcher_that_nobody_came_to_see_leaves(tmp_path: Path) -> None:
-    with training(tmp_path) as (process, _):
-        found = inject.inject(process.pid, Wishes(), lambda _: None)
-        assert found.name == "net" and Path(found.socket).exists()
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+def test_what_cannot_be_injected_into_is_told_beforehand(tmp_path: Path) -> None:
+    def problem(pid: int) -> str:
+        with pytest.raises(UsageError) as told:
+            injection.check(pid)
+        return told.value.problem
+
+    assert problem(2**22 + 1).startswith(f"there is no process {2**22 + 1}; ")
+    assert problem(0).startswith("there is no process 0; ")
+    assert problem(os.getpid()).endswith(" is vgtui itself")
+    with subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            assert "is not a Python process" in problem(other.pid)
+        finally:
+            other.kill()
+    with trained(tmp_path, "import time\nprint(1, flush=True)\ntime.sleep(600)") as process:
+        assert problem(process.pid).endswith("has not loaded PyTorch; vgtui shows what PyTorch trains")
 
 
-@pytest.mark.parametrize(
-    ("code", "problem"),
-    [
-        ("print(flush=True); import time; time.sleep(60)", "has not loaded PyTorch"),
-        ("import torch; print(flush=True); import time; time.sleep(60)", "it has no optimizer of PyTorch"),
-    ],
-)
-def test_what_is_no_training_is_named(code: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        process.stdout.readline()
-        assert main(["attach", "--inject", str(process.pid)]) == 2
-        process.kill()
-    assert problem in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--inject", "99999999"], "vgtui: --inject: process 99999999 does not exist\n"),
-        (["--inject", "train.py"], "vgtui: --inject: 'train.py' is no process; it takes the number of one"),
-        (["--inject", "-1"], "vgtui: --inject: '-1' is no process; it takes the number of one"),
-        (["--inject", "1", "resnet"], "vgtui: NAME: "),
-    ],
-)
-def test_a_wrong_process_is_one_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["attach", *words]) == 2
-    assert capsys.readouterr().err.startswith(sentence)
-
-
-def test_vgtui_itself_is_no_training(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["attach", "--inject", str(os.getpid())]) == 2
-    assert capsys.readouterr().err == f"vgtui: --inject: process {os.getpid()} is vgtui itself\n"
-
-
-@pytest.mark.parametrize(
-    ("scope", "is_root", "begin"),
-    [("1", False, "may not be changed by another process"), ("2", False, "may be changed by root alone"),
-     ("0", False, ""), ("1", True, ""), ("3", True, "may not be changed here")],
-)  # fmt: skip
-def test_the_system_s_rule_for_debuggers_is_named(
-    scope: str, is_root: bool, begin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("scope", "may"), [("0", True), ("1", False), ("2", False), ("3", False)])
+def test_a_system_that_lets_no_process_change_another_is_told(
+    scope: str, may: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "sys/kernel/yama").mkdir(parents=True)
-    (tmp_path / "sys/kernel/yama/ptrace_scope").write_text(f"{scope}\n")
-    monkeypatch.setattr(inject, "PROCESSES", tmp_path)
-    monkeypatch.setattr(os, "geteuid", lambda: 0 if is_root else 1000)
-    assert inject._scope_problem().startswith(begin) and bool(inject._scope_problem()) == bool(begin)
+    (tmp_path / "scope").write_text(f"{scope}\n")
+    (tmp_path / "status").write_text("CapEff:\t0000000000000000\n")
+    monkeypatch.setattr(injection, "PTRACE_SCOPE", tmp_path / "scope")
+    monkeypatch.setattr(injection, "OWN_STATUS", tmp_path / "status")
+    if may:
+        injection._check_ptrace()
+        return
+    with pytest.raises(UsageError, match=f"ptrace_scope is {scope}.*or start the training with vgtui exec"):
+        injection._check_ptrace()
+
+
+def test_a_name_beside_a_process_is_refused() -> None:
+    done = call_apart("attach", "resnet", "--inject", "1")
+    assert done.returncode == 2 and done.stderr.startswith("vgtui: NAME: does nothing with --inject")
+    done = call_apart("attach", "--inject", "resnet")
+    assert done.returncode == 2 and '"resnet" is not a whole number' in done.stderr
+
+
+@pytest.mark.skipif(not registers.can_keep(), reason="the registers of this processor are not known")
+def test_the_library_at_an_address_is_found() -> None:
+    maps = "7f00-7f10 r-xp 0 fd:00 1 /x/libtorch_cpu.so\n7f10-7f20 r-xp 0 fd:00 1 /lib/libc.so.6\n"
+    assert injection._SAFE_LIBRARIES.search(injection._library_at(0x7F0F, maps))
+    assert not injection._SAFE_LIBRARIES.search(injection._library_at(0x7F10, maps))
+    assert injection._library_at(0x7F20, maps) == ""

@@ -30,12 +30,23 @@ class Parser(argparse.ArgumentParser):
 
     def parse_words(self, words: Sequence[str]) -> argparse.Namespace:
         """As parse_args, which makes an empty list of the value "--"."""
-        for word in words:
+        own = self._own_words(words)
+        for word in own:
             option, equals, value = word.partition("=")
             if equals and value == "--" and option.startswith("-"):
                 self.error(f'{option}: "--" is not a value')
-        self._refuse_misspelt(words)
+        self._refuse_misspelt(own)
         return self.parse_args(words)
+
+    def _own_words(self, words: Sequence[str]) -> Sequence[str]:
+        """Leave out the words of a command that is given as the rest of the line."""
+        if not any(action.nargs == argparse.REMAINDER for action in self._actions):
+            return words
+        taken = 0
+        while taken < len(words) and words[taken].startswith("-") and words[taken] != "--":
+            action = self._option_string_actions.get(words[taken])
+            taken += 2 if action is not None and action.nargs is None else 1
+        return words[:taken]
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """As argparse does, which hides that it could not be written."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from engine.errors import UsageError, unknown_name
 from vgtui.model.options import ALL_OPTIONS, Option
 from vgtui.user.settings_file import load_settings, settings_name, settings_path
-from vgtui.user.variables import FILE_VARIABLE, RUNTIME_VARIABLE, SSH_VARIABLE
+from vgtui.user.variables import EXEC_VARIABLE, FILE_VARIABLE, RUNTIME_VARIABLE, SSH_VARIABLE
 
 Origin = Literal["built in", "settings file", "environment"]
 
@@ -51,7 +51,9 @@ def read_defaults() -> dict[str, Default]:
 
 def unknown_variables() -> list[str]:
     """Variables of the environment that look like options of vgtui but are not."""
-    known = {FILE_VARIABLE, RUNTIME_VARIABLE, SSH_VARIABLE, *(option.variable for option in ALL_OPTIONS)}
+    known = {
+        EXEC_VARIABLE, FILE_VARIABLE, RUNTIME_VARIABLE, SSH_VARIABLE, *(option.variable for option in ALL_OPTIONS)
+    }  # fmt: skip
     return sorted(name for name in os.environ if name.startswith("VGTUI_") and name not in known)
 
 

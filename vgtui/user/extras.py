@@ -11,7 +11,7 @@ EXTRAS = {
     "cluster": ("distributed",),
     "report": ("matplotlib", "jinja2"),
     "parquet": ("pyarrow",),
-    "inject": ("hypno",),
+    "inject": ("hypno", "pyinjector"),
     "tensorboard": ("tensorboard",),
 }
 """The extras of our package, and the packages that each brings, whose modules have the same names."""

@@ -116,11 +116,6 @@ class Emitter:
         return str(self._publisher.path) if self._publisher else None
 
     @property
-    def viewers(self) -> int:
-        """The number of viewers that are attached."""
-        return self._publisher.viewers if self._publisher else 0
-
-    @property
     def wanted(self) -> bool:
         """Whether a viewer waits for a frame, a recording keeps them, or a tracker logs them."""
         is_kept = self._recorder is not None or (self._tracker is not None and self._tracker.is_wanted)

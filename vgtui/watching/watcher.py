@@ -131,8 +131,6 @@ class Watcher:
         self._steps = 0
         self._is_told = False
         """Whether step() was called."""
-        self._takes_scale_out = False
-        """Whether losses have the scale of a GradScaler."""
         self._told_at = -1
         """The number of updates when step() was called last."""
         self._version: int | None = None
@@ -187,33 +185,19 @@ class Watcher:
         return self._steps
 
     @property
+    def model(self) -> nn.Module | None:
+        """The model; None once it is watched no more."""
+        return None if self._phase is Phase.CLOSED else self._inner
+
+    @property
+    def is_sampling(self) -> bool:
+        """Whether this step is sampled, so that its loss is of use. The first one with gradients is."""
+        return self._sample is not None or self._phase is Phase.TRACING
+
+    @property
     def path(self) -> str | None:
         """The socket that viewers attach to; None if there is none."""
         return self._emitter.path if self._emitter else None
-
-    @property
-    def name(self) -> str:
-        """The name for `vgtui attach`; "" if nothing is watched."""
-        return self._emitter.name if self._emitter else ""
-
-    @property
-    def viewers(self) -> int:
-        """The number of viewers that are attached."""
-        return self._emitter.viewers if self._emitter else 0
-
-    def watches(self, model: nn.Module) -> bool:
-        """Return whether it is a watcher of a model."""
-        return self._phase is not Phase.CLOSED and self._inner is _unwrapped(model)
-
-    def was_found(self, steps: int) -> None:
-        """Begin in the midst of a training that does not know of it.
-
-        Args:
-            steps: The number of updates so far. The losses that follow are what was backpropagated, and have the scale
-                of a GradScaler.
-        """
-        self._steps = steps
-        self._is_told = self._takes_scale_out = True
 
     @property
     def verdict(self) -> ModelVerdict | None:
@@ -553,8 +537,6 @@ class Watcher:
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             complete(fields, is_accumulating=single.get("kept", 0.0) > 0)
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
-            if self._takes_scale_out and "loss" in told:
-                told["loss"] /= scale
             fields = self._turns.complete(fields, arrival.fresh)
             seen = self._complete(seen, fields, single, through_time)
             fresh = None if arrival.fresh is None else tuple(sorted(arrival.fresh))

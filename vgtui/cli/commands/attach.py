@@ -4,10 +4,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from select import select
 
 from engine.errors import UsageError
+from vgtui.cli.arguments import whole
 from vgtui.cli.output.columns import Columns
 from vgtui.cli.output.text_report import ReportWriter
 from vgtui.cli.screen_options import add_screen_options, no_screen, screen_of
@@ -24,7 +26,7 @@ examples:
   vgtui attach                        what is watched on this machine; asks where there are several
   vgtui attach resnet                 by its name
   vgtui attach 4711                   by its process
-  vgtui attach --inject 4711          a process that was started without vgtui
+  vgtui attach --inject 4711          a training that was started without vgtui
   ssh -t gpu vgtui attach             the same on a server
   vgtui attach resnet | tail -1       the verdict on its next frame
   vgtui top                           all that are watched, on one screen
@@ -45,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inject",
         metavar="PID",
-        help="a Python process that trains with PyTorch and knows nothing of vgtui; q takes everything away again",
+        type=whole,
+        help="watch what this process trains, though nothing in it says so, for as long as this command runs",
     )
     add_screen_options(parser)
 
@@ -54,33 +57,23 @@ def call(chosen: argparse.Namespace) -> int:
     """Show the model in the dashboard, or print its next frame as a report where there can be no dashboard."""
     theme, fps = screen_of(chosen)
     has_screen = no_screen(sys.stdin, sys.stdout, sys.stderr) is None
-    if chosen.inject is not None:
-        endpoint = _injected(chosen.inject, chosen.name)
-    else:
-        endpoint = _endpoint(chosen.name, may_ask=has_screen)
-    if not has_screen:
-        return asyncio.run(report(Attached(endpoint)))
-    from vgtui.dashboard.launch import open_dashboard
+    with _endpoint_of(chosen, may_ask=has_screen) as endpoint:
+        if not has_screen:
+            return asyncio.run(report(Attached(endpoint)))
+        from vgtui.dashboard.launch import open_dashboard
 
-    return open_dashboard(Attached(endpoint), settings_from({}), theme, fps)
+        return open_dashboard(Attached(endpoint), settings_from({}), theme, fps)
 
 
-def _injected(word: str, name: str | None) -> Endpoint:
-    """Have a process watch what it trains, unless it does so already."""
-    from vgtui.watching.automatic.environment import Wishes
-    from vgtui.watching.automatic.inject import check, inject
+def _endpoint_of(chosen: argparse.Namespace, may_ask: bool) -> AbstractContextManager[Endpoint]:
+    """What is meant, for as long as it is looked at. Raises UsageError."""
+    if chosen.inject is None:
+        return nullcontext(_endpoint(chosen.name, may_ask))
+    if chosen.name is not None:
+        raise UsageError("NAME", "does nothing with --inject, which takes the process")
+    from vgtui.watching.automatic.injection import injected
 
-    if name is not None:
-        raise UsageError("NAME", f"--inject has a process already; {plain(name)} is one too many")
-    if not (word.isascii() and word.isdecimal() and int(word)):
-        raise UsageError("--inject", f"{word!r} is no process; it takes the number of one, such as 4711")
-    pid = int(word)
-    check(pid)
-    there = [endpoint for endpoint in list_endpoints() if endpoint.pid == pid]
-    if there:
-        return there[0]
-    found = inject(pid, Wishes(), lambda words: tell(f"{words}…"))
-    return Endpoint(Path(found.socket), found.name, pid)
+    return injected(chosen.inject)
 
 
 async def report(source: Attached) -> int:

@@ -1,1 +1,1 @@
-"""Watching a training whose script does not know of it."""
+"""Watching without a line in the script: `vgtui exec`, and `vgtui attach --inject` into a process that runs already."""

@@ -1,101 +1,76 @@
-"""What runs in a training that was started without vgtui: it has the training itself begin, at a safe point.
+"""What runs in a process that was injected into: in a thread of its own, for as long as the viewer is there."""
 
-The injected code runs in a thread of its own, while the training may be anywhere. So it exchanges one function alone,
-torch.autograd.backward: the next backward() of the training does the rest, in the training's own thread.
-"""
-
-import gc
-import os
-import sys
-import time
-from collections.abc import Callable
-from functools import wraps
-from pathlib import Path
+import json
+import queue
+import socket
+from select import select
 from typing import Any
 
-import msgspec
+from vgtui.watching.automatic.models import Objects
+from vgtui.watching.automatic.session import Session, is_other_rank
+from vgtui.watching.watcher import Watcher
 
-from vgtui.watching.automatic.environment import Wishes
-
-VIEWER_SECONDS = 60.0
-"""How long a watcher that nobody looks at stays, from the time that it was asked for."""
-
-
-class Answer(msgspec.Struct, omit_defaults=True):
-    """What an injected vgtui tells the one that injected it, a line each.
-
-    Attributes:
-        problem: Why nothing is watched.
-        begun: Whether it waits for the next backward() of the training.
-        name: The name of a model that is watched.
-        socket: Its socket.
-    """
-
-    problem: str = ""
-    begun: bool = False
-    name: str = ""
-    socket: str = ""
+STEP_SECONDS = 60.0
+"""How long to wait for a step of an optimizer."""
+LOOK_SECONDS = 0.05
+"""How often to look for the first watcher, and whether the viewer is still there."""
+LEAVE_SECONDS = 5.0
+"""How long to wait for a backward pass, at which to take the hooks away."""
 
 
-def begin(file: str, wishes: Wishes) -> None:
-    """Begin in a running training.
+def serve(connection: socket.socket, every: str | int) -> None:
+    """Watch what this process trains until the other end hangs up, then leave it as it was.
 
     Args:
-        file: The file that takes the answers. Once it is gone, nothing is changed any more.
-        wishes: How models are watched.
+        connection: To the process that injects. It is sent one line: {"name", "path"} or {"problem"}.
+        every: How often a step is sampled.
     """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        answer(file, Answer(problem="it has not loaded PyTorch"))
+    problem = _problem()
+    if problem:
+        _answer(connection, problem=problem)
         return
-    if not any(torch.optim.Optimizer in type(entry).__mro__ for entry in gc.get_objects()):
-        answer(file, Answer(problem="it has no optimizer of PyTorch"))
-        return
-    backward = torch.autograd.backward
+    found: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
-    @wraps(backward)
-    def begin_and_backward(*arguments: Any, **named: Any) -> Any:
-        if torch.autograd.backward is begin_and_backward:
-            torch.autograd.backward = backward
-            _begin_here(file, wishes)
-        return torch.autograd.backward(*arguments, **named)
+    def note(watcher: Watcher, name: str) -> None:
+        found.put({"name": name, "path": watcher.path})
 
-    torch.autograd.backward = begin_and_backward
-    answer(file, Answer(begun=True))
-
-
-def _begin_here(file: str, wishes: Wishes) -> None:
-    """Begin in the training's own thread, between two steps."""
-    if not Path(file).exists():  # nobody waits any more
-        return
+    session = Session(every=every, tell=lambda text: found.put({"problem": text}), on_watch=note)
+    session.join_in()
     try:
-        from vgtui.watching.automatic.hooks import Automatic
-
-        automatic = Automatic(wishes, lambda watcher: answer(file, Answer(name=watcher.name, socket=watcher.path)))
-        automatic.leaves = has_been_left(file)
-        automatic.begin()
-    except Exception as error:
-        answer(file, Answer(problem=f"{type(error).__name__}: {error}"))
-
-
-def has_been_left(file: str) -> Callable[[int], bool]:
-    """Make a function that is told how many viewers there are, and says whether to leave: the last one has gone."""
-    deadline = time.monotonic() + VIEWER_SECONDS
-    had_any = False
-
-    def ask(viewers: int) -> bool:
-        nonlocal had_any
-        had_any = had_any or viewers > 0
-        return not viewers and (had_any or time.monotonic() > deadline)
-
-    return ask
+        waited = 0.0
+        while found.empty() and waited < STEP_SECONDS and not _has_hung_up(connection):
+            waited += LOOK_SECONDS
+        if found.empty():
+            _answer(connection, problem=f"no optimizer has made a step for {STEP_SECONDS:.0f} s: it does not train now")
+            return
+        _answer(connection, **found.get())
+        while not _has_hung_up(connection):
+            pass
+    finally:
+        session.leave_soon(LEAVE_SECONDS)
 
 
-def answer(file: str, given: Answer) -> None:
-    """Add an answer to a file that is still there."""
+def _problem() -> str | None:
+    """Return why nothing can be watched here."""
+    if is_other_rank():
+        return "it is not rank 0 of its training; take the process of rank 0"
+    objects = Objects.now()
+    if any(watcher.path for watcher in objects.watchers):
+        return "it is watched already: vgtui attach shows it"
+    if not objects.optimizers:
+        return "it has no optimizer of PyTorch: nothing is trained there"
+    return None
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    """Wait a little, and return whether the other end is closed."""
+    if not select([connection], [], [], LOOK_SECONDS)[0]:
+        return False
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
+        return not connection.recv(1)
     except OSError:
-        return
-    with os.fdopen(descriptor, "ab") as stream:
-        stream.write(msgspec.json.encode(given) + b"\n")
+        return True
+
+
+def _answer(connection: socket.socket, **words: Any) -> None:
+    connection.sendall(json.dumps(words).encode() + b"\n")

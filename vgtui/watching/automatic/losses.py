@@ -1,61 +1,73 @@
-"""The losses of a training whose script does not tell them: the tensors whose backward() is called."""
+"""The loss of a step, where a script does not say it: the sum of what was backpropagated since the step before."""
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
 
-MAX_LOSSES = 1024
-"""Tensors that are kept until the next update; of more, as endless accumulation makes them, none is known."""
-
 
 class Losses:
-    """Gathers what is backpropagated between one update and the next."""
+    """What backward() was called on, for the coming update.
+
+    Whoever accumulates gradients divides each loss by their number, so that their sum is the loss that is minimized.
+    """
 
     def __init__(self) -> None:
-        self._pending: list[Tensor] = []
-        self._is_taken = False
-        self._backward: Callable[..., Any] | None = None
+        self._before: list[Tensor] = []
+        """Backpropagated between two steps."""
+        self._inside: Tensor | None = None
+        """Backpropagated by the closure that a step was given, which may call it again."""
+        self._is_stepping = False
+        self._is_used = False
+        """Whether a step was made with them."""
 
-    def begin(self) -> None:
-        """Look at every call of torch.autograd.backward, which Tensor.backward calls too."""
-        backward = self._backward = torch.autograd.backward
+    def add(self, tensors: Any, gradients: Any) -> None:
+        """Note what backward() is called on: with gradients of its own it is not a loss, as in a checkpoint."""
+        given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+        if gradients is not None or not all(type(one) is Tensor and one.numel() == 1 for one in given):
+            return
+        if self._is_used:
+            self.clear()
+        if self._is_stepping:
+            self._inside = _sum(given)
+            return
+        self._before = [tensor.detach() for tensor in self._before] + given  # no graph is kept but the last one
 
-        @wraps(backward)
-        def backward_and_note(tensors: Any, *arguments: Any, **named: Any) -> Any:
-            result = backward(tensors, *arguments, **named)
-            self.note(tensors)
-            return result
+    def begin_step(self) -> None:
+        """Say that an optimizer begins its step."""
+        self._is_stepping = True
 
-        torch.autograd.backward = backward_and_note
+    def end_step(self) -> None:
+        """Say that an optimizer has made its step."""
+        self._is_stepping = False
+        self._is_used = True
+        total = self.total(None)
+        self._before = [] if total is None else [total.detach()]  # its graph goes, as it would
+        self._inside = None
 
-    def end(self) -> None:
-        """Look no more."""
-        if self._backward is not None:
-            torch.autograd.backward = self._backward
-        self._backward = None
-        self._pending.clear()
+    def total(self, scale: Tensor | None) -> Tensor | None:
+        """Return the loss of the step.
 
-    def note(self, tensors: Any) -> None:
-        """Keep a loss: a tensor of one number."""
-        if self._is_taken:
-            self._pending.clear()
-            self._is_taken = False
-        given = [tensors] if isinstance(tensors, Tensor) else tensors
-        if isinstance(given, list | tuple) and len(self._pending) <= MAX_LOSSES:
-            self._pending += [tensor for tensor in given if isinstance(tensor, Tensor) and tensor.numel() == 1]
-
-    def take(self) -> Tensor | None:
-        """Return the loss of an update: the sum of what was backpropagated since the update before.
-
-        Two optimizers whose updates follow one pass have the same. None if nothing is known.
+        Args:
+            scale: What a GradScaler multiplied it with, if there is one.
         """
-        self._is_taken = True
-        if not self._pending or len(self._pending) > MAX_LOSSES:
-            return None
-        if len(self._pending) == 1:
-            return self._pending[0]
-        first, *others = (tensor.detach().reshape(()) for tensor in self._pending)
-        return sum((other.to(first.device) for other in others), start=first)
+        total = _sum([*self._before, *([] if self._inside is None else [self._inside])])
+        if total is None or scale is None:
+            return total
+        return total.detach() / scale.to(total.device)
+
+    def clear(self) -> None:
+        """Forget the step."""
+        self._before.clear()
+        self._inside = None
+        self._is_used = False
+
+
+def _sum(losses: list[Tensor]) -> Tensor | None:
+    """Add losses up. A single one keeps its graph, which says what kind of loss it is."""
+    if len(losses) <= 1:
+        return losses[0] if losses else None
+    if len({loss.device for loss in losses}) > 1:
+        return None
+    with torch.no_grad():
+        return torch.stack([loss.detach().reshape(()).float() for loss in losses]).sum()

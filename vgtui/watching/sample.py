@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
 from vgtui.watching.layers import Layer, dense
+from vgtui.watching.norms import grouped, norm_of, norms_of, widest
 
 MAX_UPDATED = 2**24
 """The number of parameters up to which the last update is measured: it takes a copy of all weights."""
@@ -114,7 +115,7 @@ class Sample:
         for index in before_clipping:
             weight = self._layers[index].weight
             if weight.requires_grad and weight.is_leaf:
-                hook = make_hook(lambda weight, index=index: self._keep(BEFORE, index, _norm(dense(weight.grad))))
+                hook = make_hook(lambda weight, index=index: self._keep(BEFORE, index, norm_of(dense(weight.grad))))
                 self._handles.append(weight.register_post_accumulate_grad_hook(hook))
 
     def disarm(self) -> None:
@@ -189,11 +190,9 @@ class Sample:
         self._values[name, index] = value
 
     def _keep_norms(self, name: str, tensors: dict[int, Tensor]) -> None:
-        """Keep the norm of each tensor, by one fused operation for all on a device."""
-        for (device, _), indices in _grouped(tensors).items():
-            norms = torch._foreach_norm([tensors[index].detach() for index in indices], 2, dtype=_wide(device))
-            for index, norm in zip(indices, norms, strict=True):
-                self._keep(name, index, norm)
+        """Keep the norm of each tensor."""
+        for index, norm in zip(tensors, norms_of(list(tensors.values())), strict=True):
+            self._keep(name, index, norm)
 
     def _on_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
         index = self._indices.get(id(module))
@@ -227,7 +226,7 @@ class Sample:
         if self._is_first:
             self._is_first = False
             self.is_normalized = is_norm(module)
-            self._keep("input_rms", 0, _norm(given) / given.numel() ** 0.5)
+            self._keep("input_rms", 0, norm_of(given) / given.numel() ** 0.5)
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and given.ndim > 1:
             values = given.numel() // max(1, given.shape[1])
             self.norm_values = min(values, self.norm_values or values)
@@ -236,14 +235,14 @@ class Sample:
 
     def _on_signal(self, index: int, signal: Tensor) -> None:
         """Look at the error signal of a layer's outputs, during backpropagation."""
-        norm = _norm(signal)
+        norm = norm_of(signal)
         self._keep("delta_norm", index, norm)
         if len(uses := self._uses[index]) < MAX_TIMES:
             uses.append(norm)
         if ("kept", 0) not in self._values:
             # the first signal of the pass: no gradient of this layer is made yet, so one that is there is an old one
             gradient = self._layers[index].weight.grad
-            self._keep("kept", 0, torch.zeros(()) if gradient is None else _norm(dense(gradient)))
+            self._keep("kept", 0, torch.zeros(()) if gradient is None else norm_of(dense(gradient)))
         if signal.dtype == torch.float16:
             self._keep("zero_share", 0, 1 - torch.count_nonzero(signal) / max(1, signal.numel()))
 
@@ -254,8 +253,8 @@ class Sample:
         if (given := self._matrix_inputs) is not None and len(given) > 1:
             self._matrix_inputs = None
             wide = given.float() if given.element_size() < MIN_BYTES else given
-            size = _norm(wide).clamp_min(torch.finfo(torch.float32).tiny)
-            self._keep("sample_spread", 0, _norm(wide - wide.mean(0)) / size)
+            size = norm_of(wide).clamp_min(torch.finfo(torch.float32).tiny)
+            self._keep("sample_spread", 0, norm_of(wide - wide.mean(0)) / size)
         if not (isinstance(output, Tensor) and output.requires_grad):
             return
         self.output = output.grad_fn
@@ -276,7 +275,7 @@ class Sample:
         """Keep the norm of the error signal at each step of time."""
         wide = signal.detach().movedim(axis, 0).flatten(1)
         if len(wide) >= MIN_TIMES:
-            self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=_wide(wide.device)))
+            self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=widest(wide.device)))
 
     def _keep_times(self) -> None:
         """Make a profile over time of each layer that was used many times in one step; the last use comes first."""
@@ -298,7 +297,7 @@ class Sample:
         elif isinstance(module, nn.Sigmoid | nn.Tanh):
             slopes = values * (1 - values) if isinstance(module, nn.Sigmoid) else 1 - values * values
             steepest = 0.25 if isinstance(module, nn.Sigmoid) else 1.0
-            self._keep("derivative_rms", index, _norm(slopes) / slopes.numel() ** 0.5)
+            self._keep("derivative_rms", index, norm_of(slopes) / slopes.numel() ** 0.5)
             flat = torch.count_nonzero(slopes < SATURATION_SHARE * steepest)
             self._keep("saturated", index, flat / slopes.numel())
 
@@ -309,7 +308,7 @@ class Sample:
             mean = values.mean()
             self._keep("activation_mean", index, mean)
             # several times faster than var_mean on the CPU, and as exact
-            self._keep("activation_std", index, _norm(values - mean) / values.numel() ** 0.5)
+            self._keep("activation_std", index, norm_of(values - mean) / values.numel() ** 0.5)
 
 
 class Arrival:
@@ -327,7 +326,7 @@ class Arrival:
         self._layers = layers
         self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []
         self._events: list[torch.cuda.Event] = []
-        for (device, _), keys in _grouped(values).items():
+        for (device, _), keys in grouped(values).items():
             packed = torch.cat([values[key].reshape(-1) for key in keys])
             if device.type == "cuda":
                 host = torch.empty(len(packed), dtype=packed.dtype, pin_memory=True)
@@ -370,24 +369,6 @@ class Arrival:
             return np.array([entries[index] for index in range(self._layers)])
         values = [entries.get(index, 0.0) for index in range(self._layers)]
         return np.ma.MaskedArray(values, mask=[index not in entries for index in range(self._layers)])
-
-
-def _grouped(tensors: dict[Any, Tensor]) -> dict[tuple[torch.device, torch.dtype], list[Any]]:
-    """Group the keys of tensors that one operation can take together."""
-    found: dict[tuple[torch.device, torch.dtype], list[Any]] = defaultdict(list)
-    for key, tensor in tensors.items():
-        found[tensor.device, tensor.dtype].append(key)
-    return found
-
-
-def _norm(values: Tensor) -> Tensor:
-    """Return the Euclidean norm, summed in float64: in float32 the squares of starving layers are 0."""
-    values = torch.view_as_real(values.detach().resolve_conj()) if values.is_complex() else values.detach()
-    return torch.linalg.vector_norm(values, dtype=_wide(values.device))
-
-
-def _wide(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
 
 
 def is_norm(module: nn.Module) -> bool:

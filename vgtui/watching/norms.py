@@ -73,7 +73,7 @@ def _real(values: Tensor) -> Tensor:
 
 
 def _is_faster_by_rows(values: Tensor) -> bool:
-    return values.device.type == "cpu" and values.dtype != torch.float64 and values.numel() >= MIN_ENTRIES
+    return bool(values.device.type == "cpu") and values.dtype != torch.float64 and values.numel() >= MIN_ENTRIES
 
 
 def _row_norms(values: Tensor) -> Tensor:

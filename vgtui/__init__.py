@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import torch
 
@@ -19,12 +19,13 @@ __version__ = "0.1.0"
 
 def watch(
     model: "torch.nn.Module",
-    optimizer: "torch.optim.Optimizer | None" = None,
+    optimizer: "torch.optim.Optimizer | Sequence[Any] | Mapping[str, Any] | None" = None,
     *,
     name: str | None = None,
     every: str | int = "100ms",
     record: "str | os.PathLike[str] | None" = None,
     scaler: "torch.amp.GradScaler | None" = None,
+    biases: bool = False,
 ) -> "Watcher":
     """Let `vgtui attach`, in another terminal of this machine, see which layers of a PyTorch model starve.
 
@@ -34,14 +35,16 @@ def watch(
 
     Args:
         model: The model that is trained.
-        optimizer: Its optimizer, with which every update is seen. Without it, call watcher.step() between backward()
-            and zero_grad().
+        optimizer: Its optimizer, with which every update is seen, or a list or dictionary of several: the updates of
+            the first are the steps, and each layer is read at the update of the one that has it. Without it, call
+            watcher.step() between backward() and zero_grad().
         name: The name for `vgtui attach`, else the model's class.
         every: How often a step is sampled while there is a viewer or a recording, or once `verdict` was read: a time
             such as "100ms", or a number of steps. Until then, few steps are sampled.
         record: A new file that keeps every frame, for `vgtui replay`.
         scaler: The GradScaler that scales the loss, so that its scale is taken out of the norms. Without it, one is
             found where scaler.step(optimizer) makes the updates. It takes effect with an optimizer.
+        biases: Whether biases, and other parameters beside a layer's weights, are rows of their own.
 
     Returns:
         A context manager, or a plain object with step(), close() and `verdict`, the newest verdict with its cures.
@@ -58,7 +61,7 @@ def watch(
 
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"vgtui.watch takes a torch.nn.Module, and {type(model).__name__} is not one")
-    return Watcher(model, optimizer, name, every, record, scaler)
+    return Watcher(model, optimizer, name, every, record, scaler, biases)
 
 
 def what_if(

@@ -209,8 +209,7 @@ def test_clipped_gradients_are_told_as_they_were_before_and_by_how_much(
 
     train(model, tmp_path / "r.jsonl", truth, before=before)
     told = frames(tmp_path / "r.jsonl")
-    # that there is clipping is seen in the second frame
-    for number in range(2, STEPS):
+    for number in range(STEPS):
         assert told[number].layers.grad_norm.tolist() == pytest.approx(truth.steps[number], rel=EXACT, abs=0)
         clipped = float(np.linalg.norm(np.array(truth.steps[number], float))) * float(told[number].clip_factor)  # type: ignore[arg-type]
         assert clipped == pytest.approx(after[number], rel=1e-5)
@@ -272,9 +271,10 @@ def test_a_grad_scaler_under_autocast_leaves_no_scale_in_the_norms(
             scaler.update()
             watcher.step(loss=loss)
     told = frames(path)
-    for number in range(2, STEPS):
+    for number in range(STEPS):
         assert told[number].layers.grad_norm.tolist() == pytest.approx(truth.steps[number], rel=EXACT, abs=0)
-        assert told[number].layers.delta_norm[-1] == pytest.approx(signals[number], rel=1e-5)
+        if number:  # the first step's error signals are not seen
+            assert told[number].layers.delta_norm[-1] == pytest.approx(signals[number], rel=1e-5)
         assert (told[number].clip_factor == 1) is not clips
 
 
@@ -412,7 +412,7 @@ def test_what_a_model_owns_itself_is_used_before_its_parts_and_is_no_output(tmp_
     truth = Truth(model.places, model.head.weight)
     train(model, tmp_path / "r.jsonl", truth)
     truth.check(tmp_path / "r.jsonl")
-    assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["Placed", "head"]
+    assert [layer.name for layer in header(tmp_path / "r.jsonl").layers] == ["places", "head"]
 
 
 def test_activations_and_the_error_signal_are_what_pytorch_says(tmp_path: Path) -> None:

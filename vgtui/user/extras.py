@@ -7,7 +7,12 @@ from pathlib import Path
 
 from engine.errors import UsageError
 
-EXTRAS = {"cluster": ("distributed",), "report": ("matplotlib", "jinja2"), "parquet": ("pyarrow",)}
+EXTRAS = {
+    "cluster": ("distributed",),
+    "report": ("matplotlib", "jinja2"),
+    "parquet": ("pyarrow",),
+    "inject": ("hypno",),
+}
 """The extras of our package, and the packages that each brings, whose modules have the same names."""
 
 

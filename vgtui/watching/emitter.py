@@ -106,6 +106,11 @@ class Emitter:
         return str(self._publisher.path) if self._publisher else None
 
     @property
+    def viewers(self) -> int:
+        """The number of viewers that are attached."""
+        return self._publisher.viewers if self._publisher else 0
+
+    @property
     def wanted(self) -> bool:
         """Whether a viewer waits for a frame, or a recording keeps them."""
         if self._recorder is None and not (self._publisher is not None and self._publisher.wanted):

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import torch
+
 log = logging.getLogger("vgtui")
 
 
@@ -28,6 +30,9 @@ class Guarded:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function. Returns None if it raises."""
+        # what torch.compile makes of this is nothing: no break of its graph, and no guard that would fail later
+        if torch.compiler.is_compiling():
+            return None
         began = time.perf_counter()
         result = None
         try:

@@ -113,6 +113,11 @@ class Publisher:
             self._thread.start()
             undo.pop_all()
 
+    @property
+    def viewers(self) -> int:
+        """The number of viewers that are attached, and have ever asked for a frame."""
+        return sum(viewer.has_asked for viewer in list(self._viewers.values()))
+
     def _listen(self, undo: ExitStack) -> None:
         """Listen, and only then give the socket its name: until then it would be taken for one that was left behind."""
         prepared = hidden_path(self.path)

@@ -1,9 +1,9 @@
 """One sampled step of a PyTorch model: its hooks gather numbers on the device, and one copy brings them to the host."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +12,12 @@ from torch import Tensor, nn
 
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
+from vgtui.watching.compiling import has_compiled
+from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
+from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense
 from vgtui.watching.norms import grouped, norm_of, norms_of, widest
+from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
 MAX_UPDATED = 2**24
 """The number of parameters up to which the last update is measured: it takes a copy of all weights."""
@@ -24,50 +28,62 @@ SINGLE = (
 """What is gathered as one number a step."""
 THROUGH_TIME = "through time"
 """The field that has several numbers for a layer: the norm of the error signal at each step of time."""
-MIN_TIMES = 4
-"""Steps of time, or uses of a module in one step, of which a profile is made."""
-MAX_TIMES = 1024
-"""Uses of a module in one step that are measured."""
 MIN_BYTES = 4
 """The size of a number whose mean can be taken: half precision has too few digits."""
 
 THREE = 3
 """Dimensions of the inputs of a layer that runs over time."""
 
-MakeHook = Callable[[Callable[..., None]], Callable[..., None]]
-"""Makes a hook of a function, one that raises nothing into the training."""
-
-
-class Handle(Protocol):
-    """What registering a hook returns."""
-
-    def remove(self) -> None:
-        """Take the hook away."""
-
 
 class Sample:
     """One sampled step. Everything stays on its device until `send`."""
 
-    def __init__(self, step: int, layers: Sequence[Layer], activated: Set[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        step: int,
+        layers: Sequence[Layer],
+        activated: Set[int] = frozenset(),
+        made: dict[int, Tensor] | None = None,
+        foreign: Set[int] = frozenset(),
+    ) -> None:
         """Prepare to sample a step; `arm` begins.
 
         Args:
             step: The number of updates before the step.
             layers: The layers of the model.
             activated: The indices of layers that an activation follows: their own outputs need no description.
+            made: The norms of the gradients as they were made, by the parameter's id, if they are there already.
+            foreign: The indices of layers that no known optimizer has: their gradients are told as they were made, as
+                another optimizer may have set them to 0 since, and their updates not at all.
         """
         self._step = step
         self._layers = layers
         self._activated = activated
-        self._indices = {id(layer.module): index for index, layer in enumerate(layers)}
+        self._indices = {id(layer.module): index for index, layer in enumerate(layers) if layer.has_output}
+        self._of_module: dict[int, set[int]] = defaultdict(set)
+        for index, layer in enumerate(layers):
+            self._of_module[id(layer.module)].add(index)
         self._values: dict[tuple[str, int], Tensor] = {}
         self._current: int | None = None
+        self._functions: Functions | None = None
+        self._is_activated = False
+        """Whether an activation followed the last use of a layer."""
+        self._activated_output: Tensor | None = None
+        """The output of the last activation that is a function; a module's may be that of its function."""
+        self._pending: tuple[int, Activation, Tensor] | None = None
+        """A layer, and the activation after it that may be a part of something else."""
         self._handles: list[Handle] = []
-        self._weights: list[Tensor] | None = None
+        self._module_handles: list[Handle] = []
+        self._weights: dict[int, Tensor] = {}
+        """The weights before their update."""
         self._loss_kind = ""
         self._guard: MakeHook = lambda function: function
         self._is_first = True
-        self._uses: dict[int, list[Tensor]] = defaultdict(list)
+        self._signals = Signals()
+        self._made = {} if made is None else made
+        self._foreign = foreign
+        self.closed: set[int] = set()
+        """The layers whose gradients were read."""
         self._matrix_inputs: Tensor | None = None
         """The inputs of the last matrix that was used."""
         self.output: Any = None
@@ -83,12 +99,17 @@ class Sample:
         self.is_normalized = False
         """Whether the first layer used normalizes its inputs."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a gradient was made since the step is sampled."""
+        return bool(self._made or self._signals.norms())
+
     def arm(
         self,
         model: nn.Module,
         activations: Sequence[nn.Module],
         make_hook: MakeHook,
-        before_clipping: Iterable[int],
+        before_clipping: Collection[int],
         loss_kind: str = "",
     ) -> None:
         """Hook what is to be seen of the coming step: outputs and error signals, and gradients as they are made.
@@ -104,39 +125,55 @@ class Sample:
         self._guard = make_hook
         on_layer, on_activation = make_hook(self._on_layer), make_hook(self._on_activation)
         for layer in self._layers:
-            if layer.traced:
-                self._handles.append(layer.module.register_forward_hook(on_layer))
+            if layer.traced and layer.has_output:
+                self._module_handles.append(layer.module.register_forward_hook(on_layer))
                 self.is_seen = True
                 if isinstance(layer.module, nn.RNNBase):
-                    self._handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
+                    self._module_handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
-            self._handles.append(model.register_forward_hook(make_hook(self._on_model)))
-        self._handles += [module.register_forward_hook(on_activation) for module in activations]
-        for index in before_clipping:
-            weight = self._layers[index].weight
-            if weight.requires_grad and weight.is_leaf:
-                hook = make_hook(lambda weight, index=index: self._keep(BEFORE, index, norm_of(dense(weight.grad))))
-                self._handles.append(weight.register_post_accumulate_grad_hook(hook))
+            self._module_handles.append(model.register_forward_hook(make_hook(self._on_model)))
+        if all(layer.traced for layer in self._layers) and not has_compiled():
+            self._functions = Functions(make_hook(self._on_function))
+            self._module_handles += self._functions.hook(model, make_hook)
+        self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
+        measured = {*before_clipping, *self._foreign} if before_clipping else ()
+        parameters = [entry for index in measured for entry in self._layers[index].parameters]
+        self._handles += hook_made(self._made, parameters, make_hook)
 
     def disarm(self) -> None:
         """Take every hook away."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self.disarm_modules()
+
+    def disarm_modules(self) -> None:
+        """Take the hooks on modules away: what they have gathered stays."""
+        for handle in self._module_handles:
+            handle.remove()
+        self._module_handles.clear()
+        if self._functions:
+            self._functions.end()
 
     def release(self) -> None:
         """Let go of autograd's graph, whose hooks hold the sample."""
-        self.output = self._matrix_inputs = None
+        self.output = self._matrix_inputs = self._activated_output = self._pending = None
 
     def forget(self) -> None:
-        """Drop all that was gathered, as the gradients were made again since."""
+        """Drop all that was gathered, as the gradients are made again."""
         self._values.clear()
-        self._uses.clear()
+        self._made.clear()
+        self.closed.clear()
+        self._is_first = True
+        self._signals = Signals()
 
-    def read_gradients(self, scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool) -> bool:
+    def read_gradients(
+        self, among: Sequence[int], scale: Tensor | None, scale_left: Tensor | float | None, with_update: bool
+    ) -> bool:
         """Take the norms of the gradients and weights as they are now.
 
         Args:
+            among: The indices of the layers whose gradients are whole.
             scale: The factor by which a GradScaler has multiplied the loss, if there is one.
             scale_left: The factor that the gradients still have, if any.
             with_update: Whether read_update() follows.
@@ -144,15 +181,18 @@ class Sample:
         Returns:
             Whether any layer has a gradient.
         """
-        self.disarm()
-        self._keep_times()
-        gradients = {index: layer.weight.grad for index, layer in enumerate(self._layers)}
+        self._keep_signals(among)
+        self.closed.update(among)
+        gradients = {index: self._layers[index].weight.grad for index in among}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
-        weights = [layer.weight.detach() for layer in self._layers]
-        self._keep_norms("weight_norm", dict(enumerate(weights)))
+        self._add_parts(among)
+        # those that another optimizer updates are as they were before its update
+        read = [index for index in range(len(self._layers)) if index in among or index not in self.closed]
+        weights = {index: self._layers[index].weight.detach() for index in read}
+        self._keep_norms("weight_norm", weights)
         if not self._step:
-            for index, weight in enumerate(weights):
+            for index, weight in weights.items():
                 if self._layers[index].is_matrix and weight.numel() > 1:
                     least, greatest = weight.aminmax()
                     self._keep("equal", index, (least == greatest).float())
@@ -160,17 +200,18 @@ class Sample:
             self._keep("scale", 0, scale)
         if scale_left is not None:
             self._keep("scale_left", 0, torch.as_tensor(scale_left, dtype=torch.float32).mean())
-        if with_update and sum(weight.numel() for weight in weights) <= MAX_UPDATED:
-            self._weights = [weight.clone() for weight in weights]
-        return bool(known)
+        if with_update and sum(weight.numel() for weight in weights.values()) <= MAX_UPDATED:
+            self._weights |= {index: weights[index].clone() for index in among if index not in self._foreign}
+        return any(name == "grad_norm" for name, _ in self._values)
 
-    def read_update(self) -> None:
-        """Measure by how much the update has moved the weights."""
-        if self._weights is not None:
-            pairs = zip(self._layers, self._weights, strict=True)
-            moved = {index: layer.weight.detach() - old for index, (layer, old) in enumerate(pairs)}
-            self._keep_norms("update", moved)
-            self._weights = None
+    def read_update(self, among: Sequence[int]) -> None:
+        """Measure by how much the update has moved the weights.
+
+        Args:
+            among: The indices of the layers that were updated.
+        """
+        old = {index: self._weights.pop(index) for index in among if index in self._weights}
+        self._keep_norms("update", {index: self._layers[index].weight.detach() - old[index] for index in old})
 
     def send(self, loss: Any, accuracy: Any) -> "Arrival":
         """Send everything to the host.
@@ -194,15 +235,35 @@ class Sample:
         for index, norm in zip(tensors, norms_of(list(tensors.values())), strict=True):
             self._keep(name, index, norm)
 
+    def _add_parts(self, among: Sequence[int]) -> None:
+        """Add the gradients of the other parameters from which a weight is computed; keep all as they were made."""
+        for index in among:
+            layer = self._layers[index]
+            for part in layer.parts:
+                if part.grad is not None:
+                    self._add("grad_norm", index, norm_of(dense(part.grad)))
+            made = [self._made.get(id(entry)) for entry in layer.parameters if entry.grad is not None]
+            if made and all(norm is not None for norm in made):
+                name = "grad_norm" if index in self._foreign else BEFORE
+                self._values.pop((name, index), None)
+                for norm in made:
+                    self._add(name, index, norm)
+
+    def _add(self, name: str, index: int, norm: Tensor) -> None:
+        before = self._values.get((name, index))
+        self._keep(name, index, norm if before is None else torch.hypot(before, norm))
+
     def _on_layer(self, module: nn.Module, inputs: Any, output: Any) -> None:
         index = self._indices.get(id(module))
         if index is None:  # a replica, as DataParallel makes them
             return
-        self.used.add(index)
+        self.used |= self._of_module[id(module)]
         if not (module.training and torch.is_grad_enabled()):
             return
-        self._current = index
+        self._signals.note_use()
         given, out = _tensor(inputs), _tensor(output)
+        self._settle(given)
+        self._current, self._is_activated = index, False
         if given is not None:
             self._on_inputs(index, module, given.detach())
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
@@ -235,14 +296,17 @@ class Sample:
 
     def _on_signal(self, index: int, signal: Tensor) -> None:
         """Look at the error signal of a layer's outputs, during backpropagation."""
-        norm = norm_of(signal)
-        self._keep("delta_norm", index, norm)
-        if len(uses := self._uses[index]) < MAX_TIMES:
-            uses.append(norm)
-        if ("kept", 0) not in self._values:
-            # the first signal of the pass: no gradient of this layer is made yet, so one that is there is an old one
-            gradient = self._layers[index].weight.grad
-            self._keep("kept", 0, torch.zeros(()) if gradient is None else norm_of(dense(gradient)))
+        weight = self._layers[index].weight
+        if index in self.closed or not reaches(weight):
+            return
+        gradient = None if weight.grad is None else dense(weight.grad)
+        is_first = self._signals.add(index, norm_of(signal), gradient)
+        if is_first and index not in self._foreign:
+            # no gradient of this layer is made yet in this pass, so one that is there is of a pass before it; after the
+            # last update, one at least begins from nothing, such as the critic's own after the generator's
+            kept = torch.zeros((), device=signal.device) if gradient is None else norm_of(gradient)
+            before = self._values.get(("kept", 0))
+            self._keep("kept", 0, kept if before is None else torch.minimum(before.to(kept), kept))
         if signal.dtype == torch.float16:
             self._keep("zero_share", 0, 1 - torch.count_nonzero(signal) / max(1, signal.numel()))
 
@@ -250,6 +314,7 @@ class Sample:
         """Look at the outputs of the whole model, and at their gradient if that tells the targets."""
         if not torch.is_grad_enabled():
             return
+        self._settle(_tensor(output))
         if (given := self._matrix_inputs) is not None and len(given) > 1:
             self._matrix_inputs = None
             wide = given.float() if given.element_size() < MIN_BYTES else given
@@ -277,26 +342,57 @@ class Sample:
         if len(wide) >= MIN_TIMES:
             self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=widest(wide.device)))
 
-    def _keep_times(self) -> None:
-        """Make a profile over time of each layer that was used many times in one step; the last use comes first."""
-        for index, norms in self._uses.items():
-            if len(norms) >= MIN_TIMES and (THROUGH_TIME, index) not in self._values:
-                self._keep(THROUGH_TIME, index, torch.stack(norms[::-1]))
-        self._uses.clear()
+    def _keep_signals(self, among: Sequence[int]) -> None:
+        """Keep the norms of the error signals, and a profile over time of each layer that was used many times."""
+        norms, profiles = self._signals.norms(), self._signals.profiles()
+        for index in among:
+            if index in norms:
+                self._keep("delta_norm", index, norms[index])
+            if index in profiles and (THROUGH_TIME, index) not in self._values:
+                self._keep(THROUGH_TIME, index, profiles[index])
 
     def _on_activation(self, module: nn.Module, inputs: Any, output: Any) -> None:
         out, index = _tensor(output), self._current
         if out is None or index is None or not (module.training and torch.is_grad_enabled()):
             return
-        values = out.detach()
+        if out is self._activated_output:  # its function was seen
+            return
+        self._pending, self._is_activated = None, True
+        kinds = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Tanh)
+        self._describe(index, next((kind.__name__ for kind in kinds if isinstance(module, kind)), ""), out.detach())
+
+    def _on_function(self, kind: str, out: Tensor) -> None:
+        """Look at the output of an activation that is a function: the first one after a layer."""
+        index = self._current
+        if index is None or self._is_activated or self._pending or not torch.is_grad_enabled():
+            return
+        layer, activation = self._layers[index], Activation(kind, tuple(out.shape), out.grad_fn)
+        if not activation.fits(layer.weight, layer.units_axis):
+            return
+        if kind in PARTS:
+            self._pending = index, activation, out.detach()
+            return
+        self._is_activated, self._activated_output = True, out
+        self._describe(index, kind, out.detach())
+
+    def _settle(self, reached: Tensor | None) -> None:
+        """Describe an activation that may have been a part of something, if what comes next is given it as it is."""
+        pending, self._pending = self._pending, None
+        if pending and reached is not None:
+            index, activation, values = pending
+            if is_passed_on(activation.node, reached.grad_fn):
+                self._describe(index, activation.kind, values)
+
+    def _describe(self, index: int, kind: str, values: Tensor) -> None:
+        """Keep the numbers of an activation's outputs."""
         self._keep_spread(index, values)
-        if isinstance(module, nn.ReLU | nn.ReLU6) and values.ndim > 1:
+        if kind in ("ReLU", "ReLU6") and values.ndim > 1:
             axis = self._layers[index].units_axis % values.ndim
             greatest = values.amax([number for number in range(values.ndim) if number != axis])
             self._keep("dead", index, torch.count_nonzero(greatest == 0) / greatest.numel())
-        elif isinstance(module, nn.Sigmoid | nn.Tanh):
-            slopes = values * (1 - values) if isinstance(module, nn.Sigmoid) else 1 - values * values
-            steepest = 0.25 if isinstance(module, nn.Sigmoid) else 1.0
+        elif kind in ("Sigmoid", "Tanh"):
+            slopes = values * (1 - values) if kind == "Sigmoid" else 1 - values * values
+            steepest = 0.25 if kind == "Sigmoid" else 1.0
             self._keep("derivative_rms", index, norm_of(slopes) / slopes.numel() ** 0.5)
             flat = torch.count_nonzero(slopes < SATURATION_SHARE * steepest)
             self._keep("saturated", index, flat / slopes.numel())
@@ -309,6 +405,31 @@ class Sample:
             self._keep("activation_mean", index, mean)
             # several times faster than var_mean on the CPU, and as exact
             self._keep("activation_std", index, norm_of(values - mean) / values.numel() ** 0.5)
+
+
+def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_hook: MakeHook) -> list[Handle]:
+    """Keep the norms of gradients as backpropagation makes them, before anything clips them.
+
+    Args:
+        made: Takes the norms, by the parameter's id.
+        parameters: The parameters.
+        make_hook: Applied to the function that is hooked.
+
+    Returns:
+        The hooks.
+    """
+
+    def keep(parameter: Tensor) -> None:
+        if parameter.grad is not None:
+            made[id(parameter)] = norm_of(dense(parameter.grad))
+
+    hook = make_hook(keep)
+    return [
+        parameter.register_post_accumulate_grad_hook(hook)
+        for parameter in parameters
+        if not isinstance(parameter, nn.parameter.UninitializedParameter)
+        if parameter.requires_grad and parameter.is_leaf and parameter.is_floating_point()
+    ]
 
 
 class Arrival:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from engine.observations import Tie
 from vgtui.watching.layers import Layer
+from vgtui.watching.optimizers import Optimizers
 from vgtui.watching.sample import Sample
 
 MAX_NESTING = 3
@@ -20,16 +20,16 @@ MAX_ENTRIES = 1000
 class Ties:
     """Finds how each layer is tied to the training, from the steps that are sampled."""
 
-    def __init__(self, model: nn.Module, layers: Sequence[Layer], optimizer: torch.optim.Optimizer | None) -> None:
+    def __init__(self, model: nn.Module, layers: Sequence[Layer], optimizers: Optimizers) -> None:
         """Look for parameters that are not registered.
 
         Args:
             model: The model.
             layers: Its layers.
-            optimizer: The optimizer, if it is known.
+            optimizers: The optimizers that are known.
         """
         self._layers = layers
-        self._optimizer = optimizer
+        self._optimizers = optimizers
         self._tied = [False] * len(layers)
         """Which layers ever had a gradient."""
         self._used = [False] * len(layers)
@@ -45,12 +45,12 @@ class Ties:
         Returns:
             The tie of each layer, and the names of parameters that get a gradient without being registered.
         """
-        trained = self._trained()
-        self._is_seen |= sample.is_seen
+        trained = self._optimizers.trained()
+        self._is_seen |= sample.is_seen and bool(sample.used)
         ties: list[Tie] = []
         for index, layer in enumerate(self._layers):
             self._used[index] |= index in sample.used
-            self._tied[index] |= layer.weight.grad is not None
+            self._tied[index] |= any(entry.grad is not None for entry in layer.parameters)
             ties.append(self._tie(index, layer, trained))
         stray = [
             name
@@ -60,8 +60,9 @@ class Ties:
         return tuple(ties), tuple(stray)
 
     def _tie(self, index: int, layer: Layer, trained: set[int] | None) -> Tie:
-        is_trained = trained is None or any(id(entry) in trained for entry in layer.module.parameters(recurse=False))
-        if not layer.weight.requires_grad:
+        entries = (*layer.parameters, *layer.module.parameters(recurse=False))
+        is_trained = trained is None or any(id(entry) in trained for entry in entries)
+        if not any(entry.requires_grad for entry in layer.parameters):
             return "frozen"
         if self._tied[index]:
             return "trained" if is_trained else "forgotten"
@@ -70,12 +71,6 @@ class Ties:
         if not layer.traced or not self._is_seen:
             return "trained"
         return "cut" if self._used[index] else "unused"
-
-    def _trained(self) -> set[int] | None:
-        """Return the ids of the parameters that the optimizer has; None without one."""
-        if self._optimizer is None:
-            return None
-        return {id(entry) for group in self._optimizer.param_groups for entry in group["params"]}
 
 
 def _stray_parameters(model: nn.Module) -> list[tuple[str, Tensor]]:

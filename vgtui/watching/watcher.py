@@ -9,7 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum, auto
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,7 @@ from engine.observations import LossFunction, Observations, Targets, Tie
 from engine.verdict import Verdict
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
+from vgtui.watching.compiling import BeforeCompiling
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
@@ -31,54 +32,24 @@ from vgtui.watching.layers import (
     Layer,
     activations,
     activations_after,
+    census,
     find_layers,
     in_order_of_use,
-    traceable,
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
-from vgtui.watching.sample import Arrival, Handle, Sample
+from vgtui.watching.optimizers import Optimizers
+from vgtui.watching.phases import Moment, Phase
+from vgtui.watching.sample import Arrival, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
-from vgtui.wire.frames import BackendInfo, ModelInfo
+from vgtui.watching.trace import Trace
+from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
 
 COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
 NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
-NO_HOOKS = "has no hooks; call watcher.step() between backward() and zero_grad()"
-MAX_USES = 2**16
-"""Uses of modules that are remembered until the first update: a model may be used for long before it is trained."""
-MAX_WRAPPERS = 8
-"""Optimizers around an optimizer, as Accelerate and Lightning have one each."""
-
-
-class Phase(Enum):
-    """What a watcher does now."""
-
-    CLOSED = auto()
-    """Nothing is watched."""
-    TRACING = auto()
-    """The uses of modules are noted, until the first gradients show which layers there are."""
-    WAITING = auto()
-    """No step is sampled."""
-    SAMPLING = auto()
-    """The coming step is sampled: its gradients are not there yet."""
-    READ = auto()
-    """The gradients of the sampled step were read, and its update is not done."""
-    UPDATED = auto()
-    """The update of the sampled step was read; only its loss is missing."""
-
-
-class Moment(Enum):
-    """A point of a training step, at which a watcher acts."""
-
-    GRADIENTS = auto()
-    """The gradients are whole, unscaled and clipped. A closure may make them several times a step."""
-    UPDATE = auto()
-    """The optimizer has changed the weights."""
-    STEP = auto()
-    """step() is called."""
 
 
 class Watcher:
@@ -87,11 +58,12 @@ class Watcher:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer | None,
+        optimizer: Any,
         name: str | None,
         every: str | int,
         record: str | os.PathLike[str] | None,
         scaler: torch.amp.GradScaler | None = None,
+        biases: bool = False,
     ) -> None:
         """Begin to watch; the arguments are those of `vgtui.watch`.
 
@@ -102,6 +74,7 @@ class Watcher:
         if scaler is not None and not callable(getattr(scaler, "scale", None)):
             raise ArgumentError("scaler", f"{type(scaler).__name__} is not a GradScaler")
         self._reset()
+        self._biases = biases
         try:
             self._begin_watching(model, optimizer, name, every, record, scaler)
         except ArgumentError:
@@ -115,11 +88,16 @@ class Watcher:
         self._phase = Phase.CLOSED
         self._inner: nn.Module = nn.Identity()
         self._distributed = False
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._optimizers = Optimizers(None)
         self._scaler: torch.amp.GradScaler | None = None
+        self._biases = False
+        """Whether every parameter has a row."""
         self._emitter: Emitter | None = None
         self._last_verdict: Verdict | None = None
         self._layers: list[Layer] = []
+        self._infos: tuple[LayerInfo, ...] = ()
+        """The layers as viewers know them."""
+        self._census: tuple[int, ...] = ()
         self._activations: list[nn.Module] = []
         self._activated: frozenset[int] = frozenset()
         self._clipping = Clipping(0, False)
@@ -128,34 +106,42 @@ class Watcher:
         """What the sampled step has shown so far."""
         self._loss_function: LossFunction | None = None
         self._first_weight_norms: NDArray[np.float64] | None = None
-        self._used: list[nn.Module] = []
         self._kinds: frozenset[str] = frozenset()
         """The classes of the modules."""
         self._uses: tuple[str, ...] = ()
         """The names of the modules in the order of their first use."""
-        self._handles: list[Handle] = []
-        self._tracing: list[Handle] = []
+        self._owned: list[list[int]] = []
+        """The layers of each optimizer, in the sampled step."""
+        self._trace = Trace()
+        self._before_compiling = BeforeCompiling(self._leave_modules)
         self._sample: Sample | None = None
         """The sampled step, in the phases SAMPLING, READ and UPDATED."""
         self._arriving: deque[tuple[Arrival, Observations]] = deque()
         self._steps = 0
         self._is_told = False
         """Whether step() was called."""
+        self._takes_scale_out = False
+        """Whether losses have the scale of a GradScaler."""
+        self._told_at = -1
+        """The number of updates when step() was called last."""
+        self._version: int | None = None
+        """How often a weight had been changed when step() was called last."""
+        self._has_micro_batches = False
         self._on_step = self._guarded(self._step)
-        self._warned_of_gradients = False
+        self._warned_of_gradients = self._warned_of_compiling = False
         self._spent = 0.0
         """Seconds that our hooks have taken since the last frame."""
 
     def _begin_watching(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer | None,
+        optimizer: Any,
         name: str | None,
         every: str | int,
         record: str | os.PathLike[str] | None,
         scaler: torch.amp.GradScaler | None,
     ) -> None:
-        self._inner = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
+        self._inner = _unwrapped(model)
         ranks = torch.distributed.get_world_size() if _is_distributed() else 1
         # the callbacks' trainers give the model itself, without what gathers its gradients
         self._distributed = isinstance(model, DistributedDataParallel) or ranks > 1
@@ -165,12 +151,41 @@ class Watcher:
         self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
         self._scaler = scaler
         self._phase = Phase.TRACING
-        self._install(optimizer)
+        self._optimizers = Optimizers(optimizer)
+        self._optimizers.hook(
+            lambda number: self._guarded(partial(self._before_update, number)),
+            lambda number: self._guarded(partial(self._after_update, number)),
+        )
+        self._begin_trace()
 
     @property
     def path(self) -> str | None:
         """The socket that viewers attach to; None if there is none."""
         return self._emitter.path if self._emitter else None
+
+    @property
+    def name(self) -> str:
+        """The name for `vgtui attach`; "" if nothing is watched."""
+        return self._emitter.name if self._emitter else ""
+
+    @property
+    def viewers(self) -> int:
+        """The number of viewers that are attached."""
+        return self._emitter.viewers if self._emitter else 0
+
+    def watches(self, model: nn.Module) -> bool:
+        """Return whether it is a watcher of a model."""
+        return self._phase is not Phase.CLOSED and self._inner is _unwrapped(model)
+
+    def was_found(self, steps: int) -> None:
+        """Begin in the midst of a training that does not know of it.
+
+        Args:
+            steps: The number of updates so far. The losses that follow are what was backpropagated, and have the scale
+                of a GradScaler.
+        """
+        self._steps = steps
+        self._is_told = self._takes_scale_out = True
 
     @property
     def verdict(self) -> ModelVerdict | None:
@@ -219,58 +234,67 @@ class Watcher:
             self._last_verdict = emitter.verdict
             emitter.close()
 
-    def _install(self, optimizer: torch.optim.Optimizer | None) -> None:
-        note_use = self._guarded(self._note_use)
-        # before its call: a module with parts in it is used before they are
-        for module in traceable(self._inner):
-            self._tracing.append(module.register_forward_pre_hook(note_use))
-        before, after = self._guarded(self._before_update), self._guarded(self._after_update)
-        for candidate in _innermost_first(optimizer):
-            handles: list[Handle] = []
-            try:
-                handles.append(candidate.register_step_pre_hook(before))
-                handles.append(candidate.register_step_post_hook(after))
-            except Exception:  # something around an optimizer, or of another library
-                for handle in handles:
-                    handle.remove()
-                continue
-            self._handles += handles
-            self._optimizer = candidate
-            return
-        if optimizer is not None:
-            log.warning("vgtui: %s %s", type(optimizer).__name__, NO_HOOKS)
+    def _begin_trace(self) -> None:
+        """Note what the model uses, until the first update."""
+        self._before_compiling.register()
+        self._trace = Trace()
+        self._trace.begin(self._inner, self._guarded, with_gradients=not self._distributed)
 
     # what happens in a training step
 
-    def _note_use(self, module: nn.Module, inputs: Any) -> None:
-        if len(self._used) < MAX_USES:
-            self._used.append(module)
-
-    def _before_update(self, optimizer: torch.optim.Optimizer, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def _before_update(
+        self, number: int, optimizer: torch.optim.Optimizer, given: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
         """Take the gradients that the update uses, or have a closure that makes them do it each time it is called."""
         closure = named.get("closure", given[1] if len(given) > 1 else None)
         if closure is None:
-            self._advance(Moment.GRADIENTS)
+            self._on_gradients(number)
             return None
-        advance = self._guarded(self._advance)
+        on_gradients, begin_again = self._guarded(self._on_gradients), self._guarded(self._begin_again)
 
         def closure_and_gradients() -> Any:
+            begin_again(number)
             result = closure()
-            advance(Moment.GRADIENTS)
+            on_gradients(number)
             return result
 
         return given[:1], {**named, "closure": closure_and_gradients}
 
-    def _after_update(self, *_: Any) -> None:
-        self._steps += 1
-        self._advance(Moment.UPDATE)
+    def _begin_again(self, number: int) -> None:
+        """Forget what was seen of the sampled step when a closure makes its gradients anew."""
+        if self._sample and number == 0 and self._phase is Phase.READ:
+            self._sample.forget()
+
+    def _on_gradients(self, number: int) -> None:
+        if number == 0:
+            self._advance(Moment.GRADIENTS)
+        elif self._sample:
+            is_next = self._phase is Phase.UPDATED and self._sample.closed.issuperset(self._owned[number])
+            is_last = self._phase is Phase.SAMPLING and not self._sample.has_begun
+            if not (is_next or is_last):  # an update of the next step, or of the last one
+                self._read_layers(self._sample, number)
+
+    def _after_update(self, number: int = 0, *_: Any) -> None:
+        if number == 0:
+            self._steps += 1
+            self._advance(Moment.UPDATE)
+        elif self._sample:
+            self._sample.read_update(self._owned[number])
 
     def _step(self, loss: Any, accuracy: Any) -> None:
         self._is_told = True
-        if self._optimizer is None:
+        if self._optimizers.first is None:
+            self._note_micro_batch()
             self._advance(Moment.GRADIENTS)
             self._after_update()
         self._advance(Moment.STEP, loss, accuracy)
+        self._told_at = self._steps
+
+    def _note_micro_batch(self) -> None:
+        """Without an optimizer, note whether step() is called without an update since: its gradients add up."""
+        version = self._layers[-1].weight._version if self._layers else None
+        self._has_micro_batches |= version is not None and version == self._version
+        self._version = version
 
     def _advance(self, moment: Moment, loss: Any = None, accuracy: Any = None) -> None:
         """Do what is due at a moment. Only here does one phase follow another, until the watcher stops."""
@@ -279,20 +303,18 @@ class Watcher:
         if moment is not Moment.GRADIENTS:  # between two steps
             if self._arriving:
                 self._deliver(False)
-            if self._phase is Phase.WAITING:
+            # a step() between two updates is that of a micro-batch: a sample would see some of its step alone
+            is_between = moment is Moment.STEP and self._told_at == self._steps
+            if self._phase is Phase.WAITING and not is_between:
                 self._phase = self._arm()
 
     def _stop(self) -> None:
         """Take every hook away, for good."""
         self._phase = Phase.CLOSED
-        self._stop_tracing()
-        if self._sample:
-            self._sample.disarm()
-            self._sample.release()
-        self._sample = None
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        self._trace.stop()
+        self._drop_sample()
+        self._before_compiling.remove()
+        self._optimizers.remove()
         self._arriving.clear()
 
     # what happens in a phase; each returns the next one
@@ -302,10 +324,8 @@ class Watcher:
         if phase is Phase.TRACING and moment is Moment.GRADIENTS:
             phase = self._begin()
         match phase, moment:
-            case Phase.SAMPLING, Moment.GRADIENTS:
+            case ((Phase.SAMPLING | Phase.READ), Moment.GRADIENTS):  # a closure may be called again
                 return self._read_gradients()
-            case Phase.READ, Moment.GRADIENTS:  # a closure was called again
-                return self._read_gradients(again=True)
             case Phase.READ, Moment.UPDATE:
                 return self._read_update()
             case Phase.UPDATED, Moment.GRADIENTS:  # step() was not called after the last update
@@ -317,76 +337,115 @@ class Watcher:
     def _begin(self) -> Phase:
         """Tell viewers which layers there are, in which order, as the first step has shown."""
         emitter = self._emitter
-        found = find_layers(self._inner)
+        found = find_layers(self._inner, self._biases)
         if not found or emitter is None:
             return Phase.TRACING
-        self._stop_tracing()
-        self._layers = in_order_of_use(found, self._used)
+        self._trace.stop()
+        self._layers = in_order_of_use(found, self._trace.used)
         self._activations = activations(self._inner)
-        after = activations_after(self._layers, self._used)
+        after = activations_after(self._layers, self._trace.used)
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
-        self._ties = Ties(self._inner, self._layers, self._optimizer)
+        self._ties = Ties(self._inner, self._layers, self._optimizers)
         self._kinds = frozenset(type(module).__name__ for module in self._inner.modules())
         names = {id(module): name for name, module in self._inner.named_modules()}
-        self._uses = tuple(dict.fromkeys(names[id(module)] for module in self._used if id(module) in names))
-        self._used.clear()
+        self._uses = tuple(dict.fromkeys(names[id(module)] for module in self._trace.used if id(module) in names))
+        self._census = census(self._inner)
+        self._first_weight_norms = None
+        infos = tuple(layer.info(after.get(id(layer.module), "")) for layer in self._layers)
+        if infos != self._infos:
+            self._infos = infos
+            self._tell_layers(emitter)
+        if not all(layer.traced for layer in self._layers):
+            self._warn_of_compiling()
+        made = self._trace.made
+        self._trace = Trace()
+        if not emitter.is_due_for_verdict(self._steps):
+            return Phase.WAITING
+        self._owned = self._optimizers.owned(self._layers)
+        self._sample = Sample(self._steps, self._layers, made=made, foreign=self._optimizers.foreign(self._layers))
+        return Phase.SAMPLING
+
+    def _warn_of_compiling(self) -> None:
+        if self._emitter and not self._warned_of_compiling:
+            self._warned_of_compiling = True
+            self._emitter.note(f"{self._emitter.name} is {COMPILED}")
+            log.warning("vgtui: %s is %s", self._emitter.name, COMPILED)
+
+    def _tell_layers(self, emitter: Emitter) -> None:
+        """Send viewers a header."""
         weight = self._layers[-1].weight
         emitter.begin(
             ModelInfo(
                 emitter.name,
                 PYTORCH,
                 sum(parameter.numel() for parameter in self._inner.parameters()),
-                type(self._optimizer).__name__ if self._optimizer is not None else None,
+                self._optimizers.names,
             ),
             BackendInfo("torch", str(weight.device), str(weight.dtype).removeprefix("torch."), None),
-            tuple(layer.info(after.get(id(layer.module), "")) for layer in self._layers),
+            self._infos,
         )
-        if not all(layer.traced for layer in self._layers):
-            emitter.note(f"{emitter.name} is {COMPILED}")
-            log.warning("vgtui: %s is %s", emitter.name, COMPILED)
-        if not emitter.is_due_for_verdict(self._steps):
-            return Phase.WAITING
-        self._sample = Sample(self._steps, self._layers)
-        return Phase.SAMPLING
 
     def _arm(self) -> Phase:
-        """Sample the coming step if it is due."""
+        """Sample the coming step if it is due. If the model has other parts than before, it is traced instead."""
         if self._emitter is None or not self._emitter.is_due_for_verdict(self._steps):
             return Phase.WAITING
-        self._sample = Sample(self._steps, self._layers, self._activated)
+        if census(self._inner) != self._census:
+            return self._trace_anew()
+        self._before_compiling.register()
+        self._owned = self._optimizers.owned(self._layers)
+        foreign = self._optimizers.foreign(self._layers)
+        self._sample = Sample(self._steps, self._layers, self._activated, foreign=foreign)
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
         self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)
         return Phase.SAMPLING
 
-    def _read_gradients(self, again: bool = False) -> Phase:
-        """Read the gradients of the sampled step, instead of those that were read before if they are made again."""
+    def _trace_anew(self) -> Phase:
+        """Find the layers again, in the coming step."""
+        self._deliver(True)
+        self._begin_trace()
+        return Phase.TRACING
+
+    def _drop_sample(self) -> None:
+        sample, self._sample = self._sample, None
+        if sample:
+            sample.disarm()
+            sample.release()
+
+    def _read_gradients(self) -> Phase:
+        """Read the gradients of the sampled step."""
         assert self._sample
-        if again:
-            self._sample.forget()
-        scale = left = None
-        if self._optimizer is not None:
-            scale = loss_scale(self._scaler, self._layers[-1].weight.device)
-            # a fused optimizer is given the scale, and unscales the gradients itself
-            left = getattr(self._optimizer, "grad_scale", None)
-        if self._ties:
-            self._observe(self._ties, self._sample, has_scaler=scale is not None)
-        has_any = self._sample.read_gradients(scale, left, with_update=self._optimizer is not None)
-        if has_any or self._optimizer is not None:  # an update without any gradient is a fault, which the verdict names
+        if census(self._inner) != self._census:
+            self._drop_sample()
+            return self._trace_anew()
+        has_any = self._read_layers(self._sample, 0)
+        if has_any and self._sample.is_seen and not self._sample.used:
+            self._warn_of_compiling()
+        if has_any or self._optimizers.all:  # an update without any gradient is a fault, which the verdict names
             return Phase.READ
-        self._sample.release()
-        self._sample = None
+        self._drop_sample()
         if not self._warned_of_gradients and self._emitter:
             self._warned_of_gradients = True
             self._emitter.note(NO_GRADIENT)
             log.warning("vgtui: %s", NO_GRADIENT)
         return Phase.WAITING
 
+    def _read_layers(self, sample: Sample, number: int) -> bool:
+        """Read the gradients of an optimizer's layers before its update. Returns whether there are any."""
+        scale = left = None
+        if self._optimizers.all:
+            scale = loss_scale(self._scaler, self._layers[-1].weight.device)
+            # a fused optimizer is given the scale, and unscales the gradients itself
+            left = getattr(self._optimizers.all[number], "grad_scale", None)
+        if self._ties:
+            self._observe(self._ties, sample, has_scaler=scale is not None)
+        return sample.read_gradients(self._owned[number], scale, left, with_update=bool(self._optimizers.all))
+
     def _observe(self, ties: Ties, sample: Sample, has_scaler: bool) -> None:
         """Note what the sampled step has shown beside numbers, before its update."""
         tied, stray = ties.observe(sample)
-        facts = OptimizerFacts.of(self._optimizer)
+        facts = OptimizerFacts.of(self._optimizers.first)
         self._seen = Observations(
             ties=tied,
             modules=self._kinds,
@@ -405,7 +464,10 @@ class Watcher:
     def _read_update(self) -> Phase:
         """Read by how much the weights have moved. The first sample waits for a loss, later ones if step() is used."""
         assert self._sample
-        self._sample.read_update()
+        self._sample.read_update(self._owned[0])
+        if len(self._optimizers.all) > 1:  # the others' updates may follow
+            return Phase.UPDATED
+        self._sample.disarm()
         return Phase.UPDATED if self._is_told or self._steps <= 1 else self._send(None, None)
 
     def _send(self, loss: Any, accuracy: Any) -> Phase:
@@ -414,6 +476,7 @@ class Watcher:
         assert sample
         if (found := describe_loss(loss, sample.output)) is not None:
             self._loss_function = found
+        sample.disarm()
         sample.release()
         self._arriving.append((sample.send(loss, accuracy), replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)
@@ -436,12 +499,14 @@ class Watcher:
             if (left := single.pop("scale_left", None)) is not None:
                 fields["grad_norm"] = fields["grad_norm"] / left
             scale = single.pop("scale", 1.0)
-            clip_factor = self._clipping.undo(fields, scale, knows_scale=self._optimizer is not None)
+            clip_factor = self._clipping.undo(fields, scale, knows_scale=bool(self._optimizers.all))
             fields.setdefault("grad_norm", np.ma.MaskedArray(np.zeros(len(self._layers)), mask=True))
             if "update" in fields:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
+            if self._takes_scale_out and "loss" in told:
+                told["loss"] /= scale
             seen = self._complete(seen, fields, single, through_time)
             self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, **told, **fields)
             self._emitter.took(self._spent)
@@ -475,7 +540,7 @@ class Watcher:
         return replace(
             seen,
             ties=ties,
-            accumulates=single.get("kept", 0.0) > 0,
+            accumulates=single.get("kept", 0.0) > 0 and not self._has_micro_batches,
             zero_share=single.get("zero_share", np.nan),
             input_rms=single.get("input_rms", np.nan),
             sample_spread=single.get("sample_spread", np.nan),
@@ -503,10 +568,16 @@ class Watcher:
             emitter.note("vgtui stops watching because of an internal error; the training goes on")
             emitter.close()
 
-    def _stop_tracing(self) -> None:
-        for handle in self._tracing:
-            handle.remove()
-        self._tracing.clear()
+    def _leave_modules(self) -> None:
+        """Take the hooks on modules away for now, as something is compiled."""
+        self._trace.leave_modules()
+        if self._sample:
+            self._sample.disarm_modules()
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    inner: nn.Module = model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
+    return inner
 
 
 def _watch_nothing() -> Watcher:
@@ -517,15 +588,3 @@ def _watch_nothing() -> Watcher:
 
 def _is_distributed() -> bool:
     return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
-
-
-def _innermost_first(optimizer: Any) -> list[Any]:
-    """Return an optimizer after what it is wrapped around: only the innermost one's step is sure to be an update."""
-    found: list[Any] = []
-    while optimizer is not None and len(found) < MAX_WRAPPERS and all(optimizer is not other for other in found):
-        found.insert(0, optimizer)
-        try:
-            optimizer = getattr(optimizer, "optimizer", None)
-        except Exception:
-            break
-    return found

@@ -12,6 +12,7 @@ COMMANDS = {
     "report": "one HTML page of a run, a recording or a sweep",
     "export": "a recording or a sweep as CSV, Parquet, SVG or PNG",
     "replay": "show a recording in the dashboard",
+    "exec": "run a command, and watch what it trains with PyTorch",
     "attach": "show a PyTorch model that its own script trains",
     "lessons": "the guided lessons and how far you are",
     "bench": "how fast this machine trains",

@@ -24,6 +24,7 @@ examples:
   vgtui attach                        what is watched on this machine; asks where there are several
   vgtui attach resnet                 by its name
   vgtui attach 4711                   by its process
+  vgtui attach --inject 4711          a process that was started without vgtui
   ssh -t gpu vgtui attach             the same on a server
   vgtui attach resnet | tail -1       the verdict on its next frame
 
@@ -40,6 +41,11 @@ LOOK_SECONDS = 0.1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the name of the model and the options of the screen."""
     parser.add_argument("name", metavar="NAME", nargs="?", help="of the model, or its process; or the path of a socket")
+    parser.add_argument(
+        "--inject",
+        metavar="PID",
+        help="a Python process that trains with PyTorch and knows nothing of vgtui; q takes everything away again",
+    )
     add_screen_options(parser)
 
 
@@ -47,12 +53,33 @@ def call(chosen: argparse.Namespace) -> int:
     """Show the model in the dashboard, or print its next frame as a report where there can be no dashboard."""
     theme, fps = screen_of(chosen)
     has_screen = no_screen(sys.stdin, sys.stdout, sys.stderr) is None
-    endpoint = _endpoint(chosen.name, may_ask=has_screen)
+    if chosen.inject is not None:
+        endpoint = _injected(chosen.inject, chosen.name)
+    else:
+        endpoint = _endpoint(chosen.name, may_ask=has_screen)
     if not has_screen:
         return asyncio.run(report(Attached(endpoint)))
     from vgtui.dashboard.launch import open_dashboard
 
     return open_dashboard(Attached(endpoint), settings_from({}), theme, fps)
+
+
+def _injected(word: str, name: str | None) -> Endpoint:
+    """Have a process watch what it trains, unless it does so already."""
+    from vgtui.watching.automatic.environment import Wishes
+    from vgtui.watching.automatic.inject import check, inject
+
+    if name is not None:
+        raise UsageError("NAME", f"--inject has a process already; {plain(name)} is one too many")
+    if not (word.isascii() and word.isdecimal() and int(word)):
+        raise UsageError("--inject", f"{word!r} is no process; it takes the number of one, such as 4711")
+    pid = int(word)
+    check(pid)
+    there = [endpoint for endpoint in list_endpoints() if endpoint.pid == pid]
+    if there:
+        return there[0]
+    found = inject(pid, Wishes(), lambda words: tell(f"{words}…"))
+    return Endpoint(Path(found.socket), found.name, pid)
 
 
 async def report(source: Attached) -> int:

@@ -1,0 +1,1 @@
+"""Watching a training whose script does not know of it."""

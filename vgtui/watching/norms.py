@@ -22,6 +22,8 @@ BLOCK = 2**20
 """Entries in other precisions that are converted at a time."""
 FLOAT64_BLOCK = 2**15
 """The same for float64; few enough for the cache of a core."""
+SAMPLED = 2**16
+"""Entries of which what need not be exact is estimated."""
 MIN_RMS = 1e-15
 """The root mean square of entries down to which their squares are exact in float32: below 1e-38 these lose digits."""
 
@@ -53,6 +55,23 @@ def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
 def norm_of(tensor: Tensor) -> Tensor:
     """Return the Euclidean norm of a tensor, as norms_of does."""
     return norms_of([tensor])[0]
+
+
+def sampled(values: Tensor) -> Tensor:
+    """Return entries of a dense tensor by which to estimate its moments.
+
+    Of 65 536 normal numbers, the root mean square is right to 0.3 % (one standard deviation).
+
+    Returns:
+        All entries of a small tensor, in one dimension; of a larger one, about SAMPLED of them, spread
+        evenly over all its axes. A view where the entries lie in one piece.
+    """
+    stride = values.numel() // SAMPLED
+    if stride <= 1:
+        return values.reshape(-1)
+    while math.gcd(stride, values.numel()) > 1:  # else all might be of one channel
+        stride += 1
+    return _flat(values)[::stride]
 
 
 def grouped(tensors: dict[Any, Tensor]) -> dict[tuple[torch.device, torch.dtype], list[Any]]:

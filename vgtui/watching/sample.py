@@ -1,5 +1,6 @@
 """One sampled step of a PyTorch model: its hooks gather numbers on the device, and one copy brings them to the host."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
@@ -16,11 +17,11 @@ from vgtui.watching.compiling import has_compiled
 from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense
-from vgtui.watching.norms import grouped, norm_of, norms_of, widest
+from vgtui.watching.norms import grouped, norm_of, norms_of, sampled, widest
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
-MAX_UPDATED = 2**24
-"""The number of parameters up to which the last update is measured: it takes a copy of all weights."""
+MISSED = "missed"
+"""The field for whether every entry by which a layer's update is estimated has no gradient."""
 SINGLE = (
     "loss", "accuracy", "scale", "scale_left", "input_rms", "sample_spread", "zero_share", "padding_share", "kept",
     "target_least", "target_greatest", "target_mean_square", "target_variance",
@@ -200,18 +201,34 @@ class Sample:
             self._keep("scale", 0, scale)
         if scale_left is not None:
             self._keep("scale_left", 0, torch.as_tensor(scale_left, dtype=torch.float32).mean())
-        if with_update and sum(weight.numel() for weight in weights.values()) <= MAX_UPDATED:
-            self._weights |= {index: weights[index].clone() for index in among if index not in self._foreign}
+        if with_update:
+            self._note_weights([index for index in among if index not in self._foreign], known)
         return any(name == "grad_norm" for name, _ in self._values)
+
+    def _note_weights(self, among: Sequence[int], gradients: dict[int, Tensor]) -> None:
+        """Copy what read_update() compares."""
+        for index in among:
+            weight = self._layers[index].weight.detach()
+            entries = sampled(weight)
+            self._weights[index] = entries.clone()
+            if len(entries) < weight.numel() and index in gradients and gradients[index].shape == weight.shape:
+                self._keep(MISSED, index, (torch.count_nonzero(sampled(gradients[index])) == 0).float())
 
     def read_update(self, among: Sequence[int]) -> None:
         """Measure by how much the update has moved the weights.
+
+        The update of a layer with many weights is estimated from a sample of its entries, as a copy of all would be
+        dear: to 0.3 % of what it is, where all entries are updated; less exactly where few are, as in an embedding.
 
         Args:
             among: The indices of the layers that were updated.
         """
         old = {index: self._weights.pop(index) for index in among if index in self._weights}
-        self._keep_norms("update", {index: self._layers[index].weight.detach() - old[index] for index in old})
+        weights = {index: self._layers[index].weight.detach() for index in old}
+        self._keep_norms("update", {index: sampled(weights[index]) - old[index] for index in old})
+        for index, weight in weights.items():
+            if len(old[index]) < weight.numel():
+                self._values["update", index] *= math.sqrt(weight.numel() / len(old[index]))
 
     def send(self, loss: Any, accuracy: Any) -> "Arrival":
         """Send everything to the host.
@@ -391,6 +408,7 @@ class Sample:
             greatest = values.amax([number for number in range(values.ndim) if number != axis])
             self._keep("dead", index, torch.count_nonzero(greatest == 0) / greatest.numel())
         elif kind in ("Sigmoid", "Tanh"):
+            values = sampled(values)
             slopes = values * (1 - values) if kind == "Sigmoid" else 1 - values * values
             steepest = 0.25 if kind == "Sigmoid" else 1.0
             self._keep("derivative_rms", index, norm_of(slopes) / slopes.numel() ** 0.5)
@@ -398,8 +416,9 @@ class Sample:
             self._keep("saturated", index, flat / slopes.numel())
 
     def _keep_spread(self, index: int, values: Tensor) -> None:
-        """Keep the mean and the standard deviation of a layer's outputs."""
+        """Keep the mean and the standard deviation of a layer's outputs; of many, those of a sample."""
         if values.is_floating_point() and values.numel():
+            values = sampled(values)
             values = values.float() if values.element_size() < MIN_BYTES else values
             mean = values.mean()
             self._keep("activation_mean", index, mean)

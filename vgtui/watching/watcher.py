@@ -40,7 +40,7 @@ from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.optimizers import Optimizers
 from vgtui.watching.phases import Moment, Phase
-from vgtui.watching.sample import Arrival, Sample
+from vgtui.watching.sample import MISSED, Arrival, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
 from vgtui.watching.trace import Trace
@@ -501,7 +501,11 @@ class Watcher:
             scale = single.pop("scale", 1.0)
             clip_factor = self._clipping.undo(fields, scale, knows_scale=bool(self._optimizers.all))
             fields.setdefault("grad_norm", np.ma.MaskedArray(np.zeros(len(self._layers)), mask=True))
+            missed = fields.pop(MISSED, None)
             if "update" in fields:
+                if missed is not None:  # a few rows may have changed, none of which was looked at
+                    is_unknown = (np.ma.filled(missed, 0) > 0) & (np.ma.filled(fields["grad_norm"], 0) != 0)
+                    fields["update"] = np.ma.masked_where(is_unknown & (fields["update"] == 0), fields["update"])
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from vgtui.watching.norms import MIN_ENTRIES, ROW, norm_of, norms_of  # noqa: E402
+from vgtui.watching.norms import MIN_ENTRIES, ROW, SAMPLED, norm_of, norms_of, sampled  # noqa: E402
 
 EXACT = 1e-6
 
@@ -27,7 +27,7 @@ def true_norm(values: Any) -> float:
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
-    entries=st.integers(1, 40 * ROW) | st.sampled_from([MIN_ENTRIES - 1, MIN_ENTRIES, 2**20 + ROW + 1]),
+    entries=st.integers(1, 2 * MIN_ENTRIES) | st.sampled_from([MIN_ENTRIES - 1, MIN_ENTRIES, 2**20 + ROW + 1]),
     exponent=st.floats(-44, 37),
     range_of_exponents=st.floats(0, 30),
     is_constant=st.booleans(),
@@ -52,13 +52,13 @@ def test_millions_of_equal_entries_round_no_digit_away(constant: float) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64])
 @pytest.mark.parametrize("scale", [1e-30, 1e-7, 1.0, 1e4])
 def test_each_type_of_number(dtype: Any, scale: float) -> None:
-    values = (torch.randn(100, 201, dtype=torch.float64) * scale).to(dtype)
+    values = (torch.randn(100, 401, dtype=torch.float64) * scale).to(dtype)
     assert float(norm_of(values)) == pytest.approx(true_norm(values), rel=EXACT, abs=0)
 
 
 def test_zero_infinity_and_nan_stay_what_they_are() -> None:
-    zeros, infinite, unknown = torch.zeros(5000), torch.zeros(5000), torch.ones(5000)
-    infinite[17], unknown[4999] = -math.inf, math.nan
+    zeros, infinite, unknown = torch.zeros(50_000), torch.zeros(50_000), torch.ones(50_000)
+    infinite[17], unknown[49_999] = -math.inf, math.nan
     found = [float(norm) for norm in norms_of([zeros, infinite, unknown, torch.zeros(0), torch.tensor(-2.0)])]
     assert found[:2] == [0.0, math.inf] and math.isnan(found[2]) and found[3:] == [0.0, 2.0]
 
@@ -72,3 +72,15 @@ def test_tensors_that_do_not_lie_in_one_piece() -> None:
         images.expand(3, 8, 30, 16, 16),
     ]
     assert [float(norm) for norm in norms_of(views)] == pytest.approx([true_norm(view) for view in views], rel=EXACT)
+
+
+@pytest.mark.parametrize("shape", [(1000,), (3072, 768), (64, 256, 14, 14), (2**18, 3)])
+def test_what_a_sample_estimates_is_right_to_a_percent_and_of_all_channels(shape: tuple[int, ...]) -> None:
+    values = torch.randn(shape) * torch.arange(1, shape[1] + 1 if len(shape) > 1 else 2).view(
+        -1, *[1] * (len(shape) - 2)
+    )
+    entries = sampled(values)
+    assert len(entries) <= 2 * SAMPLED and entries.data_ptr() == values.data_ptr()
+    assert float(entries.square().mean().sqrt()) == pytest.approx(float(values.square().mean().sqrt()), rel=0.02)
+    if len(entries) == values.numel():
+        assert torch.equal(entries, values.reshape(-1))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 ROW = 128
 """Entries whose squares are summed in float32."""
-MIN_ENTRIES = 1024
+MIN_ENTRIES = 2**14
 """Entries of a tensor from which on rows are faster than float64."""
 BLOCK = 2**20
 """Entries in other precisions that are converted at a time."""
@@ -54,7 +54,10 @@ def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 def norm_of(tensor: Tensor) -> Tensor:
     """Return the Euclidean norm of a tensor, as norms_of does."""
-    return norms_of([tensor])[0]
+    values = _real(tensor.detach())
+    if _is_faster_by_rows(values):
+        return norms_of([values])[0]
+    return torch.linalg.vector_norm(values, dtype=widest(values.device))
 
 
 def sampled(values: Tensor) -> Tensor:
@@ -111,5 +114,7 @@ def _in_float64(values: Tensor) -> Tensor:
 
 def _flat(values: Tensor) -> Tensor:
     """Return the entries in the order in which they lie in memory, where that spares a copy."""
+    if values.is_contiguous():
+        return values.view(-1)
     order = sorted(range(values.ndim), key=values.stride, reverse=True)
     return values.permute(order).reshape(-1)

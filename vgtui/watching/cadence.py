@@ -1,5 +1,6 @@
 """How often a watched model is measured."""
 
+import math
 import re
 import time
 
@@ -9,6 +10,10 @@ _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s)")
 _SECONDS = {"ms": 1e-3, "s": 1.0}
 SHARE = 0.015
 """The share of the training's time that measuring may take: the dearer a measurement, the fewer there are."""
+PERIOD = 0.8
+"""Seconds in which a frame is to come: a measurement that is too dear for that is done in parts."""
+MAX_PARTS = 1000
+"""Parts of a measurement at most."""
 UNSEEN_SHARE = 0.002
 """The share while nobody looks, for the verdict alone."""
 
@@ -38,7 +43,7 @@ class Cadence:
                 "every", f'{every!r} is not a pace; it takes a time such as "100ms" or "2s", or steps such as 10'
             )
         self._at = self._moment = -float("inf")
-        self._took = 0.0
+        self._took: float | None = None
 
     def is_due(self, step: int, is_seen: bool = True) -> bool:
         """Return whether the step after `step` updates is to be measured.
@@ -51,7 +56,7 @@ class Cadence:
             return False
         if self._steps and is_seen:
             return True
-        rest = self._took / (SHARE if is_seen else UNSEEN_SHARE)
+        rest = (self._took or 0.0) / (SHARE if is_seen else UNSEEN_SHARE)
         return time.monotonic() - self._moment >= max(self._seconds, rest)
 
     def begin(self, step: int) -> None:
@@ -60,5 +65,15 @@ class Cadence:
         self._moment = time.monotonic()
 
     def took(self, seconds: float) -> None:
-        """Note how long a measurement held the training up."""
-        self._took = seconds
+        """Note how long a measurement held the training up. The first one, with what is done once, delays no other."""
+        self._took = 0.0 if self._took is None else seconds
+
+    def parts(self, seconds: float) -> int:
+        """Return in how many parts to do a measurement.
+
+        Args:
+            seconds: How long the whole of it holds the training up.
+        """
+        if self._steps or not math.isfinite(seconds):
+            return 1
+        return min(MAX_PARTS, max(1, math.ceil(seconds / (SHARE * max(PERIOD, self._seconds)))))

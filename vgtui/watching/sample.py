@@ -46,6 +46,7 @@ class Sample:
         activated: Set[int] = frozenset(),
         made: dict[int, Tensor] | None = None,
         foreign: Set[int] = frozenset(),
+        turn: range | None = None,
     ) -> None:
         """Prepare to sample a step; `arm` begins.
 
@@ -56,7 +57,9 @@ class Sample:
             made: The norms of the gradients as they were made, by the parameter's id, if they are there already.
             foreign: The indices of layers that no known optimizer has: their gradients are told as they were made, as
                 another optimizer may have set them to 0 since, and their updates not at all.
+            turn: The layers that are measured; all by default.
         """
+        self._turn = range(len(layers)) if turn is None else turn
         self._step = step
         self._layers = layers
         self._activated = activated
@@ -137,7 +140,9 @@ class Sample:
             self._functions = Functions(make_hook(self._on_function))
             self._module_handles += self._functions.hook(model, make_hook)
         self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
-        measured = {*before_clipping, *self._foreign} if before_clipping else ()
+        # of layers whose turn it is not, one stands for those whose clipping tells that of all
+        measured = {*before_clipping, *self._foreign}.intersection(self._turn) or set(self._turn[-1:])
+        measured = measured if before_clipping else set()
         parameters = [entry for index in measured for entry in self._layers[index].parameters]
         self._handles += hook_made(self._made, parameters, make_hook)
 
@@ -184,12 +189,14 @@ class Sample:
         """
         self._keep_signals(among)
         self.closed.update(among)
+        has_any = any(self._layers[index].weight.grad is not None for index in among)
+        among = [index for index in among if index in self._turn]
         gradients = {index: self._layers[index].weight.grad for index in among}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
         self._add_parts(among)
         # those that another optimizer updates are as they were before its update
-        read = [index for index in range(len(self._layers)) if index in among or index not in self.closed]
+        read = [index for index in self._turn if index in among or index not in self.closed]
         weights = {index: self._layers[index].weight.detach() for index in read}
         self._keep_norms("weight_norm", weights)
         if not self._step:
@@ -203,7 +210,7 @@ class Sample:
             self._keep("scale_left", 0, torch.as_tensor(scale_left, dtype=torch.float32).mean())
         if with_update:
             self._note_weights([index for index in among if index not in self._foreign], known)
-        return any(name == "grad_norm" for name, _ in self._values)
+        return has_any or any(name == "grad_norm" for name, _ in self._values)
 
     def _note_weights(self, among: Sequence[int], gradients: dict[int, Tensor]) -> None:
         """Copy what read_update() compares."""
@@ -242,7 +249,7 @@ class Sample:
                 number = torch.as_tensor(value).detach()
                 if not (number.is_meta or number.is_complex()):  # neither is a loss, nor a reason to stop
                     self._keep(name, 0, (number if number.is_floating_point() else number.float()).mean())
-        return Arrival(self._step, len(self._layers), self._values)
+        return Arrival(self._step, len(self._layers), self._values, self._turn)
 
     def _keep(self, name: str, index: int, value: Tensor) -> None:
         self._values[name, index] = value
@@ -287,9 +294,9 @@ class Sample:
                 given.register_hook(self._guard(partial(self._keep_time, index, 1 if module.batch_first else 0)))
         if out is not None:
             self.is_half |= out.dtype == torch.float16
-            if index not in self._activated:
+            if index not in self._activated and index in self._turn:
                 self._keep_spread(index, out.detach())
-            if out.requires_grad:
+            if out.requires_grad and index in self._turn:
                 out.register_hook(self._guard(partial(self._on_signal, index)))
 
     def _on_inputs(self, index: int, module: nn.Module, given: Tensor) -> None:
@@ -402,6 +409,8 @@ class Sample:
 
     def _describe(self, index: int, kind: str, values: Tensor) -> None:
         """Keep the numbers of an activation's outputs."""
+        if index not in self._turn:
+            return
         self._keep_spread(index, values)
         if kind in ("ReLU", "ReLU6") and values.ndim > 1:
             axis = self._layers[index].units_axis % values.ndim
@@ -454,14 +463,16 @@ def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_
 class Arrival:
     """Numbers on their way from the devices; the training does not wait for a device that computes on its own."""
 
-    def __init__(self, step: int, layers: int, values: dict[tuple[str, int], Tensor]) -> None:
+    def __init__(self, step: int, layers: int, values: dict[tuple[str, int], Tensor], turn: range) -> None:
         """Begin the copy to the host, one for each device and dtype.
 
         Args:
             step: The number of updates before the step.
             layers: The number of layers.
             values: A number by field and index of its layer, 0 for the fields in SINGLE.
+            turn: The layers that were measured.
         """
+        self.turn = turn
         self.step = step
         self._layers = layers
         self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []

@@ -44,6 +44,7 @@ from vgtui.watching.sample import MISSED, Arrival, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
 from vgtui.watching.trace import Trace
+from vgtui.watching.turns import Turns
 from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
@@ -101,6 +102,7 @@ class Watcher:
         self._activations: list[nn.Module] = []
         self._activated: frozenset[int] = frozenset()
         self._clipping = Clipping(0, False)
+        self._turns = Turns(())
         self._ties: Ties | None = None
         self._seen = Observations()
         """What the sampled step has shown so far."""
@@ -346,6 +348,7 @@ class Watcher:
         after = activations_after(self._layers, self._trace.used)
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._clipping = Clipping(len(self._layers), is_visible=not self._distributed)
+        self._turns = Turns([layer.weight.numel() for layer in self._layers])
         self._ties = Ties(self._inner, self._layers, self._optimizers)
         self._kinds = frozenset(type(module).__name__ for module in self._inner.modules())
         names = {id(module): name for name, module in self._inner.named_modules()}
@@ -395,7 +398,8 @@ class Watcher:
         self._before_compiling.register()
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
-        self._sample = Sample(self._steps, self._layers, self._activated, foreign=foreign)
+        turn = self._turns.take(self._emitter.parts(self._turns.whole_took))
+        self._sample = Sample(self._steps, self._layers, self._activated, foreign=foreign, turn=turn)
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
         self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)
@@ -511,9 +515,21 @@ class Watcher:
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
             if self._takes_scale_out and "loss" in told:
                 told["loss"] /= scale
+            turn, is_partial = arrival.turn, not self._turns.is_last(arrival.turn)
+            fields = self._turns.complete(fields, turn)
             seen = self._complete(seen, fields, single, through_time)
-            self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, **told, **fields)
+            fresh = None if turn == self._turns.all else turn
+            self._emitter.emit(
+                arrival.step,
+                clip_factor=clip_factor,
+                observed=seen,
+                fresh=fresh,
+                is_partial=is_partial,
+                **told,
+                **fields,
+            )
             self._emitter.took(self._spent)
+            self._turns.took(self._spent, turn)
             self._spent = 0.0
 
     def _complete(

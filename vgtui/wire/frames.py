@@ -171,6 +171,8 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
         clip_factor: The norm of all gradients after clipping, over that before; unset if only one was measured.
         ties: How each layer of a watched model is tied to the training; unset if all are trained.
         through_time: The profiles of the layers that run over time; unset if there are none.
+        fresh: The indices of the layers that were measured at this step, where the others have the numbers of steps
+            before; unset if all were.
         run: The id in its header.
         lane: The lane of its header.
     """
@@ -186,6 +188,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     clip_factor: Number | msgspec.UnsetType = msgspec.UNSET
     ties: tuple[Tie, ...] | msgspec.UnsetType = msgspec.UNSET
     through_time: tuple[TimeProfile, ...] | msgspec.UnsetType = msgspec.UNSET
+    fresh: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     run: RunId = msgspec.UNSET
     lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 

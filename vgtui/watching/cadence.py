@@ -43,7 +43,8 @@ class Cadence:
                 "every", f'{every!r} is not a pace; it takes a time such as "100ms" or "2s", or steps such as 10'
             )
         self._at = self._moment = -float("inf")
-        self._took: float | None = None
+        self._took = 0.0
+        self._measured = 0
 
     def is_due(self, step: int, is_seen: bool = True) -> bool:
         """Return whether the step after `step` updates is to be measured.
@@ -56,7 +57,9 @@ class Cadence:
             return False
         if self._steps and is_seen:
             return True
-        rest = (self._took or 0.0) / (SHARE if is_seen else UNSEEN_SHARE)
+        # the first one, with what is done once, sets the pace, and holds no viewer up
+        is_first = self._measured <= 1 and is_seen
+        rest = 0.0 if is_first else self._took / (SHARE if is_seen else UNSEEN_SHARE)
         return time.monotonic() - self._moment >= max(self._seconds, rest)
 
     def begin(self, step: int) -> None:
@@ -65,8 +68,9 @@ class Cadence:
         self._moment = time.monotonic()
 
     def took(self, seconds: float) -> None:
-        """Note how long a measurement held the training up. The first one, with what is done once, delays no other."""
-        self._took = 0.0 if self._took is None else seconds
+        """Note how long a measurement held the training up."""
+        self._took = seconds
+        self._measured += 1
 
     def parts(self, seconds: float) -> int:
         """Return in how many parts to do a measurement.

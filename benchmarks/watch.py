@@ -1,11 +1,11 @@
 """What watching costs a training script: bare, watched, watched with `vgtui attach` open, and with nn-htop's hooks.
 
-`python -m benchmarks.watch`; what it prints is kept in WATCH.txt. `--cases` chooses, and then nothing is kept. All of a
-model are in one process and take turns, a second each, so that a ratio is one of neighbours: with one thread of PyTorch,
-and with as many as it takes by itself, where the viewer has no core of its own. The time by which a sampled step is
-due stands still while others have their turn. nn-htop is measured where it is installed. Beside the ratios it tells how
-long a sampled step's hooks take, when the first frame comes after attaching, and how many come a second. `vgtui exec`
-and two ranks are processes of their own (watch_processes.py).
+`python -m benchmarks.watch`; what it prints is kept in WATCH.txt. `--cases` chooses, and then nothing is kept. All of
+a model are in one process and take turns, a second each, so that a ratio is one of neighbours: with one thread of
+PyTorch, and with as many as it takes by itself, where the viewer has no core of its own. The time by which a sampled
+step is due stands still while others have their turn. nn-htop is measured where it is installed. Beside the ratios it
+tells how long a sampled step's hooks take, when the first frame comes after attaching, and how many come a second.
+`vgtui exec` and two ranks are processes of their own (watch_processes.py).
 """
 
 import argparse

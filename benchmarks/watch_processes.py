@@ -20,7 +20,7 @@ import vgtui
 from benchmarks.watch_models import mlp
 
 SECONDS = 3.0
-STEPS = 200
+STEPS = 50
 RANKS = 2
 FORMS = {"ddp": "two ranks of DDP", "fsdp2": "two ranks of FSDP2"}
 ROOT = Path(__file__).parents[1]

@@ -91,6 +91,8 @@ def widest(device: torch.device) -> torch.dtype:
 
 
 def _real(values: Tensor) -> Tensor:
+    if type(values).__name__ == "DTensor":  # its operations wait for all ranks, of which only one may be here
+        raise TypeError("a sharded tensor")
     return torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
 
 

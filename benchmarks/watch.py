@@ -1,77 +1,92 @@
 """What watching costs a training script: bare, watched, watched with `vgtui attach` open, and with nn-htop's hooks.
 
-`python -m benchmarks.watch`; what it prints is kept in WATCH.txt. All are in one process and take turns, a second each,
-so that a ratio is one of neighbours: with one thread of PyTorch, and with as many as it takes by itself, where the
-viewer has no core of its own. nn-htop is measured where it is installed.
+`python -m benchmarks.watch`; what it prints is kept in WATCH.txt. `--cases` chooses, and then nothing is kept. All of
+a model are in one process and take turns, a second each, so that a ratio is one of neighbours: with one thread of
+PyTorch, and with as many as it takes by itself, where the viewer has no core of its own. The time by which a sampled
+step is due stands still while others have their turn. nn-htop is measured where it is installed. Beside the ratios it
+tells how long a sampled step's hooks take, when the first frame comes after attaching, and how many come a second.
+`vgtui exec` and two ranks are processes of their own (watch_processes.py).
 """
 
 import argparse
 import importlib.util
+import math
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 import vgtui
 from benchmarks.output import print_and_keep
+from benchmarks.watch_models import MODELS, Case
+from benchmarks.watch_processes import FORMS, exec_ratios, rank_ratios
+from vgtui.watching import cadence
 
 RESULTS = Path(__file__).with_name("WATCH.txt")
 TURN_SECONDS = 1.0
-GOALS = {"watched": 1.01, "attached": 1.03}
-LETTERS, LENGTH, WIDTH = 26, 12, 32
-
-
-def mlp() -> tuple[nn.Module, Callable[[nn.Module], torch.Tensor]]:
-    """Thirty hidden layers of 64, batch 128."""
-    parts: list[nn.Module] = []
-    for _ in range(30):
-        parts += [nn.Linear(64, 64), nn.Sigmoid()]
-    inputs, labels = torch.randn(128, 64), torch.randint(0, 10, (128,))
-    model = nn.Sequential(*parts, nn.Linear(64, 10))
-    return model, lambda model: nn.functional.cross_entropy(model(inputs), labels)
-
-
-def transformer() -> tuple[nn.Module, Callable[[nn.Module], torch.Tensor]]:
-    """That of examples/transformer.py in one piece: four encoder layers, batch 32."""
-    layer = nn.TransformerEncoderLayer(WIDTH, 4, 2 * WIDTH, dropout=0.0, batch_first=True, norm_first=True)
-    encoder = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
-    model = nn.Sequential(nn.Embedding(LETTERS, WIDTH), encoder, nn.Linear(WIDTH, LETTERS))
-    words = torch.randint(LETTERS, (32, LENGTH))
-    return model, lambda model: nn.functional.cross_entropy(model(words).flatten(0, 1), words.flip(1).flatten())
-
-
-CASES = {"30 layers of 64, batch 128": mlp, "the small transformer": transformer}
+GOALS = {"watched": 1.01, "attached": 1.03, "exec": 1.01}
+MAX_WAIT = 20
+"""Turns in which the first frame is waited for."""
+PROCESSES = ("exec", *FORMS)
 
 
 class Training:
-    """A model with its loop. step: told of every loss, where there is somebody to tell."""
+    """A model with its loop, and a clock that runs in its turns alone.
 
-    def __init__(self, case: Callable[[], Any]) -> None:
+    Attributes:
+        watcher: Is told of every loss, where there is one.
+        frames: When frames were given, by the clock.
+        spent: The seconds that hooks took for each of them.
+    """
+
+    def __init__(self, case: Callable[[], Case]) -> None:
         torch.manual_seed(0)
         self.model, self._loss = case()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
         self.watcher: Any = None
+        self.frames: list[float] = []
+        self.spent: list[float] = []
+        self._before = self._began = 0.0
+
+    def watch(self, name: str) -> Any:
+        """Return a watcher, whose frames are noted."""
+        self.watcher = vgtui.watch(self.model, self.optimizer, name=name)
+        emitter = self.watcher._emitter
+        took = emitter.took
+
+        def note(seconds: float) -> None:
+            self.frames.append(self.monotonic())
+            self.spent.append(seconds)
+            took(seconds)
+
+        emitter.took = note
+        return self.watcher
+
+    def monotonic(self) -> float:
+        """Return the seconds of its turns so far."""
+        return self._before + time.perf_counter() - self._began
 
     def turn(self) -> float:
-        """Seconds a step, over about TURN_SECONDS."""
-        steps, begin = 0, time.perf_counter()
-        while time.perf_counter() - begin < TURN_SECONDS:
-            for _ in range(20):
-                self.optimizer.zero_grad()
-                loss = self._loss(self.model)
-                loss.backward()
-                self.optimizer.step()
-                if self.watcher is not None:
-                    self.watcher.step(loss=loss)
-            steps += 20
-        return (time.perf_counter() - begin) / steps
+        """Return the seconds a step, over about TURN_SECONDS."""
+        vars(cadence)["time"] = self
+        steps, self._began = 0, time.perf_counter()
+        while (passed := time.perf_counter() - self._began) < TURN_SECONDS:
+            self.optimizer.zero_grad()
+            loss = self._loss(self.model)
+            loss.backward()
+            self.optimizer.step()
+            if self.watcher is not None:
+                self.watcher.step(loss=loss)
+            steps += 1
+        self._before += passed
+        return passed / steps
 
 
 def monitor(model: nn.Module) -> AbstractContextManager[Any]:
@@ -101,50 +116,110 @@ def attached(watcher: Any) -> Iterator[None]:
         process.communicate()
 
 
-def measure(case: Callable[[], Any], rounds: int) -> dict[str, list[float]]:
-    """Seconds a step, of each kind in each round."""
-    kinds = {name: Training(case) for name in ("bare", "watched", "attached", "nn-htop")}
+class Measured(NamedTuple):
+    """What was measured of a model.
+
+    Attributes:
+        steps: Seconds a step, of each kind in each round.
+        first: Seconds until the first frame after attaching; NaN if none came.
+        rate: Frames a second with a viewer.
+        spent: Seconds of hooks for each of them.
+    """
+
+    steps: dict[str, list[float]]
+    first: float
+    rate: float
+    spent: list[float]
+
+
+def measure(case: Callable[[], Case], rounds: int) -> Measured:
+    """Let the kinds take turns."""
+    names = ["bare", "watched", "attached", *(["nn-htop"] if importlib.util.find_spec("nn_htop") else [])]
+    kinds = {name: Training(case) for name in names}
     with ExitStack() as stack:
-        for name in GOALS:
-            training = kinds[name]
-            training.watcher = stack.enter_context(vgtui.watch(training.model, training.optimizer, name=name))
-        stack.enter_context(monitor(kinds["nn-htop"].model))
+        stack.callback(vars(cadence).__setitem__, "time", time)
+        for name in ("watched", "attached"):
+            stack.enter_context(kinds[name].watch(name))
+        if "nn-htop" in kinds:
+            stack.enter_context(monitor(kinds["nn-htop"].model))
         for training in kinds.values():
             training.turn()
-        stack.enter_context(attached(kinds["attached"].watcher))
-        found: dict[str, list[float]] = {name: [] for name in kinds}
+        seen = kinds["attached"]
+        stack.enter_context(attached(seen.watcher))
+        seen.frames.clear()
+        seen.spent.clear()
+        begin = seen._before
+        for _ in range(MAX_WAIT):
+            seen.turn()
+            if seen.frames:
+                break
+        first = seen.frames[0] - begin if seen.frames else math.nan
+        steps: dict[str, list[float]] = {name: [] for name in kinds}
         for number in range(rounds):
             for name in list(kinds) if number % 2 else list(kinds)[::-1]:
-                found[name].append(kinds[name].turn())
-    return found
+                steps[name].append(kinds[name].turn())
+        return Measured(steps, first, len(seen.frames) / (seen._before - begin), seen.spent)
 
 
-def report(rounds: int) -> Iterator[str]:
+def quartiles(name: str, ratios: list[float]) -> str:
+    """Describe ratios in a line."""
+    if len(ratios) < 2:
+        return f"  {name:<14} not measured"
+    low, median, high = statistics.quantiles(ratios, n=4)
+    goal = f" (goal: at most {GOALS[name]})" if name in GOALS else ""
+    return f"  {name:<14} {median:.3f}×, quartiles {low:.3f} and {high:.3f}{goal}"
+
+
+def report(cases: Sequence[str], rounds: int) -> Iterator[str]:
+    """Yield the lines of the models."""
     yield f"torch {torch.__version__}, {torch.get_num_threads()} thread(s); the median of {rounds} ratios of neighbours"
-    for title, case in CASES.items():
+    for word in cases:
+        title, case = MODELS[word]
         found = measure(case, rounds)
-        yield f"{title}: bare {1e3 * statistics.median(found['bare']):.2f} ms a step"
-        for name, seconds in found.items():
-            if name == "bare" or (name == "nn-htop" and importlib.util.find_spec("nn_htop") is None):
-                continue
-            ratios = [one / bare for one, bare in zip(seconds, found["bare"], strict=True)]
-            quarters = statistics.quantiles(ratios, n=4)
-            goal = f" (goal: at most {GOALS[name]})" if name in GOALS else ""
-            yield f"  {name:<14} {quarters[1]:.3f}×, quartiles {quarters[0]:.3f} and {quarters[2]:.3f}{goal}"
+        bare = found.steps["bare"]
+        yield f"{title}: bare {1e3 * statistics.median(bare):.2f} ms a step"
+        for name, seconds in found.steps.items():
+            if name != "bare":
+                yield quartiles(name, [one / other for one, other in zip(seconds, bare, strict=True)])
+        spent = 1e3 * statistics.median(found.spent) if found.spent else math.nan
+        yield (
+            f"  hooks of a sampled step {spent:.1f} ms; "
+            f"first frame {found.first:.2f} s after attaching, then {found.rate:.1f} a second"
+        )
+
+
+def report_processes(cases: Sequence[str], rounds: int) -> Iterator[str]:
+    """Yield the lines of the trainings that are processes of their own."""
+    for word in cases:
+        if word == "exec":
+            yield "30 layers of 64, batch 128, as a command: vgtui exec over bare"
+            yield quartiles("exec", list(exec_ratios(rounds)))
+        else:
+            yield f"30 layers of 64, batch 128, {FORMS[word]} on gloo, one thread each: watched over bare"
+            yield quartiles("watched", rank_ratios(word, rounds))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="turns of each kind (default: 20)")
+    known = [*MODELS, *PROCESSES]
+    parser.add_argument("--cases", nargs="+", choices=known, metavar="CASE", help=f"of {', '.join(known)}")
     chosen = parser.parse_args()
-    print_and_keep(report_all(chosen.rounds), RESULTS)
+    lines = report_all(chosen.cases or known, chosen.rounds)
+    if chosen.cases is None:
+        print_and_keep(lines, RESULTS)
+    else:
+        for line in lines:
+            print(line, flush=True)
 
 
-def report_all(rounds: int) -> Iterator[str]:
+def report_all(cases: Sequence[str], rounds: int) -> Iterator[str]:
     """With one thread of PyTorch, and with as many as it takes by itself."""
-    for threads in sorted({1, torch.get_num_threads()}):
-        torch.set_num_threads(threads)
-        yield from report(rounds)
+    if models := [word for word in MODELS if word in cases]:
+        for threads in sorted({1, torch.get_num_threads()}):
+            torch.set_num_threads(threads)
+            yield from report(models, rounds)
+    yield from report_processes([word for word in PROCESSES if word in cases], rounds)
 
 
 if __name__ == "__main__":

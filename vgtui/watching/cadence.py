@@ -10,12 +10,12 @@ _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|s)")
 _SECONDS = {"ms": 1e-3, "s": 1.0}
 SHARE = 0.015
 """The share of the training's time that measuring may take: the dearer a measurement, the fewer there are."""
+PERIOD = 0.8
+"""Seconds in which a frame is to come: a measurement that is too dear for that is done in parts."""
+MAX_PARTS = 1000
+"""Parts of a measurement at most."""
 UNSEEN_SHARE = 0.002
 """The share while nobody looks, for the verdict alone."""
-LONGEST_SECONDS = 1.0
-"""The time after which a viewer is to have another frame: where measuring all layers is dearer, a part is measured."""
-MAX_PARTS = 64
-"""The number of steps in which each layer is measured once, at most."""
 
 
 class Cadence:
@@ -43,8 +43,8 @@ class Cadence:
                 "every", f'{every!r} is not a pace; it takes a time such as "100ms" or "2s", or steps such as 10'
             )
         self._at = self._moment = -float("inf")
-        self._whole = 0.0
-        """Seconds that measuring all layers takes, as far as that is known."""
+        self._took = 0.0
+        self._measured = 0
 
     def is_due(self, step: int, is_seen: bool = True) -> bool:
         """Return whether the step after `step` updates is to be measured.
@@ -57,26 +57,27 @@ class Cadence:
             return False
         if self._steps and is_seen:
             return True
-        rest = self._whole / (SHARE * self.parts if is_seen else UNSEEN_SHARE)
+        # the first one, with what is done once, sets the pace, and holds no viewer up
+        is_first = self._measured <= 1 and is_seen
+        rest = 0.0 if is_first else self._took / (SHARE if is_seen else UNSEEN_SHARE)
         return time.monotonic() - self._moment >= max(self._seconds, rest)
-
-    @property
-    def parts(self) -> int:
-        """The number of steps in which each layer is to be measured once, so that frames come and the share is held."""
-        if self._steps:
-            return 1
-        return min(MAX_PARTS, max(1, math.ceil(self._whole / (SHARE * max(self._seconds, LONGEST_SECONDS)))))
 
     def begin(self, step: int) -> None:
         """Note that the step after `step` updates is measured."""
         self._at = step
         self._moment = time.monotonic()
 
-    def took(self, seconds: float, share: float = 1.0) -> None:
-        """Note how long a measurement held the training up.
+    def took(self, seconds: float) -> None:
+        """Note how long a measurement held the training up."""
+        self._took = seconds
+        self._measured += 1
+
+    def parts(self, seconds: float) -> int:
+        """Return in how many parts to do a measurement.
 
         Args:
-            seconds: The time.
-            share: The share of the layers that were measured.
+            seconds: How long the whole of it holds the training up.
         """
-        self._whole = seconds / share
+        if self._steps or not math.isfinite(seconds):
+            return 1
+        return min(MAX_PARTS, max(1, math.ceil(seconds / (SHARE * max(PERIOD, self._seconds)))))

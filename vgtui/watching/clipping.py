@@ -14,10 +14,6 @@ SAME = 1e-5
 """The share by which the factors of layers may differ that were all clipped by one."""
 
 
-FEW = 3
-"""Layers that are measured before clipping as long as nothing is clipped."""
-
-
 class Clipping:
     """Tells the gradients as they were made from what clipping left of them.
 
@@ -35,11 +31,6 @@ class Clipping:
         self._layers = layers
         self.measured: Collection[int] = range(layers) if is_visible else ()
         """The layers whose gradients are to be measured before clipping."""
-
-    @property
-    def few(self) -> Collection[int]:
-        """The layers that are measured, if they are no more than a few."""
-        return self.measured if len(self.measured) <= FEW else ()
 
     def undo(self, fields: dict[str, Any], scale: float, knows_scale: bool) -> float | None:
         """Turn grad_norm and delta_norm into what backpropagation gave, without the loss's scale, before clipping.

@@ -4,7 +4,7 @@ import atexit
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from operator import index
@@ -139,20 +139,14 @@ class Emitter:
         self._is_asked = True
         return self._verdict
 
-    @property
-    def parts(self) -> int:
-        """The number of steps in which each layer is to be measured once; above 1 where measuring all is dear."""
-        return self._cadence.parts if self.wanted else 1
+    def took(self, seconds: float) -> None:
+        """Note how many seconds the last frame held the training up; the next one is due accordingly later."""
+        if (held_up := _number("seconds", seconds)) is not None and np.isfinite(held_up):
+            self._cadence.took(float(held_up))
 
-    def took(self, seconds: float, share: float = 1.0) -> None:
-        """Note how many seconds the last frame held the training up; the next one is due accordingly later.
-
-        Args:
-            seconds: The time.
-            share: The share of the layers that were measured in it.
-        """
-        if (held_up := _number("seconds", seconds)) is not None and np.isfinite(held_up) and share > 0:
-            self._cadence.took(float(held_up), share)
+    def parts(self, seconds: float) -> int:
+        """Return in how many frames to measure what takes so many seconds, so that there is one each second."""
+        return self._cadence.parts(seconds)
 
     def begin(self, model: ModelInfo, backend: BackendInfo, layers: Iterable[LayerInfo]) -> None:
         """Begin a run.
@@ -181,8 +175,9 @@ class Emitter:
         accuracy: SupportsFloat | None = None,
         validation_accuracy: SupportsFloat | None = None,
         clip_factor: SupportsFloat | None = None,
-        fresh: tuple[int, ...] | None = None,
         observed: Observations | None = None,
+        fresh: Sequence[int] | None = None,
+        is_partial: bool = False,
         **fields: ArrayLike,
     ) -> None:
         """Give a frame. In all arrays, NaN is a measured NaN, and a masked entry is unknown.
@@ -194,8 +189,10 @@ class Emitter:
             accuracy: The accuracy on the batch.
             validation_accuracy: The accuracy on the validation data.
             clip_factor: The norm of all gradients after clipping, over that before.
-            fresh: The layers that this step measured, if the others have their last numbers.
             observed: What else is known of the step, for the verdict.
+            fresh: The layers that were measured in this step, if not all; the others have numbers of steps before.
+            is_partial: Whether other layers are to be measured before there is another verdict. What is not finite is
+                told at once.
             **fields: Other fields of LayerMeasurements, such as weight_norm, (layers,) each.
 
         Raises:
@@ -216,14 +213,15 @@ class Emitter:
             self._cadence.begin(step)
             # the update uses what clipping leaves, so the verdict is on that
             left = 1.0 if clipped is None else clipped
-            verdict = self._verdict = self._diagnosis.add(
-                step,
-                replace(measured, **{name: getattr(measured, name) * left for name in GRADIENTS}),
-                loss=loss,
-                accuracy=accuracy,
-                validation_accuracy=validation_accuracy,
-                observed=replace(observed, clip_factor=left),
-            )
+            if self._verdict is None or not (is_partial and _is_finite(loss, measured)):
+                self._verdict = self._diagnosis.add(
+                    step,
+                    replace(measured, **{name: getattr(measured, name) * left for name in GRADIENTS}),
+                    loss=loss,
+                    accuracy=accuracy,
+                    validation_accuracy=validation_accuracy,
+                    observed=replace(observed, clip_factor=left),
+                )
             self._step = step
             frame = Frame(
                 step=step,
@@ -232,11 +230,11 @@ class Emitter:
                 validation_accuracy=validation_accuracy,
                 steps_per_second=self._steps_per_second(step),
                 layers=measured,
-                verdict=verdict,
+                verdict=self._verdict,
                 clip_factor=msgspec.UNSET if clipped is None else clipped,
-                fresh=msgspec.UNSET if fresh is None else fresh,
                 ties=observed.ties if set(observed.ties) - {"trained"} else msgspec.UNSET,
                 through_time=_profiles(observed) or msgspec.UNSET,
+                fresh=msgspec.UNSET if fresh is None else tuple(fresh),
             )
             self._record(frame)
             if self._tracker and self._header:
@@ -410,6 +408,11 @@ def _numbered(path: str) -> str:
     stem, dot, suffixes = name.partition(".")
     candidates = (path, *(os.path.join(folder, f"{stem}-{number}{dot}{suffixes}") for number in range(2, MAX_RUNS)))
     return next((entry for entry in candidates if not (os.path.isfile(entry) and os.path.getsize(entry))), path)
+
+
+def _is_finite(loss: float | None, measured: LayerMeasurements) -> bool:
+    norms = np.ma.filled(measured.grad_norm, 0.0), np.ma.filled(measured.weight_norm, 0.0)
+    return (loss is None or bool(np.isfinite(loss))) and all(np.isfinite(values).all() for values in norms)
 
 
 def _profiles(observed: Observations) -> tuple[TimeProfile, ...]:

@@ -1,5 +1,6 @@
 """One sampled step of a PyTorch model: its hooks gather numbers on the device, and one copy brings them to the host."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
@@ -18,15 +19,11 @@ from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense
 from vgtui.watching.measures import Measures
-from vgtui.watching.norms import grouped, norm, norms, wide
+from vgtui.watching.norms import grouped, norm_of, norms_of, sampled, widest
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
-MAX_COPIED = 2**20
-"""The number of entries up to which a weight is copied whole, to measure its update."""
-BLOCKS, BLOCK = 64, 4096
-"""Of a larger weight, so many blocks of so many entries are copied, evenly spaced; its update ratio is theirs."""
-MAX_DESCRIBED = 2**17
-"""The number of outputs of a layer up to which their mean and spread are exact; of more, so many are taken."""
+MISSED = "missed"
+"""The field for whether every entry by which a layer's update is estimated has no gradient."""
 SINGLE = (
     "loss", "accuracy", "scale", "scale_left", "input_rms", "sample_spread", "zero_share", "padding_share", "kept",
     "target_least", "target_greatest", "target_mean_square", "target_variance",
@@ -52,7 +49,7 @@ class Sample:
         activated: Set[int] = frozenset(),
         made: dict[int, Tensor] | None = None,
         foreign: Set[int] = frozenset(),
-        fresh: Set[int] | None = None,
+        turn: range | None = None,
     ) -> None:
         """Prepare to sample a step; `arm` begins.
 
@@ -64,9 +61,9 @@ class Sample:
             made: The norms of the gradients as they were made, by the parameter's id, if they are there already.
             foreign: The indices of layers that no known optimizer has: their gradients are told as they were made, as
                 another optimizer may have set them to 0 since, and their updates not at all.
-            fresh: The indices of the layers that are measured; None for all.
+            turn: The layers that are measured; all by default.
         """
-        self.fresh = fresh
+        self._turn = range(len(layers)) if turn is None else turn
         self._step = step
         self._layers = layers
         self._measures = measures
@@ -147,17 +144,19 @@ class Sample:
                 if isinstance(layer.module, nn.RNNBase):
                     self._module_handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
-            if self.fresh is None:
+            if self._is_whole:
                 self.trail.arm(make_hook)
             self._module_handles.append(model.register_forward_hook(make_hook(self._on_model)))
         if all(layer.traced for layer in self._layers) and not has_compiled():
             self._functions = Functions(make_hook(self._on_function))
             self._module_handles += self._functions.hook(model, make_hook)
         self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
-        if self.fresh is None:
-            self._module_handles += self._measures.arm(model, make_hook, norm)
-        measured = {*before_clipping, *self._foreign} if before_clipping else ()
-        parameters = [entry for index in measured if self._takes(index) for entry in self._layers[index].parameters]
+        if self._is_whole:
+            self._module_handles += self._measures.arm(model, make_hook, norm_of)
+        # of layers whose turn it is not, one stands for those whose clipping tells that of all
+        measured = {*before_clipping, *self._foreign}.intersection(self._turn) or set(self._turn[-1:])
+        measured = measured if before_clipping else set()
+        parameters = [entry for index in measured for entry in self._layers[index].parameters]
         self._handles += hook_made(self._made, parameters, make_hook)
 
     def disarm(self) -> None:
@@ -214,14 +213,15 @@ class Sample:
         """
         self._keep_signals(among)
         self.closed.update(among)
-        among = [index for index in among if self._takes(index)]
+        has_any = any(self._layers[index].weight.grad is not None for index in among)
+        among = [index for index in among if index in self._turn]
         gradients = {index: self._layers[index].weight.grad for index in among}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
         self._add_parts(among)
         # those that another optimizer updates are as they were before its update
-        read = [index for index in range(len(self._layers)) if index in among or index not in self.closed]
-        weights = {index: self._layers[index].weight.detach() for index in read if self._takes(index)}
+        read = [index for index in self._turn if index in among or index not in self.closed]
+        weights = {index: self._layers[index].weight.detach() for index in read}
         self._keep_norms("weight_norm", weights)
         self._measures.read(known, self._keep)
         self._measures.read_state(optimizer, known, self._keep_norms, self._keep)
@@ -235,22 +235,33 @@ class Sample:
         if scale_left is not None:
             self._keep("scale_left", 0, torch.as_tensor(scale_left, dtype=torch.float32).mean())
         if with_update:
-            self._weights |= {index: _excerpt(weights[index]).clone() for index in among if index not in self._foreign}
-        return any(name == "grad_norm" for name, _ in self._values)
+            self._note_weights([index for index in among if index not in self._foreign], known)
+        return has_any or any(name == "grad_norm" for name, _ in self._values)
+
+    def _note_weights(self, among: Sequence[int], gradients: dict[int, Tensor]) -> None:
+        """Copy what read_update() compares."""
+        for index in among:
+            weight = self._layers[index].weight.detach()
+            entries = sampled(weight)
+            self._weights[index] = entries.clone()
+            if len(entries) < weight.numel() and index in gradients and gradients[index].shape == weight.shape:
+                self._keep(MISSED, index, (torch.count_nonzero(sampled(gradients[index])) == 0).float())
 
     def read_update(self, among: Sequence[int]) -> None:
         """Measure by how much the update has moved the weights.
+
+        The update of a layer with many weights is estimated from a sample of its entries, as a copy of all would be
+        dear: to 0.3 % of what it is, where all entries are updated; less exactly where few are, as in an embedding.
 
         Args:
             among: The indices of the layers that were updated.
         """
         old = {index: self._weights.pop(index) for index in among if index in self._weights}
-        moved = {index: _excerpt(self._layers[index].weight.detach()) - old[index] for index in old}
-        self._keep_norms("update", moved)
-        parts = [index for index in old if old[index].numel() < self._layers[index].weight.numel()]
-        for index, size in zip(parts, norms([old[index] for index in parts]), strict=True):
-            whole = self._values["weight_norm", index]
-            self._keep("update", index, self._values["update", index] * (whole / size))
+        weights = {index: self._layers[index].weight.detach() for index in old}
+        self._keep_norms("update", {index: sampled(weights[index]) - old[index] for index in old})
+        for index, weight in weights.items():
+            if len(old[index]) < weight.numel():
+                self._values["update", index] *= math.sqrt(weight.numel() / len(old[index]))
 
     def send(self, loss: Any, accuracy: Any, losses: Tensor | None = None) -> "Arrival":
         """Send everything to the host.
@@ -268,18 +279,19 @@ class Sample:
                 number = torch.as_tensor(value).detach()
                 if not (number.is_meta or number.is_complex()):  # neither is a loss, nor a reason to stop
                     self._keep(name, 0, (number if number.is_floating_point() else number.float()).mean())
-        return Arrival(self._step, len(self._layers), self._values, self.fresh)
+        return Arrival(self._step, len(self._layers), self._values, self._turn)
 
-    def _takes(self, index: int) -> bool:
-        """Return whether a layer is measured in this step."""
-        return self.fresh is None or index in self.fresh
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all layers are measured."""
+        return len(self._turn) == len(self._layers)
 
     def _keep(self, name: str, index: int, value: Tensor) -> None:
         self._values[name, index] = value
 
     def _keep_norms(self, name: str, tensors: dict[int, Tensor]) -> None:
         """Keep the norm of each tensor."""
-        for index, size in zip(tensors, norms(list(tensors.values())), strict=True):
+        for index, size in zip(tensors, norms_of(list(tensors.values())), strict=True):
             self._keep(name, index, size)
 
     def _add_parts(self, among: Sequence[int]) -> None:
@@ -288,7 +300,7 @@ class Sample:
             layer = self._layers[index]
             for part in layer.parts:
                 if part.grad is not None:
-                    self._add("grad_norm", index, norm(dense(part.grad)))
+                    self._add("grad_norm", index, norm_of(dense(part.grad)))
             made = [self._made.get(id(entry)) for entry in layer.parameters if entry.grad is not None]
             if made and all(size is not None for size in made):
                 name = "grad_norm" if index in self._foreign else BEFORE
@@ -315,7 +327,7 @@ class Sample:
         self._settle(given)
         self._current, self._is_activated = index, False
         self.is_half |= out is not None and out.dtype == torch.float16
-        if self._takes(index):
+        if index in self._turn:
             self._on_use(index, module, given, out)
 
     def _on_use(self, index: int, module: nn.Module, given: Tensor | None, out: Tensor | None) -> None:
@@ -343,7 +355,7 @@ class Sample:
         if self._is_first:
             self._is_first = False
             self.is_normalized = is_norm(module)
-            self._keep("input_rms", 0, norm(given) / given.numel() ** 0.5)
+            self._keep("input_rms", 0, norm_of(given) / given.numel() ** 0.5)
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and given.ndim > 1:
             values = given.numel() // max(1, given.shape[1])
             self.norm_values = min(values, self.norm_values or values)
@@ -356,10 +368,10 @@ class Sample:
         if index in self.closed or not reaches(weight):
             return
         gradient = None if weight.grad is None else dense(weight.grad)
-        if self._signals.add(index, norm(signal), gradient) and index not in self._foreign:
+        if self._signals.add(index, norm_of(signal), gradient) and index not in self._foreign:
             # the first signal of a pass: no gradient of this layer is made yet, so one that is there is an old one; of
             # several passes one begins without, unless it is from an earlier step
-            old = norm(signal.new_zeros(1) if gradient is None else gradient)
+            old = norm_of(signal.new_zeros(1) if gradient is None else gradient)
             before = self._values.get(("kept", 0))
             self._keep("kept", 0, old if before is None else torch.minimum(before.to(old.device), old))
         if signal.dtype == torch.float16:
@@ -372,9 +384,9 @@ class Sample:
         self._settle(_tensor(output))
         if (given := self._matrix_inputs) is not None and len(given) > 1:
             self._matrix_inputs = None
-            values = given.float() if given.element_size() < MIN_BYTES else given
-            size = norm(values).clamp_min(torch.finfo(torch.float32).tiny)
-            self._keep("sample_spread", 0, norm(values - values.mean(0)) / size)
+            wide = given.float() if given.element_size() < MIN_BYTES else given
+            size = norm_of(wide).clamp_min(torch.finfo(torch.float32).tiny)
+            self._keep("sample_spread", 0, norm_of(wide - wide.mean(0)) / size)
         if not (isinstance(output, Tensor) and output.requires_grad):
             return
         self.output = output.grad_fn
@@ -393,9 +405,9 @@ class Sample:
 
     def _keep_time(self, index: int, axis: int, signal: Tensor) -> None:
         """Keep the norm of the error signal at each step of time."""
-        steps = signal.detach().movedim(axis, 0).flatten(1)
-        if len(steps) >= MIN_TIMES:
-            self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(steps, dim=1, dtype=wide(steps.device)))
+        wide = signal.detach().movedim(axis, 0).flatten(1)
+        if len(wide) >= MIN_TIMES:
+            self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=widest(wide.device)))
 
     def _keep_signals(self, among: Sequence[int]) -> None:
         """Keep the norms of the error signals, and a profile over time of each layer that was used many times."""
@@ -440,7 +452,7 @@ class Sample:
 
     def _describe(self, index: int, kind: str, values: Tensor) -> None:
         """Keep the numbers of an activation's outputs."""
-        if not self._takes(index):
+        if index not in self._turn:
             return
         self._keep_spread(index, values)
         if kind in ("ReLU", "ReLU6") and values.ndim > 1:
@@ -448,22 +460,22 @@ class Sample:
             greatest = values.amax([number for number in range(values.ndim) if number != axis])
             self._keep("dead", index, torch.count_nonzero(greatest == 0) / greatest.numel())
         elif kind in ("Sigmoid", "Tanh"):
+            values = sampled(values)
             slopes = values * (1 - values) if kind == "Sigmoid" else 1 - values * values
             steepest = 0.25 if kind == "Sigmoid" else 1.0
-            self._keep("derivative_rms", index, norm(slopes) / slopes.numel() ** 0.5)
+            self._keep("derivative_rms", index, norm_of(slopes) / slopes.numel() ** 0.5)
             flat = torch.count_nonzero(slopes < SATURATION_SHARE * steepest)
             self._keep("saturated", index, flat / slopes.numel())
 
     def _keep_spread(self, index: int, values: Tensor) -> None:
-        """Keep the mean and the standard deviation of a layer's outputs."""
+        """Keep the mean and the standard deviation of a layer's outputs; of many, those of a sample."""
         if values.is_floating_point() and values.numel():
-            if values.numel() > MAX_DESCRIBED:  # an odd distance falls on all units in turn
-                values = values.reshape(-1)[:: values.numel() // MAX_DESCRIBED | 1]
+            values = sampled(values)
             values = values.float() if values.element_size() < MIN_BYTES else values
             mean = values.mean()
             self._keep("activation_mean", index, mean)
             # several times faster than var_mean on the CPU, and as exact
-            self._keep("activation_std", index, norm(values - mean) / values.numel() ** 0.5)
+            self._keep("activation_std", index, norm_of(values - mean) / values.numel() ** 0.5)
 
 
 def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_hook: MakeHook) -> list[Handle]:
@@ -480,7 +492,7 @@ def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_
 
     def keep(parameter: Tensor) -> None:
         if parameter.grad is not None:
-            made[id(parameter)] = norm(dense(parameter.grad))
+            made[id(parameter)] = norm_of(dense(parameter.grad))
 
     hook = make_hook(keep)
     return [
@@ -494,19 +506,17 @@ def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_
 class Arrival:
     """Numbers on their way from the devices; the training does not wait for a device that computes on its own."""
 
-    def __init__(
-        self, step: int, layers: int, values: dict[tuple[str, int], Tensor], fresh: Set[int] | None = None
-    ) -> None:
+    def __init__(self, step: int, layers: int, values: dict[tuple[str, int], Tensor], turn: range) -> None:
         """Begin the copy to the host, one for each device and dtype.
 
         Args:
             step: The number of updates before the step.
             layers: The number of layers.
             values: A number by field and index of its layer, 0 for the fields in SINGLE.
-            fresh: The layers that were measured; None for all.
+            turn: The layers that were measured.
         """
+        self.turn = turn
         self.step = step
-        self.fresh = fresh
         self._layers = layers
         self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []
         self._events: list[torch.cuda.Event] = []
@@ -557,14 +567,6 @@ class Arrival:
             return np.array([entries[index] for index in range(self._layers)])
         values = [entries.get(index, 0.0) for index in range(self._layers)]
         return np.ma.MaskedArray(values, mask=[index not in entries for index in range(self._layers)])
-
-
-def _excerpt(weight: Tensor) -> Tensor:
-    """Return a weight, or blocks of a large one."""
-    if weight.numel() <= MAX_COPIED:
-        return weight
-    blocks = weight.reshape(-1)[: weight.numel() // BLOCK * BLOCK].view(-1, BLOCK)
-    return blocks[:: len(blocks) // BLOCKS][:BLOCKS]
 
 
 def is_norm(module: nn.Module) -> bool:

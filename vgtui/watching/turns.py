@@ -1,53 +1,86 @@
-"""Layers in turn: where measuring all layers in one step is too dear, each step measures a part of them."""
+"""Which layers a sampled step measures: all of them, or where that is too dear, some in each sampled step in turn."""
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST = 2**16
+"""The entries whose measurement costs as much as what every layer costs, however small."""
+
 
 class Turns:
-    """Decides which layers a step measures, and keeps the last numbers of the others."""
+    """Goes round the layers of a model, and keeps the last numbers of those whose turn it is not."""
 
-    def __init__(self, layers: int) -> None:
-        """Begin with all of them.
-
-        Args:
-            layers: The number of layers.
-        """
-        self._layers = layers
-        self._turn = 0
-        self._known: dict[str, NDArray[np.float64]] = {}
-
-    def choose(self, parts: int, always: Collection[int] = ()) -> Set[int] | None:
-        """Return the layers that the coming step measures; None if it is all of them.
+    def __init__(self, sizes: Sequence[int]) -> None:
+        """Begin with a round of a single turn.
 
         Args:
-            parts: The number of steps in which each layer is to be measured once.
-            always: Layers that each step measures.
+            sizes: The number of weights of each layer.
         """
-        if parts <= 1 or not self._known:
-            return None
-        self._turn = (self._turn + 1) % parts
-        return frozenset(range(self._turn, self._layers, parts)) | frozenset(always)
+        self._ends = np.cumsum([size + LEAST for size in sizes])
+        self._last: dict[str, NDArray[np.float64]] = {}
+        self._ahead: list[range] = []
+        self._parts = 1
+        self._took = 0.0
+        self.whole_took = 0.0
+        """Seconds that the last round took."""
 
-    def complete(
-        self, fields: Mapping[str, NDArray[np.float64]], fresh: Set[int] | None
-    ) -> dict[str, NDArray[np.float64]]:
-        """Return the numbers of a step with the last ones of the layers that it did not measure.
+    @property
+    def all(self) -> range:
+        """All layers."""
+        return range(len(self._ends))
+
+    def take(self, parts: int) -> range:
+        """Return the layers of the coming sampled step.
 
         Args:
-            fields: A number for each layer by field, masked where unknown. One that is measured with all layers alone
-                stays as it was.
-            fresh: The layers that were measured; None if it was all of them.
+            parts: The number of turns of a round, if one begins now.
         """
-        if fresh is None:
-            self._known = dict(fields)
-            return self._known
-        is_fresh = np.isin(np.arange(self._layers), list(fresh))
-        unknown = np.ma.MaskedArray(np.zeros(self._layers), mask=True)
-        for name, new in fields.items():
-            old = self._known.get(name, unknown)
-            mask = np.where(is_fresh, np.ma.getmaskarray(new), np.ma.getmaskarray(old))
-            self._known[name] = np.ma.MaskedArray(np.where(is_fresh, np.ma.getdata(new), np.ma.getdata(old)), mask=mask)
-        return dict(self._known)
+        if not self._ahead:
+            self._ahead = self._split(parts)
+            self._parts = len(self._ahead)
+        return self._ahead.pop(0)
+
+    def took(self, seconds: float, turn: range) -> None:
+        """Note how long a turn's measurement took."""
+        self._took += seconds
+        if self.is_last(turn):
+            self.whole_took, self._took = self._took, 0.0
+
+    def is_last(self, turn: range) -> bool:
+        """Return whether a turn ends its round."""
+        return turn.stop == len(self._ends)
+
+    def complete(self, fields: dict[str, NDArray[np.float64]], turn: range) -> dict[str, NDArray[np.float64]]:
+        """Give the layers whose turn it is not the numbers that they had last.
+
+        Args:
+            fields: A number for each layer by field, masked where unknown.
+            turn: The layers that were measured.
+
+        Returns:
+            The same fields, and those of the other layers. A field that was not measured stays as it was.
+        """
+        if len(turn) == len(self._ends):
+            self._last = fields
+            return fields
+        found: dict[str, NDArray[np.float64]] = {}
+        unknown = np.ma.MaskedArray(np.zeros(len(self._ends)), mask=True)
+        for name in self._last.keys() | fields.keys():
+            if name not in fields:  # measured with all layers alone
+                found[name] = self._last[name]
+                continue
+            values = np.ma.MaskedArray(self._last.get(name, unknown), copy=True)
+            values.mask = np.ma.getmaskarray(values).copy()
+            values[turn.start : turn.stop] = np.ma.MaskedArray(fields[name])[turn.start : turn.stop]
+            found[name] = values if values.mask.any() else np.ma.getdata(values)
+        self._last = found
+        return found
+
+    def _split(self, parts: int) -> list[range]:
+        """Divide the layers into turns that cost about the same."""
+        bounds = np.searchsorted(self._ends, np.linspace(0, self._ends[-1], parts + 1)[1:-1], side="left") + 1
+        edges = sorted({0, len(self._ends), *map(int, bounds)})
+        return [range(first, last) for first, last in pairwise(edges)]

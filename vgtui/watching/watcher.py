@@ -47,7 +47,7 @@ from vgtui.watching.measures import Measures, complete
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.optimizers import Optimizers
 from vgtui.watching.phases import Moment, Phase
-from vgtui.watching.sample import Arrival, Sample
+from vgtui.watching.sample import MISSED, Arrival, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
 from vgtui.watching.trace import Trace
@@ -145,7 +145,7 @@ class Watcher:
         """Begin with layers: nothing that was seen of others counts."""
         self._layers = layers
         self._clipping = Clipping(len(layers), is_visible=not self._distributed)
-        self._turns = Turns(len(layers))
+        self._turns = Turns([layer.weight.numel() for layer in layers])
         self._measures = Measures(layers, self._distributed)
 
     def _begin_watching(
@@ -420,8 +420,10 @@ class Watcher:
         self._before_compiling.register()
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
-        fresh = None if self._search.goes_on else self._turns.choose(self._emitter.parts, self._clipping.few)
-        self._sample = Sample(self._steps, self._layers, self._measures, self._activated, foreign=foreign, fresh=fresh)
+        turn = (
+            self._turns.all if self._search.goes_on else self._turns.take(self._emitter.parts(self._turns.whole_took))
+        )
+        self._sample = Sample(self._steps, self._layers, self._measures, self._activated, foreign=foreign, turn=turn)
         self._sample.trail = self._search.trail()
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
@@ -532,17 +534,31 @@ class Watcher:
             scale = single.pop("scale", 1.0)
             clip_factor = self._clipping.undo(fields, scale, knows_scale=bool(self._optimizers.all))
             fields.setdefault("grad_norm", np.ma.MaskedArray(np.zeros(len(self._layers)), mask=True))
+            missed = fields.pop(MISSED, None)
             if "update" in fields:
+                if missed is not None:  # a few rows may have changed, none of which was looked at
+                    is_unknown = (np.ma.filled(missed, 0) > 0) & (np.ma.filled(fields["grad_norm"], 0) != 0)
+                    fields["update"] = np.ma.masked_where(is_unknown & (fields["update"] == 0), fields["update"])
                 with np.errstate(divide="ignore", invalid="ignore"):
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             complete(fields, is_accumulating=single.get("kept", 0.0) > 0)
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
-            fields = self._turns.complete(fields, arrival.fresh)
+            turn, is_partial = arrival.turn, not self._turns.is_last(arrival.turn)
+            fields = self._turns.complete(fields, turn)
             seen = self._complete(seen, fields, single, through_time)
-            fresh = None if arrival.fresh is None else tuple(sorted(arrival.fresh))
             seen = self._search.arrived(seen, trail, fields, arrival.many)
-            self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, fresh=fresh, **told, **fields)
-            self._emitter.took(self._spent, 1.0 if fresh is None else len(fresh) / len(self._layers))
+            fresh = None if turn == self._turns.all else turn
+            self._emitter.emit(
+                arrival.step,
+                clip_factor=clip_factor,
+                observed=seen,
+                fresh=fresh,
+                is_partial=is_partial,
+                **told,
+                **fields,
+            )
+            self._emitter.took(self._spent)
+            self._turns.took(self._spent, turn)
             self._spent = 0.0
 
     def _complete(

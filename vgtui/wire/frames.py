@@ -169,10 +169,10 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
         layers: The measurements of all layers.
         verdict: The diagnosis.
         clip_factor: The norm of all gradients after clipping, over that before; unset if only one was measured.
-        fresh: The layers that this step measured, where measuring all of them is too dear; the others have their last
-            numbers. Unset if it is all of them.
         ties: How each layer of a watched model is tied to the training; unset if all are trained.
         through_time: The profiles of the layers that run over time; unset if there are none.
+        fresh: The indices of the layers that were measured at this step, where the others have the numbers of steps
+            before; unset if all were.
         run: The id in its header.
         lane: The lane of its header.
     """
@@ -186,9 +186,9 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     layers: LayerMeasurements
     verdict: Verdict
     clip_factor: Number | msgspec.UnsetType = msgspec.UNSET
-    fresh: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     ties: tuple[Tie, ...] | msgspec.UnsetType = msgspec.UNSET
     through_time: tuple[TimeProfile, ...] | msgspec.UnsetType = msgspec.UNSET
+    fresh: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     run: RunId = msgspec.UNSET
     lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 

@@ -6,15 +6,13 @@ bound of the largest one.
 """
 
 import logging
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode, _get_current_function_mode, _pop_mode, _push_mode
 
 from vgtui.watching.layers import Layer
 
@@ -27,13 +25,12 @@ MIN_BYTES = 4
 FOUR = 4
 """Dimensions of queries and keys: samples, heads, positions, features."""
 
-MakeHook = Callable[[Callable[..., None]], Callable[..., None]]
 Found: TypeAlias = tuple[Sequence[Tensor], Tensor]
 """The weights that the attention itself has, and its largest logit."""
 
 
-class AttentionLogits(TorchFunctionMode):  # type: ignore[misc, unused-ignore]
-    """Notes the largest logit of every attention while it is armed; it changes no result.
+class AttentionLogits:
+    """Notes the largest logit of every attention whose function is called.
 
     Attributes:
         layer: The index of the layer that was used last, to which an attention without weights of its own belongs.
@@ -42,55 +39,36 @@ class AttentionLogits(TorchFunctionMode):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         """Prepare to look for attention in a model with these layers."""
-        super().__init__()
         self.layer: int | None = None
         self.largest: dict[int, Tensor] = {}
         self._weights = {id(layer.weight): index for index, layer in enumerate(layers)}
-        self._may_look = all(layer.traced for layer in layers)
+        self.may_look = True
+        """Whether the model may have any."""
         self._has_found = False
-        self._depth = 0
 
-    def arm(self, model: nn.Module, guard: MakeHook) -> Iterator[Any]:
-        """Look at the coming forward passes of a model, unless the first one had no attention.
+    def look(self, func: Any, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Look at a function that is about to be called, if it is an attention."""
+        if (look := LOOKS.get(func)) is not None:
+            try:
+                self._note(look, args, named)
+            except Exception:  # of unusual arguments, about which the function itself may complain
+                log.debug("an attention that is not understood", exc_info=True)
 
-        Args:
-            model: The model.
-            guard: Applied to each function that is hooked.
-
-        Yields:
-            A handle of each hook.
-        """
-        if self._may_look and not _is_anything_compiled():
-            yield model.register_forward_pre_hook(guard(self._enter))
-            yield model.register_forward_hook(guard(self._exit), always_call=True)
-
-    def disarm(self) -> None:
-        """Look no more, also within a forward pass."""
-        while self._depth:
-            self._exit()
+    def end_step(self) -> None:
+        """Look no more at a model whose step had no attention."""
+        self.may_look = self._has_found
 
     def forget(self) -> None:
         """Drop what was gathered."""
         self.layer = None
         self.largest.clear()
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Call the function, and look at it if it is an attention."""
-        named = kwargs or {}
-        if self._may_look and (look := LOOKS.get(func)) is not None:
-            try:
-                self._note(look, args, named)
-            except Exception:  # of unusual arguments, about which the function itself may complain
-                log.debug("an attention that is not understood", exc_info=True)
-        return func(*args, **named)
-
     def _note(self, look: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> None:
         if not torch.is_grad_enabled():
             return
         device = next(value.device for value in (*args, *named.values()) if isinstance(value, Tensor))
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        off = torch._C.DisableTorchFunction  # what we compute ourselves is none of the model's business
+        with off(), torch.no_grad(), torch.autocast(device.type, enabled=False):
             found = look(*args, **named)
         if found is None:
             return
@@ -101,26 +79,6 @@ class AttentionLogits(TorchFunctionMode):  # type: ignore[misc, unused-ignore]
             before = self.largest.get(index)
             self.largest[index] = logit if before is None else torch.maximum(before, logit)
             self._has_found = True
-
-    def _enter(self, *_: Any) -> None:
-        self.__enter__()
-        self._depth += 1
-
-    def _exit(self, *_: Any) -> None:
-        """Take the mode away, from below others that a forward pass has left."""
-        if not self._depth:
-            return
-        self._depth -= 1
-        above: list[Any] = []
-        while (current := _get_current_function_mode()) is not None:
-            _pop_mode()
-            if current is self:
-                break
-            above.append(current)
-        for mode in reversed(above):
-            _push_mode(mode)
-        if torch.is_grad_enabled() and not self._has_found:
-            self._may_look = False
 
 
 def largest_logit(
@@ -245,9 +203,3 @@ def _spaced(count: int, most: int, device: torch.device) -> Tensor:
 
 def _wide(values: Tensor) -> Tensor:
     return values.float() if values.element_size() < MIN_BYTES else values
-
-
-def _is_anything_compiled() -> bool:
-    """Return whether torch.compile has compiled anything: a mode would have it compile again."""
-    frames = sys.modules.get("torch._dynamo.eval_frame")
-    return any(backend is not None for backend in dict(getattr(frames, "cached_backends", {})).values())

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -65,16 +65,20 @@ class Activation(NamedTuple):
         return len(self.shape) > 1 and weight.ndim > 0 and self.shape[axis % len(self.shape)] in weight.shape[:2]
 
 
+Look: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], None]
+
+
 class Functions:
     """Has each activation that is a function noted, as long as a model's forward pass runs."""
 
-    def __init__(self, note: Callable[[str, Tensor], None]) -> None:
+    def __init__(self, note: Callable[[str, Tensor], None], look: Look | None = None) -> None:
         """Prepare to look.
 
         Args:
             note: Called with the kind of each activation and its output; it must not raise.
+            look: Called with each function that is about to be called, and its arguments; it must not raise.
         """
-        self._mode = _Mode(note)
+        self._mode = _Mode(note, look)
         self._depths: dict[int, int] = {}
         """How many modules run within each other, by thread."""
 
@@ -144,11 +148,14 @@ def is_passed_on(node: Any, start: Any) -> bool:
 class _Mode(TorchFunctionMode):  # type: ignore[misc]
     """Calls each function as it is, and has activations noted."""
 
-    def __init__(self, note: Callable[[str, Tensor], None]) -> None:
+    def __init__(self, note: Callable[[str, Tensor], None], look: Look | None) -> None:
         super().__init__()
         self._note = note
+        self._look = look
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self._look is not None:
+            self._look(func, args, kwargs or {})
         result = func(*args, **(kwargs or {}))
         if (kind := KINDS.get(func)) is not None and isinstance(result, Tensor):
             self._note(kind, result)

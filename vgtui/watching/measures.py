@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vgtui.watching.attention import AttentionLogits, MakeHook
+from vgtui.watching.attention import AttentionLogits
+from vgtui.watching.handles import MakeHook
 from vgtui.watching.layers import Layer
 
 MAX_COUNTED = 2**18
@@ -42,6 +43,7 @@ class Measures:
         self._layers = layers
         self._is_distributed = is_distributed
         self._attention = AttentionLogits(layers)
+        self._is_armed = False
         self._expected = 0
         """The number of micro-batches of the last sample."""
         self._made: dict[int, Tensor] = {}
@@ -53,11 +55,15 @@ class Measures:
         self._backwards = 0
         self._samples = 0
 
-    def arm(self, model: nn.Module, guard: MakeHook, norm: Callable[..., Tensor]) -> Iterator[Any]:
+    @property
+    def look(self) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], None] | None:
+        """What is to be told of each function that the forward pass calls; None if nothing is looked for."""
+        return self._attention.look if self._attention.may_look else None
+
+    def arm(self, guard: MakeHook, norm: Callable[..., Tensor]) -> Iterator[Any]:
         """Hook the coming step.
 
         Args:
-            model: The model.
             guard: Applied to each function that is hooked.
             norm: The norm of a tensor, on its device.
 
@@ -65,7 +71,7 @@ class Measures:
             A handle of each hook.
         """
         self.forget()
-        yield from self._attention.arm(model, guard)
+        self._is_armed = True
         trained = {
             index: layer.weight
             for index, layer in enumerate(self._layers)
@@ -79,10 +85,6 @@ class Measures:
             for index, weight in trained.items():
                 yield weight.register_hook(guard(partial(self._note_gradient, index, norm)))
                 yield weight.register_post_accumulate_grad_hook(guard(partial(self._note_total, index, norm)))
-
-    def disarm(self) -> None:
-        """Look no more at functions that are called."""
-        self._attention.disarm()
 
     def forget(self) -> None:
         """Drop what was gathered."""
@@ -120,6 +122,9 @@ class Measures:
                 spread = count * torch.stack(norms).square().sum() / total.square()
                 keep("noise_scale", index, self._samples * count * (spread - 1).clamp_min(0) / (count - spread))
         self._expected = count
+        if self._is_armed:
+            self._attention.end_step()
+        self._is_armed = False
         self.forget()
 
     def read_state(

@@ -50,6 +50,7 @@ class Sample:
         made: dict[int, Tensor] | None = None,
         foreign: Set[int] = frozenset(),
         turn: range | None = None,
+        has_functions: bool = True,
     ) -> None:
         """Prepare to sample a step; `arm` begins.
 
@@ -62,16 +63,18 @@ class Sample:
             foreign: The indices of layers that no known optimizer has: their gradients are told as they were made, as
                 another optimizer may have set them to 0 since, and their updates not at all.
             turn: The layers that are measured; all by default.
+            has_functions: Whether the model may have activations that are functions.
         """
+        self._has_functions = has_functions
+        self.functional: set[int] = set()
+        """The layers that an activation follows which is a function, and not that of a module."""
         self._turn = range(len(layers)) if turn is None else turn
         self._step = step
         self._layers = layers
         self._measures = measures
         self._activated = activated
         self._indices = {id(layer.module): index for index, layer in enumerate(layers) if layer.has_output}
-        self._of_module: dict[int, set[int]] = defaultdict(set)
-        for index, layer in enumerate(layers):
-            self._of_module[id(layer.module)].add(index)
+        self._of_module = _by_module(layers)
         self._values: dict[tuple[str, int], Tensor] = {}
         self._current: int | None = None
         self._functions: Functions | None = None
@@ -144,15 +147,17 @@ class Sample:
                 if isinstance(layer.module, nn.RNNBase):
                     self._module_handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
-            if self._is_whole:
+            if self.is_whole:
                 self.trail.arm(make_hook)
             self._module_handles.append(model.register_forward_hook(make_hook(self._on_model)))
-        if all(layer.traced for layer in self._layers) and not has_compiled():
-            self._functions = Functions(make_hook(self._on_function))
+        look = self._measures.look if self.is_whole else None
+        wants = self._has_functions or look is not None
+        if wants and all(layer.traced for layer in self._layers) and not has_compiled():
+            self._functions = Functions(make_hook(self._on_function), look)
             self._module_handles += self._functions.hook(model, make_hook)
         self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
-        if self._is_whole:
-            self._module_handles += self._measures.arm(model, make_hook, norm_of)
+        if self.is_whole:
+            self._module_handles += self._measures.arm(make_hook, norm_of)
         # of layers whose turn it is not, one stands for those whose clipping tells that of all
         measured = {*before_clipping, *self._foreign}.intersection(self._turn) or set(self._turn[-1:])
         measured = measured if before_clipping else set()
@@ -172,7 +177,6 @@ class Sample:
             handle.remove()
         self._module_handles.clear()
         self.trail.disarm()
-        self._measures.disarm()
         if self._functions:
             self._functions.end()
 
@@ -282,7 +286,7 @@ class Sample:
         return Arrival(self._step, len(self._layers), self._values, self._turn)
 
     @property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether all layers are measured."""
         return len(self._turn) == len(self._layers)
 
@@ -423,6 +427,7 @@ class Sample:
         if out is None or index is None or not (module.training and torch.is_grad_enabled()):
             return
         if out is self._activated_output:  # its function was seen
+            self.functional.discard(index)
             return
         self._pending, self._is_activated = None, True
         kinds = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Tanh)
@@ -440,6 +445,7 @@ class Sample:
             self._pending = index, activation, out.detach()
             return
         self._is_activated, self._activated_output = True, out
+        self.functional.add(index)
         self._describe(index, kind, out.detach())
 
     def _settle(self, reached: Tensor | None) -> None:
@@ -448,6 +454,7 @@ class Sample:
         if pending and reached is not None:
             index, activation, values = pending
             if is_passed_on(activation.node, reached.grad_fn):
+                self.functional.add(index)
                 self._describe(index, activation.kind, values)
 
     def _describe(self, index: int, kind: str, values: Tensor) -> None:
@@ -567,6 +574,14 @@ class Arrival:
             return np.array([entries[index] for index in range(self._layers)])
         values = [entries.get(index, 0.0) for index in range(self._layers)]
         return np.ma.MaskedArray(values, mask=[index not in entries for index in range(self._layers)])
+
+
+def _by_module(layers: Sequence[Layer]) -> dict[int, set[int]]:
+    """Return the layers that each module has, by its id."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for index, layer in enumerate(layers):
+        found[id(layer.module)].add(index)
+    return found
 
 
 def is_norm(module: nn.Module) -> bool:

@@ -6,6 +6,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+WITH_ALL = ("noise_scale", "max_attention_logit")
+"""Fields that are measured only where all layers are; they keep their last numbers meanwhile."""
 LEAST = 2**16
 """The entries whose measurement costs as much as what every layer costs, however small."""
 
@@ -61,7 +63,7 @@ class Turns:
             turn: The layers that were measured.
 
         Returns:
-            The same fields, and those of the other layers. A field that was not measured stays as it was.
+            The same fields, and those of the other layers.
         """
         if len(turn) == len(self._ends):
             self._last = fields
@@ -69,12 +71,12 @@ class Turns:
         found: dict[str, NDArray[np.float64]] = {}
         unknown = np.ma.MaskedArray(np.zeros(len(self._ends)), mask=True)
         for name in self._last.keys() | fields.keys():
-            if name not in fields:  # measured with all layers alone
+            if name in WITH_ALL and name in self._last:
                 found[name] = self._last[name]
                 continue
             values = np.ma.MaskedArray(self._last.get(name, unknown), copy=True)
             values.mask = np.ma.getmaskarray(values).copy()
-            values[turn.start : turn.stop] = np.ma.MaskedArray(fields[name])[turn.start : turn.stop]
+            values[turn.start : turn.stop] = np.ma.MaskedArray(fields.get(name, unknown))[turn.start : turn.stop]
             found[name] = values if values.mask.any() else np.ma.getdata(values)
         self._last = found
         return found

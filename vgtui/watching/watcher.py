@@ -25,7 +25,7 @@ from engine.verdict import Verdict
 from vgtui.watching import succession
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
-from vgtui.watching.compiling import BeforeCompiling, has_compiled
+from vgtui.watching.compiling import BeforeCompiling
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
 from vgtui.watching.emitter import Emitter
 from vgtui.watching.errors import ArgumentError
@@ -40,7 +40,6 @@ from vgtui.watching.layers import (
     find_layers,
     hookable,
     in_order_of_use,
-    is_compiled,
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.measures import Measures, complete
@@ -147,6 +146,8 @@ class Watcher:
         self._clipping = Clipping(len(layers), is_visible=not self._distributed)
         self._turns = Turns([layer.weight.numel() for layer in layers])
         self._measures = Measures(layers, self._distributed)
+        self._has_functions = True
+        """Whether the model may have activations that are functions: it is dear to look for them."""
 
     def _begin_watching(
         self,
@@ -251,7 +252,7 @@ class Watcher:
         self._before_compiling.register()
         self._trace = Trace()
         self._trace.begin(self._inner, self._guarded, with_gradients=not self._distributed)
-        self._search = Search({} if is_compiled(self._inner) or has_compiled() else hookable(self._inner))
+        self._search = Search(hookable(self._inner))
         self._search.first.arm(self._guarded)
 
     # what happens in a training step
@@ -423,7 +424,15 @@ class Watcher:
         turn = (
             self._turns.all if self._search.goes_on else self._turns.take(self._emitter.parts(self._turns.whole_took))
         )
-        self._sample = Sample(self._steps, self._layers, self._measures, self._activated, foreign=foreign, turn=turn)
+        self._sample = Sample(
+            self._steps,
+            self._layers,
+            self._measures,
+            self._activated,
+            foreign=foreign,
+            turn=turn,
+            has_functions=self._has_functions,
+        )
         self._sample.trail = self._search.trail()
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
@@ -510,6 +519,8 @@ class Watcher:
             self._loss_function = found
         sample.disarm()
         sample.release()
+        if sample.is_seen and sample.is_whole and sample.used:
+            self._has_functions = bool(sample.functional)
         arrival = sample.send(loss, accuracy, self._search.losses())
         self._arriving.append((arrival, sample.trail, replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)

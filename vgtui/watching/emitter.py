@@ -24,7 +24,18 @@ from vgtui.recordings.writer import Recorder
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.publisher import Publisher
-from vgtui.wire.frames import BackendInfo, Event, Frame, Header, LayerInfo, ModelInfo, Number, TimeProfile, encode_line
+from vgtui.wire.frames import (
+    BackendInfo,
+    Event,
+    Frame,
+    Header,
+    LayerInfo,
+    ModelInfo,
+    Number,
+    RankInfo,
+    TimeProfile,
+    encode_line,
+)
 
 log = logging.getLogger("vgtui")
 
@@ -122,6 +133,10 @@ class Emitter:
             return self._cadence.is_due(_step(step))
         return self._is_ours() and self._cadence.is_due(_step(step), is_seen=False)
 
+    def steps_between(self, step_seconds: float) -> int:
+        """Return how many steps lie between two frames now, where a step takes so many seconds."""
+        return self._cadence.steps_between(step_seconds, self.wanted or self._is_asked)
+
     @property
     def verdict(self) -> Verdict | None:
         """The newest verdict; None before the first frame. From the first time it is asked for, frames are due."""
@@ -161,6 +176,7 @@ class Emitter:
         validation_accuracy: SupportsFloat | None = None,
         clip_factor: SupportsFloat | None = None,
         observed: Observations | None = None,
+        ranks: tuple[RankInfo, ...] = (),
         **fields: ArrayLike,
     ) -> None:
         """Give a frame. In all arrays, NaN is a measured NaN, and a masked entry is unknown.
@@ -173,6 +189,7 @@ class Emitter:
             validation_accuracy: The accuracy on the validation data.
             clip_factor: The norm of all gradients after clipping, over that before.
             observed: What else is known of the step, for the verdict.
+            ranks: Each process of a distributed training.
             **fields: Other fields of LayerMeasurements, such as weight_norm, (layers,) each.
 
         Raises:
@@ -213,6 +230,7 @@ class Emitter:
                 clip_factor=msgspec.UNSET if clipped is None else clipped,
                 ties=observed.ties if set(observed.ties) - {"trained"} else msgspec.UNSET,
                 through_time=_profiles(observed) or msgspec.UNSET,
+                ranks=ranks or msgspec.UNSET,
             )
             self._record(frame)
             if self._publisher and self._publisher.wanted and (line := self._encoded(frame)):
@@ -363,6 +381,16 @@ class Emitter:
             self._rate = (step - self._at[0]) / (now - self._at[1])
         self._at = step, now
         return self._rate
+
+
+class SilentEmitter(Emitter):
+    """In other processes than the first: it opens nothing and tells nobody."""
+
+    def __init__(self, *, name: str, every: str | int, **_: Any) -> None:
+        self.name = name
+        self._cadence = Cadence(every)
+        self._publisher = self._recorder = self._verdict = self._owner = None
+        self._is_asked = False
 
 
 def _profiles(observed: Observations) -> tuple[TimeProfile, ...]:

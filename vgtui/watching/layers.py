@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
+from vgtui.watching.mesh import WRAPPERS, Shards, local, spread_weights
 from vgtui.wire.frames import LayerInfo
 
 WRAPPER = "_orig_mod"
@@ -23,12 +24,24 @@ class Layer:
         module: The module.
         weight: Its weight, the main one of several.
         traced: Whether its output can be seen; in compiled code it cannot.
+        shards: How its weight is spread over processes; None if each has all of it.
     """
 
     name: str
     module: nn.Module
     weight: nn.Parameter
     traced: bool
+    shards: Shards | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its whole weight."""
+        return tuple(self.weight.shape) if self.shards is None else self.shards.shape
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether this process holds any of its weight."""
+        return bool(local(self.weight).numel())
 
     @property
     def kind(self) -> str:
@@ -38,7 +51,7 @@ class Layer:
     @property
     def is_matrix(self) -> bool:
         """Whether its weight is a matrix or a kernel that mixes inputs: no norm's scale, embedding or token."""
-        if isinstance(self.module, nn.Embedding | nn.EmbeddingBag) or self.weight.ndim < 2:
+        if isinstance(self.module, nn.Embedding | nn.EmbeddingBag) or len(self.shape) < 2:
             return False
         if isinstance(self.module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention | ParametrizationList):
             return True
@@ -51,7 +64,7 @@ class Layer:
 
     def info(self, activation: str) -> LayerInfo:
         """Describe the layer for a header. activation: the kind that follows it, "" if none is known."""
-        shape = tuple(self.weight.shape)
+        shape = self.shape
         fan_in, fan_out = _fans(shape)
         if self.kind == "Embedding":
             fan_in, fan_out = fan_out, fan_in
@@ -70,6 +83,7 @@ def find_layers(model: nn.Module) -> list[Layer] | None:
     """
     found: list[Layer] = []
     seen: set[int] = set()
+    spread = spread_weights(model)
     for name, module, is_compiled in _modules(model):
         weights = [weight for weight in module.parameters(recurse=False) if id(weight) not in seen]
         if any(isinstance(weight, nn.parameter.UninitializedParameter) for weight in weights):
@@ -77,7 +91,9 @@ def find_layers(model: nn.Module) -> list[Layer] | None:
         seen.update(map(id, weights))
         weights = [weight for weight in weights if weight.is_floating_point()]  # quantized weights learn nothing
         if weights:
-            found.append(Layer(name or type(module).__name__, module, _main(module, weights), not is_compiled))
+            main = _main(module, weights)
+            shards = spread.get(id(main))
+            found.append(Layer(name or type(module).__name__, module, main, not is_compiled, shards))
     return found
 
 
@@ -150,7 +166,7 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
         )
         if is_compiled:
             compiled.add(path)
-        yield ".".join(part for part in parts if part != WRAPPER), module, is_compiled
+        yield ".".join(part for part in parts if part not in WRAPPERS), module, is_compiled
 
 
 def _main(module: nn.Module, weights: list[nn.Parameter]) -> nn.Parameter:
@@ -174,5 +190,5 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def dense(gradient: Tensor) -> Tensor:
-    """Return the entries of a gradient; of a sparse one, those that it stores."""
-    return gradient.coalesce().values() if gradient.is_sparse else gradient
+    """Return the entries of a gradient that this process holds; of a sparse one, those that it stores."""
+    return gradient.coalesce().values() if gradient.is_sparse else local(gradient)

@@ -1,5 +1,6 @@
 """One sampled step of a PyTorch model: its hooks gather numbers on the device, and one copy brings them to the host."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from engine.telemetry import SATURATION_SHARE
 from vgtui.watching.clipping import BEFORE
 from vgtui.watching.layers import Layer, dense
+from vgtui.watching.mesh import local
+from vgtui.watching.ranks import LOCAL
 
 MAX_UPDATED = 2**24
 """The number of parameters up to which the last update is measured: it takes a copy of all weights."""
@@ -75,6 +78,8 @@ class Sample:
         """The layers that were used."""
         self.is_seen = False
         """Whether the forward pass was hooked."""
+        self.began_back = 0.0
+        """When backpropagation began; 0 if it was not seen."""
         self.is_half = False
         """Whether a layer computes in float16."""
         self.norm_values: int | None = None
@@ -89,6 +94,7 @@ class Sample:
         make_hook: MakeHook,
         before_clipping: Iterable[int],
         loss_kind: str = "",
+        has_ranks: bool = False,
     ) -> None:
         """Hook what is to be seen of the coming step: outputs and error signals, and gradients as they are made.
 
@@ -98,6 +104,7 @@ class Sample:
             make_hook: Applied to each function that is hooked.
             before_clipping: The indices of the layers whose gradients are measured as they are made.
             loss_kind: The kind of the loss, as LossFunction has it, to work the targets out.
+            has_ranks: Whether gradients are measured before they are exchanged with other processes.
         """
         self._loss_kind = loss_kind
         self._guard = make_hook
@@ -111,6 +118,10 @@ class Sample:
         if self.is_seen:
             self._handles.append(model.register_forward_hook(make_hook(self._on_model)))
         self._handles += [module.register_forward_hook(on_activation) for module in activations]
+        for index, layer in enumerate(self._layers if has_ranks else ()):
+            if layer.traced and layer.weight.requires_grad and layer.weight.is_leaf and layer.shards is None:
+                keep = make_hook(lambda gradient, index=index: self._keep(LOCAL, index, _norm(dense(gradient))))
+                self._handles.append(layer.weight.register_hook(keep))
         for index in before_clipping:
             weight = self._layers[index].weight
             if weight.requires_grad and weight.is_leaf:
@@ -148,7 +159,7 @@ class Sample:
         gradients = {index: layer.weight.grad for index, layer in enumerate(self._layers)}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
-        weights = [layer.weight.detach() for layer in self._layers]
+        weights = [local(layer.weight.detach()) for layer in self._layers]
         self._keep_norms("weight_norm", dict(enumerate(weights)))
         if not self._step:
             for index, weight in enumerate(weights):
@@ -167,7 +178,7 @@ class Sample:
         """Measure by how much the update has moved the weights."""
         if self._weights is not None:
             pairs = zip(self._layers, self._weights, strict=True)
-            moved = {index: layer.weight.detach() - old for index, (layer, old) in enumerate(pairs)}
+            moved = {index: local(layer.weight.detach()) - old for index, (layer, old) in enumerate(pairs)}
             self._keep_norms("update", moved)
             self._weights = None
 
@@ -180,7 +191,7 @@ class Sample:
         """
         for name, value in (("loss", loss), ("accuracy", accuracy)):
             if value is not None:
-                number = torch.as_tensor(value).detach()
+                number = local(torch.as_tensor(value).detach())
                 if not (number.is_meta or number.is_complex()):  # neither is a loss, nor a reason to stop
                     self._keep(name, 0, (number if number.is_floating_point() else number.float()).mean())
         return Arrival(self._step, len(self._layers), self._values)
@@ -205,13 +216,13 @@ class Sample:
         self._current = index
         given, out = _tensor(inputs), _tensor(output)
         if given is not None:
-            self._on_inputs(index, module, given.detach())
+            self._on_inputs(index, module, local(given.detach()))
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
                 given.register_hook(self._guard(partial(self._keep_time, index, 1 if module.batch_first else 0)))
         if out is not None:
             self.is_half |= out.dtype == torch.float16
             if index not in self._activated:
-                self._keep_spread(index, out.detach())
+                self._keep_spread(index, local(out.detach()))
             if out.requires_grad:
                 out.register_hook(self._guard(partial(self._on_signal, index)))
 
@@ -236,6 +247,8 @@ class Sample:
 
     def _on_signal(self, index: int, signal: Tensor) -> None:
         """Look at the error signal of a layer's outputs, during backpropagation."""
+        self.began_back = self.began_back or time.perf_counter()
+        signal = local(signal)
         norm = _norm(signal)
         self._keep("delta_norm", index, norm)
         if len(uses := self._uses[index]) < MAX_TIMES:
@@ -260,12 +273,12 @@ class Sample:
             return
         self.output = output.grad_fn
         if self._loss_kind in TARGETS:
-            outputs = output.detach()
+            outputs = local(output.detach())
             output.register_hook(self._guard(partial(self._keep_targets, outputs)))
 
     def _keep_targets(self, outputs: Tensor, signal: Tensor) -> None:
         """Work out the targets from the gradient of the outputs, for a loss that is a mean."""
-        targets = TARGETS[self._loss_kind](outputs.float(), signal.float() * outputs.numel())
+        targets = TARGETS[self._loss_kind](outputs.float(), local(signal).float() * outputs.numel())
         self._keep("target_least", 0, targets.min())
         self._keep("target_greatest", 0, targets.max())
         self._keep("target_mean_square", 0, (targets * targets).mean())
@@ -274,7 +287,7 @@ class Sample:
 
     def _keep_time(self, index: int, axis: int, signal: Tensor) -> None:
         """Keep the norm of the error signal at each step of time."""
-        wide = signal.detach().movedim(axis, 0).flatten(1)
+        wide = local(signal.detach()).movedim(axis, 0).flatten(1)
         if len(wide) >= MIN_TIMES:
             self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=_wide(wide.device)))
 
@@ -289,7 +302,7 @@ class Sample:
         out, index = _tensor(output), self._current
         if out is None or index is None or not (module.training and torch.is_grad_enabled()):
             return
-        values = out.detach()
+        values = local(out.detach())
         self._keep_spread(index, values)
         if isinstance(module, nn.ReLU | nn.ReLU6) and values.ndim > 1:
             axis = self._layers[index].units_axis % values.ndim
@@ -324,6 +337,10 @@ class Arrival:
             values: A number by field and index of its layer, 0 for the fields in SINGLE.
         """
         self.step = step
+        self.seconds: float | None = None
+        """The time of the step."""
+        self.own_seconds: float | None = None
+        """The time of the step until backpropagation began."""
         self._layers = layers
         self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []
         self._events: list[torch.cuda.Event] = []
@@ -382,7 +399,7 @@ def _grouped(tensors: dict[Any, Tensor]) -> dict[tuple[torch.device, torch.dtype
 
 def _norm(values: Tensor) -> Tensor:
     """Return the Euclidean norm, summed in float64: in float32 the squares of starving layers are 0."""
-    values = torch.view_as_real(values.detach().resolve_conj()) if values.is_complex() else values.detach()
+    values = torch.view_as_real(values.detach().resolve_conj()) if values.is_complex() else local(values.detach())
     return torch.linalg.vector_norm(values, dtype=_wide(values.device))
 
 

@@ -24,7 +24,7 @@ from engine.verdict import Verdict
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
-from vgtui.watching.emitter import Emitter
+from vgtui.watching.emitter import Emitter, SilentEmitter
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.guarded import Guarded
 from vgtui.watching.layers import (
@@ -37,6 +37,7 @@ from vgtui.watching.layers import (
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
+from vgtui.watching.ranks import Ranks, odd_rank
 from vgtui.watching.sample import Arrival, Handle, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
@@ -118,6 +119,9 @@ class Watcher:
         self._optimizer: torch.optim.Optimizer | None = None
         self._scaler: torch.amp.GradScaler | None = None
         self._emitter: Emitter | None = None
+        self._ranks: Ranks | None = None
+        self._odd = ""
+        """What was last said of a rank that differs from the others."""
         self._last_verdict: Verdict | None = None
         self._layers: list[Layer] = []
         self._activations: list[nn.Module] = []
@@ -159,10 +163,14 @@ class Watcher:
         ranks = torch.distributed.get_world_size() if _is_distributed() else 1
         # the callbacks' trainers give the model itself, without what gathers its gradients
         self._distributed = isinstance(model, DistributedDataParallel) or ranks > 1
-        if _is_distributed() and torch.distributed.get_rank() != 0:
-            return
+        self._ranks = Ranks(every, record is not None)
+        if self._ranks.rank:
+            if self._ranks.is_alone:
+                return
+            record = None
         called = type(getattr(self._inner, "_orig_mod", self._inner)).__name__ if name in (None, "") else name
-        self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record)
+        kind = SilentEmitter if self._ranks.rank else Emitter
+        self._emitter = kind(name=called, framework=PYTORCH, every=every, record=record)
         self._scaler = scaler
         self._phase = Phase.TRACING
         self._install(optimizer)
@@ -263,6 +271,8 @@ class Watcher:
 
     def _after_update(self, *_: Any) -> None:
         self._steps += 1
+        if self._ranks:
+            self._ranks.updated()
         self._advance(Moment.UPDATE)
 
     def _step(self, loss: Any, accuracy: Any) -> None:
@@ -294,6 +304,9 @@ class Watcher:
             handle.remove()
         self._handles.clear()
         self._arriving.clear()
+        ranks, self._ranks = self._ranks, None
+        if ranks:
+            ranks.close()
 
     # what happens in a phase; each returns the next one
 
@@ -345,20 +358,31 @@ class Watcher:
         if not all(layer.traced for layer in self._layers):
             emitter.note(f"{emitter.name} is {COMPILED}")
             log.warning("vgtui: %s is %s", emitter.name, COMPILED)
-        if not emitter.is_due_for_verdict(self._steps):
+        if not self._is_due(emitter):
             return Phase.WAITING
         self._sample = Sample(self._steps, self._layers)
         return Phase.SAMPLING
 
     def _arm(self) -> Phase:
         """Sample the coming step if it is due."""
-        if self._emitter is None or not self._emitter.is_due_for_verdict(self._steps):
+        if self._emitter is None or not self._is_due(self._emitter):
             return Phase.WAITING
         self._sample = Sample(self._steps, self._layers, self._activated)
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
-        self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)
+        self._sample.arm(
+            self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind, self._has_ranks
+        )
         return Phase.SAMPLING
+
+    @property
+    def _has_ranks(self) -> bool:
+        return self._ranks is not None and not self._ranks.is_alone
+
+    def _is_due(self, emitter: Emitter) -> bool:
+        """Return whether the coming step is sampled, by all ranks alike."""
+        is_wanted = emitter.is_due_for_verdict(self._steps)
+        return self._ranks.is_due(self._steps, is_wanted, emitter.steps_between) if self._ranks else is_wanted
 
     def _read_gradients(self, again: bool = False) -> Phase:
         """Read the gradients of the sampled step, instead of those that were read before if they are made again."""
@@ -415,7 +439,12 @@ class Watcher:
         if (found := describe_loss(loss, sample.output)) is not None:
             self._loss_function = found
         sample.release()
-        self._arriving.append((sample.send(loss, accuracy), replace(self._seen, loss_function=self._loss_function)))
+        arrival = sample.send(loss, accuracy)
+        if self._ranks:
+            self._ranks.expect(arrival.step)
+            arrival.seconds, began = self._ranks.step_seconds()
+            arrival.own_seconds = sample.began_back - began if sample.began_back else None
+        self._arriving.append((arrival, replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)
         return Phase.WAITING
 
@@ -429,12 +458,15 @@ class Watcher:
             arrival, seen = self._arriving[0]
             if wait:
                 arrival.wait()
-            elif not arrival.is_here():
+            elif not arrival.is_here() or (self._ranks and not self._ranks.is_here(arrival.step)):
                 return
+            if wait and self._ranks:
+                self._ranks.wait(arrival.step)
             self._arriving.popleft()
             fields, single, through_time = arrival.numbers()
             if (left := single.pop("scale_left", None)) is not None:
                 fields["grad_norm"] = fields["grad_norm"] / left
+            lines = self._ranks.gather(arrival, self._layers, fields, single.get("loss")) if self._ranks else ()
             scale = single.pop("scale", 1.0)
             clip_factor = self._clipping.undo(fields, scale, knows_scale=self._optimizer is not None)
             fields.setdefault("grad_norm", np.ma.MaskedArray(np.zeros(len(self._layers)), mask=True))
@@ -443,7 +475,11 @@ class Watcher:
                     fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
             told = {name: single[name] for name in ("loss", "accuracy") if name in single}
             seen = self._complete(seen, fields, single, through_time)
-            self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, **told, **fields)
+            self._emitter.emit(arrival.step, clip_factor=clip_factor, observed=seen, ranks=lines, **told, **fields)
+            if (odd := odd_rank(lines)) != self._odd:
+                self._odd = odd
+                if odd:
+                    self._emitter.note(odd)
             self._emitter.took(self._spent)
             self._spent = 0.0
 

@@ -156,6 +156,24 @@ class TimeProfile(msgspec.Struct, frozen=True):
     norm: NDArray[np.float64]
 
 
+class RankInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One process of a distributed training at a step; what did not come in time is unknown.
+
+    Attributes:
+        rank: Its number.
+        loss: The loss of its own batch.
+        norm: The norm of the gradients that it made itself, before they are exchanged.
+        seconds: The time of its step.
+        own_seconds: The time of its step until backpropagation began, before ranks wait for each other.
+    """
+
+    rank: int
+    loss: Number | None = None
+    norm: Number | None = None
+    seconds: Number | None = None
+    own_seconds: Number | None = None
+
+
 class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=True):
     """A run at one step.
 
@@ -171,6 +189,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
         clip_factor: The norm of all gradients after clipping, over that before; unset if only one was measured.
         ties: How each layer of a watched model is tied to the training; unset if all are trained.
         through_time: The profiles of the layers that run over time; unset if there are none.
+        ranks: Each process of a distributed training; unset if there is one.
         run: The id in its header.
         lane: The lane of its header.
     """
@@ -186,6 +205,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     clip_factor: Number | msgspec.UnsetType = msgspec.UNSET
     ties: tuple[Tie, ...] | msgspec.UnsetType = msgspec.UNSET
     through_time: tuple[TimeProfile, ...] | msgspec.UnsetType = msgspec.UNSET
+    ranks: tuple[RankInfo, ...] | msgspec.UnsetType = msgspec.UNSET
     run: RunId = msgspec.UNSET
     lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 

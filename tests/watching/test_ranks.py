@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,88 +14,167 @@ import numpy as np
 import pytest
 
 from tests.watching.recorded import frames, header, notes
+from vgtui.model.ranks import odd_rank
 from vgtui.wire.frames import RankInfo
 
 torch = pytest.importorskip("torch")
 if not torch.distributed.is_available():
     pytest.skip("this PyTorch knows no other processes", allow_module_level=True)
 
-from vgtui.watching.ranks import Plan, odd_rank  # noqa: E402
+from vgtui.watching.layers import Layer  # noqa: E402
+from vgtui.watching.mesh import Shards  # noqa: E402
+from vgtui.watching.ranks import Plan, Ranks  # noqa: E402
+from vgtui.watching.sample import Arrival  # noqa: E402
 
 EXACT = 1e-6
 SECONDS = 300
 
 
-def torchrun(kind: str, folder: Path, watched: bool = True, check: bool = True) -> list[dict[str, Any]]:
-    """Train; returns what each rank has seen."""
+def torchrun(folder: Path, *kinds: str) -> str:
+    """Train in two processes; returns what they say on stderr."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
-    command += ["--rdzv-endpoint", "127.0.0.1:0", "-m", "tests.watching.ranked", kind, str(folder), str(int(watched))]
+    command += ["--rdzv-endpoint", "127.0.0.1:0", "-m", "tests.watching.ranked", str(folder), *kinds]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=SECONDS, check=False)
-    assert "vgtui stops" not in done.stderr
-    if not check:
-        return []
     assert done.returncode == 0, done.stderr
-    return [json.loads((folder / f"seen{rank}-{watched:d}.json").read_text()) for rank in range(2)]
+    assert "vgtui" not in done.stderr
+    return done.stderr
+
+
+def seen_by_ranks(folder: Path, kind: str, watched: bool = True) -> list[dict[str, Any]]:
+    return [json.loads((folder / f"{kind}-{rank}-{watched:d}.json").read_text()) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ranks")
+    torchrun(folder, *KINDS, "flat", "ddp-nan", "ddp-slow", "stages")
+    return folder
 
 
 def check_norms(path: Path, seen: dict[str, Any], names: list[str]) -> None:
-    """Each norm is that of all entries, and the update that between two steps' weights is not 0."""
+    """Each norm is that of all entries."""
     assert [layer.name for layer in header(path).layers] == names
     found = frames(path)
     assert [frame.step for frame in found] == list(range(len(seen["losses"])))
     for frame in found:
-        for field, known in (("grad_norm", "gradients"), ("weight_norm", "weights")):
-            expected = [seen[known][frame.step][name] for name in names]
-            assert getattr(frame.layers, field) == pytest.approx(expected, rel=EXACT, abs=0)
+        assert norms_at(seen, "gradients", frame.step, names) == pytest.approx(
+            frame.layers.grad_norm.tolist(), rel=EXACT, abs=0
+        )
+        weights = norms_at(seen, "weights", frame.step, names)
+        assert weights == pytest.approx(frame.layers.weight_norm.tolist(), rel=EXACT, abs=0)
+        updates = norms_at(seen, "updates", frame.step, names)
+        ratios = [update / weight for update, weight in zip(updates, weights, strict=True)]
+        assert ratios == pytest.approx(frame.layers.update_ratio.tolist(), rel=1e-5, abs=0)
 
 
+def norms_at(seen: dict[str, Any], what: str, step: int, names: list[str]) -> list[float]:
+    return [seen[what][step].get(name, seen[what][step].get("_flat_param")) for name in names]
+
+
+KINDS = ("fsdp2", "tensor", "fsdp1", "ddp")
 NAMES = ["0", "2", "3", "4"]
-SHAPES = [(9, 6), (5, 9), (5,), (3, 5)]
+SHAPES = [(8, 6), (5, 8), (5,), (3, 5)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["fsdp2", "tensor", "fsdp1", "ddp"])
-def test_norms_are_those_of_the_whole_model_and_losses_those_of_an_unwatched_one(kind: str, tmp_path: Path) -> None:
-    bare, watched = torchrun(kind, tmp_path, watched=False), torchrun(kind, tmp_path)
-    path = tmp_path / "r.jsonl"
+@pytest.mark.parametrize("kind", KINDS)
+def test_norms_are_those_of_the_whole_model_and_losses_those_of_an_unwatched_one(kind: str, trained: Path) -> None:
+    bare, watched = seen_by_ranks(trained, kind, watched=False), seen_by_ranks(trained, kind)
+    path = trained / f"{kind}.jsonl"
     check_norms(path, watched[0], NAMES)
     assert [layer.shape for layer in header(path).layers] == SHAPES
     assert [rank["losses"] for rank in watched] == [rank["losses"] for rank in bare]
     for frame in frames(path):
-        expected = [watched[0]["updates"][frame.step][name] for name in NAMES]
-        ratio = np.array(expected) / np.array(frame.layers.weight_norm)
-        assert frame.layers.update_ratio == pytest.approx(ratio, rel=1e-4)
         assert frame.ranks is not msgspec.UNSET
         assert [line.loss for line in frame.ranks] == [rank["losses"][frame.step] for rank in watched]
-    if kind == "ddp":
-        for rank, seen in enumerate(watched):
-            told = [frame.ranks[rank].norm for frame in frames(path)[1:]]  # type: ignore[index]
-            assert told == pytest.approx(seen["own"][1:], rel=EXACT)
 
 
 @pytest.mark.slow
-def test_of_flat_parameters_each_unit_is_one_row(tmp_path: Path) -> None:
-    seen = torchrun("flat", tmp_path)[0]
-    check_norms(tmp_path / "r.jsonl", {**seen, **{key: [{"FullyShardedDataParallel": step["_flat_param"]} for step in seen[key]] for key in ("gradients", "weights")}}, ["FullyShardedDataParallel"])  # fmt: skip
+def test_the_gradient_of_each_rank_is_that_before_the_exchange(trained: Path) -> None:
+    for rank, seen in enumerate(seen_by_ranks(trained, "ddp")):
+        told = [frame.ranks[rank].norm for frame in frames(trained / "ddp.jsonl")[1:]]  # type: ignore[index]
+        assert told == pytest.approx(seen["own"][1:], rel=EXACT)
+
+
+@pytest.mark.slow
+def test_of_flat_parameters_each_unit_is_one_row(trained: Path) -> None:
+    check_norms(trained / "flat.jsonl", seen_by_ranks(trained, "flat")[0], ["FullyShardedDataParallel"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"), [("ddp-nan", "rank 1's loss is not finite"), ("ddp-slow", "rank 1 is slow")]
 )
-def test_the_odd_rank_is_named(kind: str, words: str, tmp_path: Path) -> None:
-    torchrun(kind, tmp_path)
-    assert any(words in note for note in notes(tmp_path / "r.jsonl"))
+def test_the_odd_rank_is_named(kind: str, words: str, trained: Path) -> None:
+    assert any(words in note for note in notes(trained / f"{kind}.jsonl"))
+
+
+@pytest.mark.slow
+def test_each_stage_of_a_pipeline_has_a_socket_of_its_own(trained: Path) -> None:
+    first, second = trained / "stages.jsonl", trained / "stages-rank1.jsonl"
+    assert [layer.shape for layer in header(first).layers] == SHAPES[:1]
+    assert [layer.shape for layer in header(second).layers] == SHAPES[1:]
+    assert header(second).model.name == "net-rank1"  # type: ignore[union-attr]
+    seen = seen_by_ranks(trained, "stages")[1]
+    for frame in frames(second):
+        expected = norms_at(seen, "gradients", frame.step, ["0", "1", "2"])
+        assert frame.layers.grad_norm.tolist() == pytest.approx(expected, rel=EXACT, abs=0)
 
 
 @pytest.mark.slow
 def test_a_rank_that_dies_holds_nobody_up(tmp_path: Path) -> None:
-    torchrun("death", tmp_path, check=False)
-    assert (tmp_path / "seen0-1.json").exists()
-    lines = frames(tmp_path / "r.jsonl")
+    torchrun(tmp_path, "death")
+    assert (tmp_path / "death-0-1.json").exists()
+    lines = frames(tmp_path / "death.jsonl")
     assert [frame.step for frame in lines] == [0, 1, 2, 3]
     assert lines[-1].ranks[1] == RankInfo(1)  # type: ignore[index]
+
+
+@pytest.fixture
+def two() -> Iterator[tuple[Ranks, Ranks]]:
+    """Both sides of two ranks, in one process."""
+    store = torch.distributed.HashStore()
+    first, second = Ranks(3, True, 0, 2, store, lambda: True), Ranks("100ms", True, 1, 2, store, lambda: True)
+    yield first, second
+    first.end()
+    second.end()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def spread_layer() -> Layer:
+    module = torch.nn.Linear(2, 3)
+    return Layer("middle", module, module.weight, True, Shards((6, 2), (0, 1), 1))
+
+
+def test_rank_0_says_which_steps_are_sampled_and_makes_whole_norms_of_the_parts(two: tuple[Ranks, Ranks]) -> None:
+    first, second = two
+    until(lambda: second.is_due(6, False, int))
+    assert [step for step in range(10) if second.is_due(step, False, int)] == [0, 3, 6, 9]
+    layers = [spread_layer()]
+    first.expect(6)
+    second.gather(Arrival(6, 1, {}), layers, {"grad_norm": np.array([4.0])}, 0.25)
+    until(lambda: first.is_here(6))
+    fields = {"grad_norm": np.array([3.0])}
+    lines = first.gather(Arrival(6, 1, {}), layers, fields, 0.5)
+    assert fields["grad_norm"].tolist() == [5.0]
+    assert [line.loss for line in lines] == [0.5, 0.25]
+
+
+def test_a_part_that_does_not_come_leaves_the_norm_unknown_and_is_not_waited_for(two: tuple[Ranks, Ranks]) -> None:
+    first, _ = two
+    first.expect(3)
+    first.wait(3)
+    fields = {"grad_norm": np.array([3.0])}
+    lines = first.gather(Arrival(3, 1, {}), [spread_layer()], fields, 0.5)
+    assert fields["grad_norm"].tolist() == [None]
+    assert lines[1] == RankInfo(1)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from vgtui.watching.layers import Layer
-from vgtui.wire.frames import Number, RankInfo
+from vgtui.wire.frames import Number, RankInfo, number_text
 
 log = logging.getLogger("vgtui")
 
@@ -100,18 +100,27 @@ class _Awaited:
 
 
 class Ranks:
-    """One rank's side of it. With a single rank, or without a store, every method does next to nothing."""
+    """One rank's side of it. Without a store, every method does next to nothing."""
 
-    def __init__(self, every: str | int, is_recorded: bool) -> None:
-        """Begin. Called in every rank, in the same order.
+    def __init__(
+        self, every: str | int, is_recorded: bool, rank: int, size: int, store: Any, is_on: Callable[[], bool]
+    ) -> None:
+        """Begin.
 
         Args:
             every: How often a step is sampled.
             is_recorded: Whether every sampled step is recorded.
+            rank: The number of this process.
+            size: The number of processes.
+            store: The store that all have; None if there is none.
+            is_on: Whether the processes are still together.
         """
-        is_there = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self.rank = torch.distributed.get_rank() if is_there else 0
-        self.size = torch.distributed.get_world_size() if is_there else 1
+        self.rank = rank
+        self.size = size
+        self.is_stage = False
+        """Whether rank 0 has other layers than this one."""
+        self._names: list[str] | None = None
+        self._is_on = is_on
         self._plan = Plan(0, every if is_recorded and isinstance(every, int) else 0)
         self._is_fixed = self._plan.every > 0
         self._unused = 0
@@ -124,10 +133,10 @@ class Ranks:
         """Wakes the thread."""
         self._owner = os.getpid()
         self._thread: threading.Thread | None = None
-        if self.size > 1 and (store := _store(next(_watchers))) is not None:
-            self._thread = threading.Thread(target=self._serve, args=store, name="vgtui ranks", daemon=True)
+        if store is not None:
+            self._thread = threading.Thread(target=self._serve, args=(store,), name="vgtui ranks", daemon=True)
             self._thread.start()
-            atexit.register(self._end)
+            atexit.register(self.end)
             if self._is_fixed:  # a rank may not know that there is a recording
                 self._send("plan", _encoder.encode(self._plan))
 
@@ -228,8 +237,14 @@ class Ranks:
         self._ends.set()
         self._bell.set()
 
-    def _end(self) -> None:
-        """Close at the end of the process, which a thread inside the store would abort."""
+    def begin(self, layers: Sequence[Layer]) -> None:
+        """Note which layers this rank has."""
+        self._names = [f"{layer.name} {layer.shape}" for layer in layers]
+        if not (self.is_alone or self.rank):
+            self._send("layers", msgspec.json.encode(self._names))
+
+    def end(self) -> None:
+        """Close, and wait a moment for the thread: one inside the store would abort a process that ends."""
         self.close()
         if self._thread is not None and self._owner == os.getpid():
             self._thread.join(timeout=2 * LINGER_SECONDS)
@@ -245,13 +260,16 @@ class Ranks:
 
     # what the thread does
 
-    def _serve(self, store: Any, original: Any) -> None:
+    def _serve(self, store: Any) -> None:
         pause = POLL_SECONDS * max(1, self.size / RANKS_A_POLL)
         heard = b""
         try:
-            while not self._ends.is_set() and torch.distributed.is_initialized():
+            while not self._ends.is_set() and self._is_on():
                 self._post(store)
                 if self.rank:
+                    if self._names and not self.is_stage and store.check(["layers"]):
+                        self.is_stage = msgspec.json.decode(store.get("layers")) != self._names
+                        self._names = None
                     if store.check(["plan"]) and (news := store.get("plan")) != heard:
                         heard = news
                         plan = _plans.decode(news)
@@ -270,7 +288,7 @@ class Ranks:
             log.debug("vgtui hears no more of other ranks", exc_info=True)
         finally:
             self._ends.set()
-            del store, original
+            del store
 
     def _post(self, store: Any) -> None:
         with suppress(queue.Empty):
@@ -291,16 +309,35 @@ class Ranks:
                 self._awaited.pop(step, None)
 
 
-def _store(number: int) -> tuple[Any, Any] | None:
-    """Return a connection of our own to PyTorch's store, and the store itself, which lives as long; None without."""
-    try:
-        original = torch.distributed.distributed_c10d._get_default_store()
-        store = torch.distributed.PrefixStore(f"vgtui/{number}", original.clone())
-        store.set_timeout(timedelta(seconds=5))
-    except Exception:
-        log.debug("vgtui hears nothing of other ranks", exc_info=True)
-        return None
-    return store, original
+def join_ranks(every: str | int, is_recorded: bool) -> Ranks:
+    """Join the other processes of the training, if there are any. Called in every one, in the same order.
+
+    Args:
+        every: How often a step is sampled.
+        is_recorded: Whether every sampled step is recorded.
+    """
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return Ranks(every, is_recorded, 0, 1, None, bool)
+    rank, size, store = distributed.get_rank(), distributed.get_world_size(), None
+    if size > 1:
+        try:
+            store = _Store(distributed.distributed_c10d._get_default_store(), next(_watchers))
+        except Exception:
+            log.debug("vgtui hears nothing of other ranks", exc_info=True)
+    return Ranks(every, is_recorded, rank, size, store, distributed.is_initialized)
+
+
+class _Store:
+    """A connection of our own to PyTorch's store, with names of our own; it keeps the store itself alive."""
+
+    def __init__(self, original: Any, number: int) -> None:
+        self._original = original
+        self._own = torch.distributed.PrefixStore(f"vgtui/{number}", original.clone())
+        self._own.set_timeout(timedelta(seconds=5))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)
 
 
 def _squares(layers: Sequence[Layer], norms: NDArray[np.float64]) -> dict[str, Number | None]:
@@ -340,47 +377,7 @@ def _number(value: float | None) -> Number | None:
     return None if value is None else Number(value)
 
 
-def odd_rank(ranks: Sequence[RankInfo]) -> str:
-    """Say in a sentence which rank differs from the others, "" if none does.
-
-    Args:
-        ranks: A line for each rank.
-    """
-    for rank in ranks:
-        is_lost = rank.loss is not None and not math.isfinite(rank.loss)
-        if is_lost and any(other.loss is not None and math.isfinite(other.loss) for other in ranks):
-            return f"rank {rank.rank}'s loss is not finite"
-    for field, word in (("loss", "loss"), ("norm", "gradient")):
-        if odd := _far_off([(rank.rank, getattr(rank, field)) for rank in ranks], MAX_FACTOR):
-            return f"rank {odd[0]}'s {word} is {odd[1]:.3g}, {odd[2]:.0f} times the others'"
-    if odd := _far_off([(rank.rank, rank.own_seconds) for rank in ranks], MAX_SLOWNESS):
-        whole = [rank.seconds for rank in ranks if rank.seconds is not None]
-        if not whole or odd[1] > MIN_SHARE * float(np.median(whole)):
-            return f"rank {odd[0]} is slow: {1e3 * odd[1]:.3g} ms until backpropagation, {odd[2]:.0f} times the others'"
-    return ""
-
-
-def _far_off(values: list[tuple[int, Any]], factor: float) -> tuple[int, float, float] | None:
-    """Return the rank of the greatest value, with it and how many times it is the median of the others."""
-    known = [(float(value), rank) for rank, value in values if value is not None and np.isfinite(value)]
-    if len(known) < 2:
-        return None
-    greatest, rank = max(known)
-    usual = float(np.median([value for value, other in known if other != rank]))
-    return (rank, greatest, greatest / usual) if usual > 0 and greatest >= factor * usual else None
-
-
-MAX_FACTOR = 10.0
-"""A loss or a gradient this many times the others' is odd."""
-MAX_SLOWNESS = 2.0
-"""A time this many times the others' is odd."""
-MIN_SHARE = 0.1
-"""The share of a step below which a time is no matter."""
-
-
 def _encode_other(value: object) -> object:
-    from vgtui.wire.frames import number_text
-
     if isinstance(value, np.floating):
         return number_text(float(value))
     raise NotImplementedError

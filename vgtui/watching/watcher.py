@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
+from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +23,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from engine.model_diagnosis import PYTORCH
 from engine.observations import LossFunction, Observations, Targets, Tie
 from engine.verdict import Verdict
+from vgtui.model.ranks import odd_rank
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
@@ -37,11 +40,11 @@ from vgtui.watching.layers import (
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.optimizer_facts import OptimizerFacts
-from vgtui.watching.ranks import Ranks, odd_rank
+from vgtui.watching.ranks import Ranks, join_ranks
 from vgtui.watching.sample import Arrival, Handle, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
-from vgtui.wire.frames import BackendInfo, ModelInfo
+from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
 
@@ -120,6 +123,8 @@ class Watcher:
         self._scaler: torch.amp.GradScaler | None = None
         self._emitter: Emitter | None = None
         self._ranks: Ranks | None = None
+        self._open_stage: Callable[[str, int], Emitter]
+        self._header: tuple[ModelInfo, BackendInfo, tuple[LayerInfo, ...]]
         self._odd = ""
         """What was last said of a rank that differs from the others."""
         self._last_verdict: Verdict | None = None
@@ -163,10 +168,11 @@ class Watcher:
         ranks = torch.distributed.get_world_size() if _is_distributed() else 1
         # the callbacks' trainers give the model itself, without what gathers its gradients
         self._distributed = isinstance(model, DistributedDataParallel) or ranks > 1
-        self._ranks = Ranks(every, record is not None)
+        self._ranks = join_ranks(every, record is not None)
         if self._ranks.rank:
             if self._ranks.is_alone:
                 return
+            self._open_stage = partial(self._begin_stage, every, record)
             record = None
         called = type(getattr(self._inner, "_orig_mod", self._inner)).__name__ if name in (None, "") else name
         kind = SilentEmitter if self._ranks.rank else Emitter
@@ -345,7 +351,7 @@ class Watcher:
         self._uses = tuple(dict.fromkeys(names[id(module)] for module in self._used if id(module) in names))
         self._used.clear()
         weight = self._layers[-1].weight
-        emitter.begin(
+        self._header = (
             ModelInfo(
                 emitter.name,
                 PYTORCH,
@@ -355,6 +361,9 @@ class Watcher:
             BackendInfo("torch", str(weight.device), str(weight.dtype).removeprefix("torch."), None),
             tuple(layer.info(after.get(id(layer.module), "")) for layer in self._layers),
         )
+        emitter.begin(*self._header)
+        if self._ranks:
+            self._ranks.begin(self._layers)
         if not all(layer.traced for layer in self._layers):
             emitter.note(f"{emitter.name} is {COMPILED}")
             log.warning("vgtui: %s is %s", emitter.name, COMPILED)
@@ -381,8 +390,22 @@ class Watcher:
 
     def _is_due(self, emitter: Emitter) -> bool:
         """Return whether the coming step is sampled, by all ranks alike."""
+        if self._ranks and self._ranks.is_stage and isinstance(emitter, SilentEmitter):
+            emitter = self._emitter = self._open_stage(emitter.name, self._ranks.rank)
         is_wanted = emitter.is_due_for_verdict(self._steps)
-        return self._ranks.is_due(self._steps, is_wanted, emitter.steps_between) if self._ranks else is_wanted
+        if self._ranks is None:
+            return is_wanted
+        is_planned = self._ranks.is_due(self._steps, is_wanted, emitter.steps_between)
+        return is_planned or (self._ranks.is_stage and is_wanted)
+
+    def _begin_stage(self, every: str | int, record: str | os.PathLike[str] | None, name: str, rank: int) -> Emitter:
+        """Let viewers attach to this rank too, as it has layers of its own: a stage of a pipeline."""
+        if record is not None:
+            path = Path(record)
+            record = path.with_name(f"{path.stem}-rank{rank}{path.suffix}")
+        emitter = Emitter(name=f"{name}-rank{rank}", framework=PYTORCH, every=every, record=record)
+        emitter.begin(*self._header)
+        return emitter
 
     def _read_gradients(self, again: bool = False) -> Phase:
         """Read the gradients of the sampled step, instead of those that were read before if they are made again."""

@@ -99,7 +99,8 @@ def test_the_gradient_of_each_rank_is_that_before_the_exchange(trained: Path) ->
 
 @pytest.mark.slow
 def test_of_flat_parameters_each_unit_is_one_row(trained: Path) -> None:
-    check_norms(trained / "flat.jsonl", seen_by_ranks(trained, "flat")[0], ["FullyShardedDataParallel"])
+    check_norms(trained / "flat.jsonl", seen_by_ranks(trained, "flat")[0], ["Sequential"])
+    assert "use_orig_params=True" in notes(trained / "flat.jsonl")[0]
 
 
 @pytest.mark.slow

@@ -34,6 +34,11 @@ def is_spread(tensor: Tensor) -> bool:
     return hasattr(tensor, "_local_tensor") and hasattr(tensor, "placements")
 
 
+def is_flat(weight: Tensor) -> bool:
+    """Return whether a weight is that of a whole unit of FullyShardedDataParallel."""
+    return hasattr(weight, "_unpadded_unsharded_size")
+
+
 def local(tensor: Tensor) -> Tensor:
     """Return what this process holds of a tensor. Of a DTensor that is a sum not yet made, there is none: NaN."""
     if not is_spread(tensor):

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ from vgtui.watching.layers import (
     traceable,
 )
 from vgtui.watching.loss_graph import describe_loss
+from vgtui.watching.mesh import is_flat
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.ranks import Ranks, join_ranks
 from vgtui.watching.sample import Arrival, Handle, Sample
@@ -49,6 +51,7 @@ from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 log = logging.getLogger("vgtui")
 
 COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
+FLAT = "FullyShardedDataParallel has made one weight of each unit; with use_orig_params=True each layer is seen"
 NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
 NO_HOOKS = "has no hooks; call watcher.step() between backward() and zero_grad()"
 MAX_USES = 2**16
@@ -364,6 +367,8 @@ class Watcher:
         emitter.begin(*self._header)
         if self._ranks:
             self._ranks.begin(self._layers)
+        if any(is_flat(layer.weight) for layer in self._layers):
+            emitter.note(FLAT)
         if not all(layer.traced for layer in self._layers):
             emitter.note(f"{emitter.name} is {COMPILED}")
             log.warning("vgtui: %s is %s", emitter.name, COMPILED)
@@ -404,7 +409,8 @@ class Watcher:
             path = Path(record)
             record = path.with_name(f"{path.stem}-rank{rank}{path.suffix}")
         emitter = Emitter(name=f"{name}-rank{rank}", framework=PYTORCH, every=every, record=record)
-        emitter.begin(*self._header)
+        model, backend, layers = self._header
+        emitter.begin(msgspec.structs.replace(model, name=emitter.name), backend, layers)
         return emitter
 
     def _read_gradients(self, again: bool = False) -> Phase:

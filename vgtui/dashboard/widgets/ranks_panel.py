@@ -20,7 +20,7 @@ COLUMNS = (
     ("own ms", "own_seconds", 1e3),
 )
 """The title of each column, its field and its unit."""
-COLUMN_WIDTH = 10
+COLUMN_WIDTH = 9
 LABEL_WIDTH = 9
 
 

@@ -22,7 +22,7 @@ import vgtui
 
 KINDS = ("ddp", "fsdp2")
 WAYS = ("bare", "watched", "recorded")
-STEPS = 40
+STEPS = 20
 """Steps a turn, the same in both processes."""
 
 

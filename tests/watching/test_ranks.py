@@ -168,6 +168,20 @@ def test_rank_0_says_which_steps_are_sampled_and_makes_whole_norms_of_the_parts(
     assert [line.loss for line in lines] == [0.5, 0.25]
 
 
+def test_rank_0_announces_a_plan_of_its_pace_once_it_knows_the_time_of_a_step() -> None:
+    store = torch.distributed.HashStore()
+    first, second = (Ranks("100ms", False, rank, 2, store, lambda: True) for rank in range(2))
+    assert not first.is_due(0, True, lambda seconds: 7)
+    first.updated()
+    assert not first.is_due(1, True, lambda seconds: 7)
+    planned = [step for step in range(1, 10**6) if first.is_due(step, True, lambda seconds: 7)][:5]
+    assert np.diff(planned).tolist() == [7] * 4
+    until(lambda: second.is_due(planned[0], False, int))
+    assert [step for step in range(planned[4] + 1) if second.is_due(step, False, int)] == planned
+    first.end()
+    second.end()
+
+
 def test_a_part_that_does_not_come_leaves_the_norm_unknown_and_is_not_waited_for(two: tuple[Ranks, Ranks]) -> None:
     first, _ = two
     first.expect(3)

@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 0.5
 """How long a frame waits for the parts of other ranks."""
 LINGER_SECONDS = 0.3
 """How long rank 0 keeps the store at the end, until the others have seen that it is the end."""
-MAX_UNUSED = 10
+MAX_UNUSED = 3
 """Planned steps that nobody wants, until a plan with fewer of them is announced."""
 TOLERANCE = 1.5
 """By what factor a plan may be too dense or too sparse."""
@@ -159,7 +159,7 @@ class Ranks:
         if self.rank or self._is_fixed:
             return is_planned
         self._unused += is_planned and not is_wanted
-        if is_wanted or self._unused >= MAX_UNUSED:
+        if (is_wanted or self._unused >= MAX_UNUSED) and self._step_seconds > 0:
             self._unused = 0
             every = steps_between(self._step_seconds)
             fits = every <= TOLERANCE * self._plan.every <= TOLERANCE**2 * every
@@ -172,7 +172,7 @@ class Ranks:
         """Note that an update is done."""
         self._began, self._updated = self._updated, time.perf_counter()
         seconds = self._updated - self._began
-        self._step_seconds = seconds if math.isnan(self._step_seconds) else 0.9 * self._step_seconds + 0.1 * seconds
+        self._step_seconds = seconds if math.isnan(self._step_seconds) else 0.8 * self._step_seconds + 0.2 * seconds
 
     def step_seconds(self) -> tuple[float, float]:
         """Return the time of the last step, and when it began."""

@@ -62,6 +62,14 @@ class Cadence:
         rest = 0.0 if is_first else self._took / (SHARE if is_seen else UNSEEN_SHARE)
         return time.monotonic() - self._moment >= max(self._seconds, rest)
 
+    def steps_between(self, step_seconds: float, is_seen: bool) -> int:
+        """Return how many steps lie between two measurements, where a step takes so many seconds."""
+        if self._steps and is_seen:
+            return int(self._steps)
+        rest = self._took / (SHARE if is_seen else UNSEEN_SHARE)
+        seconds = max(self._seconds, rest)
+        return max(1, int(self._steps), math.ceil(seconds / step_seconds) if step_seconds > 0 else 1)
+
     def begin(self, step: int) -> None:
         """Note that the step after `step` updates is measured."""
         self._at = step

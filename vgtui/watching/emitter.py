@@ -27,7 +27,18 @@ from vgtui.watching.errors import ArgumentError
 from vgtui.watching.keep import keep_of
 from vgtui.watching.publisher import Publisher
 from vgtui.watching.trackers import Log, Tracker
-from vgtui.wire.frames import BackendInfo, Event, Frame, Header, LayerInfo, ModelInfo, Number, TimeProfile, encode_line
+from vgtui.wire.frames import (
+    BackendInfo,
+    Event,
+    Frame,
+    Header,
+    LayerInfo,
+    ModelInfo,
+    Number,
+    RankInfo,
+    TimeProfile,
+    encode_line,
+)
 
 log = logging.getLogger("vgtui")
 
@@ -133,6 +144,10 @@ class Emitter:
             return self._cadence.is_due(_step(step))
         return self._is_ours() and self._cadence.is_due(_step(step), is_seen=False)
 
+    def steps_between(self, step_seconds: float) -> int:
+        """Return how many steps lie between two frames now, where a step takes so many seconds."""
+        return self._cadence.steps_between(step_seconds, self.wanted or self._is_asked)
+
     @property
     def verdict(self) -> Verdict | None:
         """The newest verdict; None before the first frame. From the first time it is asked for, frames are due."""
@@ -178,6 +193,7 @@ class Emitter:
         observed: Observations | None = None,
         fresh: Sequence[int] | None = None,
         is_partial: bool = False,
+        ranks: tuple[RankInfo, ...] = (),
         **fields: ArrayLike,
     ) -> None:
         """Give a frame. In all arrays, NaN is a measured NaN, and a masked entry is unknown.
@@ -193,6 +209,7 @@ class Emitter:
             fresh: The layers that were measured in this step, if not all; the others have numbers of steps before.
             is_partial: Whether other layers are to be measured before there is another verdict. What is not finite is
                 told at once.
+            ranks: Each process of a distributed training.
             **fields: Other fields of LayerMeasurements, such as weight_norm, (layers,) each.
 
         Raises:
@@ -235,6 +252,7 @@ class Emitter:
                 ties=observed.ties if set(observed.ties) - {"trained"} else msgspec.UNSET,
                 through_time=_profiles(observed) or msgspec.UNSET,
                 fresh=msgspec.UNSET if fresh is None else tuple(fresh),
+                ranks=ranks or msgspec.UNSET,
             )
             self._record(frame)
             if self._tracker and self._header:
@@ -413,6 +431,16 @@ def _numbered(path: str) -> str:
 def _is_finite(loss: float | None, measured: LayerMeasurements) -> bool:
     norms = np.ma.filled(measured.grad_norm, 0.0), np.ma.filled(measured.weight_norm, 0.0)
     return (loss is None or bool(np.isfinite(loss))) and all(np.isfinite(values).all() for values in norms)
+
+
+class SilentEmitter(Emitter):
+    """In other processes than the first: it opens nothing and tells nobody."""
+
+    def __init__(self, *, name: str, every: str | int, **_: Any) -> None:
+        self.name = name
+        self._cadence = Cadence(every)
+        self._publisher = self._recorder = self._tracker = self._verdict = self._owner = None
+        self._is_asked = False
 
 
 def _profiles(observed: Observations) -> tuple[TimeProfile, ...]:

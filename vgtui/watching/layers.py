@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
 from vgtui.watching.functional import Activation
+from vgtui.watching.mesh import WRAPPERS, Shards, local, spread_weights
 from vgtui.watching.parametrized import is_bias, is_matrix_name, kind_of, own_weights
 from vgtui.wire.frames import LayerInfo
 
@@ -38,6 +39,7 @@ class Layer:
         tensor: What the module calls the weight.
         parts: The other parameters from which the weight is computed, such as weight_norm's magnitude.
         has_output: Whether the module's outputs and error signals are told with this weight: with one of several.
+        shards: How its weight is spread over processes; None if each has all of it.
     """
 
     name: str
@@ -47,6 +49,17 @@ class Layer:
     tensor: str = "weight"
     parts: tuple[nn.Parameter, ...] = ()
     has_output: bool = True
+    shards: Shards | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its whole weight."""
+        return tuple(self.weight.shape) if self.shards is None else self.shards.shape
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether this process holds any of its weight."""
+        return bool(local(self.weight).numel())
 
     @property
     def parameters(self) -> tuple[nn.Parameter, ...]:
@@ -65,7 +78,7 @@ class Layer:
     @property
     def is_matrix(self) -> bool:
         """Whether its weight is a matrix or a kernel that mixes inputs: no norm's scale, embedding or token."""
-        if isinstance(self.module, nn.Embedding | nn.EmbeddingBag) or self.weight.ndim < 2 or is_bias(self.tensor):
+        if isinstance(self.module, nn.Embedding | nn.EmbeddingBag) or len(self.shape) < 2 or is_bias(self.tensor):
             return False
         return self.tensor in NAMELESS or is_matrix_name(self.tensor)
 
@@ -76,7 +89,7 @@ class Layer:
 
     def info(self, activation: str) -> LayerInfo:
         """Describe the layer for a header. activation: the kind that follows it, "" if none is known."""
-        shape = tuple(self.weight.shape)
+        shape = self.shape
         fan_in, fan_out = _fans(shape)
         if self.kind == "Embedding":
             fan_in, fan_out = fan_out, fan_in
@@ -95,6 +108,7 @@ def find_layers(model: nn.Module, biases: bool = False) -> list[Layer] | None:
         share it. None while a lazy module waits for its first input.
     """
     found: list[Layer] = []
+    spread = spread_weights(model)
     places: dict[int, int] = {}
     """Where a weight is in `found`."""
     names: dict[int, list[str]] = {}
@@ -112,7 +126,8 @@ def find_layers(model: nn.Module, biases: bool = False) -> list[Layer] | None:
                 names[place].append(called)
                 continue
             places[id(weight)], names[len(found)] = len(found), [called]
-            found.append(Layer(called, module, weight, not flag, tensor, tuple(parts), has_output=False))
+            shards = spread.get(id(weight))
+            found.append(Layer(called, module, weight, not flag, tensor, tuple(parts), False, shards))
         if len(found) > first:
             output = _with_output(found[first:])
             found[first + output] = replace(found[first + output], has_output=True)
@@ -257,7 +272,7 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
         if flag:
             compiled.add(path)
         if not isinstance(module, ParametrizationList):  # what it has is of the module that it is a part of
-            yield ".".join(part for part in parts if part != WRAPPER), module, flag
+            yield ".".join(part for part in parts if part not in WRAPPERS), module, flag
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -272,5 +287,5 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def dense(gradient: Tensor) -> Tensor:
-    """Return the entries of a gradient; of a sparse one, those that it stores."""
-    return gradient.coalesce().values() if gradient.is_sparse else gradient
+    """Return the entries of a gradient that this process holds; of a sparse one, those that it stores."""
+    return gradient.coalesce().values() if gradient.is_sparse else local(gradient)

@@ -112,6 +112,8 @@ class Measures:
             keep: Keeps a number.
         """
         for index, gradient in gradients.items():
+            if self._layers[index].shards is not None:  # of a part of the weight
+                continue
             keep("grad_zero_share", index, zero_share(gradient, self._layers[index].weight.numel()))
         for index, largest in self._attention.largest.items():
             keep("max_attention_logit", index, largest)
@@ -150,7 +152,7 @@ class Measures:
         for index in among:
             layer = self._layers[index]
             kept = state.get(layer.weight)  # [] would make an entry
-            if isinstance(kept, dict):
+            if isinstance(kept, dict) and layer.shards is None:
                 for found, names in ((means, MEANS), (squares, SQUARES)):
                     for name in names:
                         value = kept.get(name)

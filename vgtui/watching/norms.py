@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vgtui.watching.mesh import local
+
 ROW = 128
 """Entries whose squares are summed in float32."""
 MIN_ENTRIES = 2**14
@@ -91,8 +93,7 @@ def widest(device: torch.device) -> torch.dtype:
 
 
 def _real(values: Tensor) -> Tensor:
-    if type(values).__name__ == "DTensor":  # its operations wait for all ranks, of which only one may be here
-        raise TypeError("a sharded tensor")
+    values = local(values)  # operations on the whole wait for all ranks, of which only one may be here
     return torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
 
 

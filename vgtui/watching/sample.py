@@ -1,6 +1,7 @@
 """One sampled step of a PyTorch model: its hooks gather numbers on the device, and one copy brings them to the host."""
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
@@ -19,7 +20,9 @@ from vgtui.watching.functional import PARTS, Activation, Functions, is_passed_on
 from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense
 from vgtui.watching.measures import Measures
+from vgtui.watching.mesh import local
 from vgtui.watching.norms import grouped, norm_of, norms_of, sampled, widest
+from vgtui.watching.ranks import LOCAL
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 
 MISSED = "missed"
@@ -39,7 +42,21 @@ THREE = 3
 
 
 class Sample:
-    """One sampled step. Everything stays on its device until `send`."""
+    """One sampled step. Everything stays on its device until `send`.
+
+    Attributes:
+        is_seen: Whether the forward pass was hooked.
+        began_back: When backpropagation began; 0 if it was not seen.
+        is_half: Whether a layer computes in float16.
+        norm_values: The fewest values over which a BatchNorm takes a mean.
+        is_normalized: Whether the first layer used normalizes its inputs.
+    """
+
+    is_seen = False
+    began_back = 0.0
+    is_half = False
+    norm_values: int | None = None
+    is_normalized = False
 
     def __init__(
         self,
@@ -106,14 +123,6 @@ class Sample:
         """The layers that were used."""
         self.used_for_gradients: set[int] = set()
         """Those that were used while gradients were enabled."""
-        self.is_seen = False
-        """Whether the forward pass was hooked."""
-        self.is_half = False
-        """Whether a layer computes in float16."""
-        self.norm_values: int | None = None
-        """The fewest values over which a BatchNorm takes a mean."""
-        self.is_normalized = False
-        """Whether the first layer used normalizes its inputs."""
 
     @property
     def has_begun(self) -> bool:
@@ -127,6 +136,7 @@ class Sample:
         make_hook: MakeHook,
         before_clipping: Collection[int],
         loss_kind: str = "",
+        has_ranks: bool = False,
     ) -> None:
         """Hook what is to be seen of the coming step: outputs and error signals, and gradients as they are made.
 
@@ -136,6 +146,7 @@ class Sample:
             make_hook: Applied to each function that is hooked.
             before_clipping: The indices of the layers whose gradients are measured as they are made.
             loss_kind: The kind of the loss, as LossFunction has it, to work the targets out.
+            has_ranks: Whether gradients are measured before they are exchanged with other processes.
         """
         self._loss_kind = loss_kind
         self._guard = make_hook
@@ -158,6 +169,10 @@ class Sample:
         self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
         if self.is_whole:
             self._module_handles += self._measures.arm(make_hook, norm_of)
+        for index, layer in enumerate(self._layers if has_ranks else ()):
+            if layer.traced and layer.weight.requires_grad and layer.weight.is_leaf and layer.shards is None:
+                keep = make_hook(lambda gradient, index=index: self._keep(LOCAL, index, norm_of(dense(gradient))))
+                self._handles.append(layer.weight.register_hook(keep))
         # of layers whose turn it is not, one stands for those whose clipping tells that of all
         measured = {*before_clipping, *self._foreign}.intersection(self._turn) or set(self._turn[-1:])
         measured = measured if before_clipping else set()
@@ -225,7 +240,7 @@ class Sample:
         self._add_parts(among)
         # those that another optimizer updates are as they were before its update
         read = [index for index in self._turn if index in among or index not in self.closed]
-        weights = {index: self._layers[index].weight.detach() for index in read}
+        weights = {index: local(self._layers[index].weight.detach()) for index in read}
         self._keep_norms("weight_norm", weights)
         self._measures.read(known, self._keep)
         self._measures.read_state(optimizer, known, self._keep_norms, self._keep)
@@ -245,7 +260,7 @@ class Sample:
     def _note_weights(self, among: Sequence[int], gradients: dict[int, Tensor]) -> None:
         """Copy what read_update() compares."""
         for index in among:
-            weight = self._layers[index].weight.detach()
+            weight = local(self._layers[index].weight.detach())
             entries = sampled(weight)
             self._weights[index] = entries.clone()
             if len(entries) < weight.numel() and index in gradients and gradients[index].shape == weight.shape:
@@ -261,7 +276,7 @@ class Sample:
             among: The indices of the layers that were updated.
         """
         old = {index: self._weights.pop(index) for index in among if index in self._weights}
-        weights = {index: self._layers[index].weight.detach() for index in old}
+        weights = {index: local(self._layers[index].weight.detach()) for index in old}
         self._keep_norms("update", {index: sampled(weights[index]) - old[index] for index in old})
         for index, weight in weights.items():
             if len(old[index]) < weight.numel():
@@ -280,7 +295,7 @@ class Sample:
                 self._keep(name, 0, values)
         for name, value in (("loss", loss), ("accuracy", accuracy)):
             if value is not None:
-                number = torch.as_tensor(value).detach()
+                number = local(torch.as_tensor(value).detach())
                 if not (number.is_meta or number.is_complex()):  # neither is a loss, nor a reason to stop
                     self._keep(name, 0, (number if number.is_floating_point() else number.float()).mean())
         return Arrival(self._step, len(self._layers), self._values, self._turn)
@@ -338,12 +353,12 @@ class Sample:
         """Look at what a layer is given and gives, and see to its error signal."""
         if given is not None:
             self._measures.see_inputs(module, given)
-            self._on_inputs(index, module, given.detach())
+            self._on_inputs(index, module, local(given.detach()))
             if isinstance(module, nn.RNNBase) and given.requires_grad and given.ndim == THREE:
                 given.register_hook(self._guard(partial(self._keep_time, index, 1 if module.batch_first else 0)))
         if out is not None:
             if index not in self._activated:
-                self._keep_spread(index, out.detach())
+                self._keep_spread(index, local(out.detach()))
             if out.requires_grad:
                 out.register_hook(self._guard(partial(self._on_signal, index)))
 
@@ -368,6 +383,8 @@ class Sample:
 
     def _on_signal(self, index: int, signal: Tensor) -> None:
         """Look at the error signal of a layer's outputs, during backpropagation."""
+        self.began_back = self.began_back or time.perf_counter()
+        signal = local(signal)
         weight = self._layers[index].weight
         if index in self.closed or not reaches(weight):
             return
@@ -395,12 +412,12 @@ class Sample:
             return
         self.output = output.grad_fn
         if self._loss_kind in TARGETS:
-            outputs = output.detach()
+            outputs = local(output.detach())
             output.register_hook(self._guard(partial(self._keep_targets, outputs)))
 
     def _keep_targets(self, outputs: Tensor, signal: Tensor) -> None:
         """Work out the targets from the gradient of the outputs, for a loss that is a mean."""
-        targets = TARGETS[self._loss_kind](outputs.float(), signal.float() * outputs.numel())
+        targets = TARGETS[self._loss_kind](outputs.float(), local(signal).float() * outputs.numel())
         self._keep("target_least", 0, targets.min())
         self._keep("target_greatest", 0, targets.max())
         self._keep("target_mean_square", 0, (targets * targets).mean())
@@ -409,7 +426,7 @@ class Sample:
 
     def _keep_time(self, index: int, axis: int, signal: Tensor) -> None:
         """Keep the norm of the error signal at each step of time."""
-        wide = signal.detach().movedim(axis, 0).flatten(1)
+        wide = local(signal.detach()).movedim(axis, 0).flatten(1)
         if len(wide) >= MIN_TIMES:
             self._keep(THROUGH_TIME, index, torch.linalg.vector_norm(wide, dim=1, dtype=widest(wide.device)))
 
@@ -431,7 +448,9 @@ class Sample:
             return
         self._pending, self._is_activated = None, True
         kinds = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Tanh)
-        self._describe(index, next((kind.__name__ for kind in kinds if isinstance(module, kind)), ""), out.detach())
+        self._describe(
+            index, next((kind.__name__ for kind in kinds if isinstance(module, kind)), ""), local(out.detach())
+        )
 
     def _on_function(self, kind: str, out: Tensor) -> None:
         """Look at the output of an activation that is a function: the first one after a layer."""
@@ -446,7 +465,7 @@ class Sample:
             return
         self._is_activated, self._activated_output = True, out
         self.functional.add(index)
-        self._describe(index, kind, out.detach())
+        self._describe(index, kind, local(out.detach()))
 
     def _settle(self, reached: Tensor | None) -> None:
         """Describe an activation that may have been a part of something, if what comes next is given it as it is."""
@@ -524,6 +543,10 @@ class Arrival:
         """
         self.turn = turn
         self.step = step
+        self.seconds: float | None = None
+        """The time of the step."""
+        self.own_seconds: float | None = None
+        """The time of the step until backpropagation began."""
         self._layers = layers
         self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []
         self._events: list[torch.cuda.Event] = []

@@ -10,6 +10,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from vgtui.watching.errors import ChangeError
 from vgtui.watching.layers import WRAPPER, is_activation
+from vgtui.watching.mesh import WRAPPERS
 
 MAX_WRAPPERS = 8
 """Wrappers around a model or an optimizer, such as those of torch.compile, DDP and Accelerate."""
@@ -193,8 +194,8 @@ def innermost(optimizer: Any) -> Any:
 
 
 def plain_name(name: str) -> str:
-    """Return a module's name without torch.compile's wrappers."""
-    return ".".join(part for part in name.split(".") if part != WRAPPER)
+    """Return a module's name without wrappers, as torch.compile has one."""
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
 @contextmanager

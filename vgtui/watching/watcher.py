@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,12 +24,13 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from engine.model_diagnosis import PYTORCH
 from engine.observations import LossFunction, Observations, Targets, Tie
 from engine.verdict import Verdict
+from vgtui.model.ranks import odd_rank
 from vgtui.watching import succession
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
 from vgtui.watching.compiling import BeforeCompiling
 from vgtui.watching.cures import ModelVerdict, applicable_verdict
-from vgtui.watching.emitter import Emitter
+from vgtui.watching.emitter import Emitter, SilentEmitter
 from vgtui.watching.errors import ArgumentError
 from vgtui.watching.finite import FirstNonFinite, Search
 from vgtui.watching.guarded import Guarded
@@ -43,9 +46,11 @@ from vgtui.watching.layers import (
 )
 from vgtui.watching.loss_graph import describe_loss
 from vgtui.watching.measures import Measures, complete
+from vgtui.watching.mesh import is_flat
 from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.optimizers import Optimizers
 from vgtui.watching.phases import Moment, Phase
+from vgtui.watching.ranks import Ranks, join_ranks
 from vgtui.watching.sample import MISSED, Arrival, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
@@ -56,11 +61,17 @@ from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 log = logging.getLogger("vgtui")
 
 COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
+FLAT = "FullyShardedDataParallel has made one weight of each unit; with use_orig_params=True each layer is seen"
 NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
 
 
 class Watcher:
     """What `vgtui.watch` returns: a context manager, or a plain object with step() and close()."""
+
+    _odd = ""
+    """What was last said of a rank that differs from the others."""
+    _warned_of_gradients = False
+    _warned_of_compiling = False
 
     def __init__(
         self,
@@ -103,6 +114,9 @@ class Watcher:
         """Whether every parameter has a row."""
         self._emitter: Emitter | None = None
         self._succession: succession.Succession | None = None
+        self._ranks: Ranks | None = None
+        self._open_stage: Callable[[str, int], Emitter]
+        self._header: tuple[ModelInfo, BackendInfo, tuple[LayerInfo, ...]]
         self._last_verdict: Verdict | None = None
         self._take_layers([])
         self._infos: tuple[LayerInfo, ...] = ()
@@ -136,7 +150,6 @@ class Watcher:
         """How often a weight had been changed when step() was called last."""
         self._has_micro_batches = False
         self._on_step = self._guarded(self._step)
-        self._warned_of_gradients = self._warned_of_compiling = False
         self._spent = 0.0
         """Seconds that our hooks have taken since the last frame."""
 
@@ -163,10 +176,15 @@ class Watcher:
         ranks = torch.distributed.get_world_size() if _is_distributed() else 1
         # the callbacks' trainers give the model itself, without what gathers its gradients
         self._distributed = isinstance(model, DistributedDataParallel) or ranks > 1
-        if _is_distributed() and torch.distributed.get_rank() != 0:
-            return
+        self._ranks = join_ranks(every, record is not None)
+        if self._ranks.rank:
+            if self._ranks.is_alone:
+                return
+            self._open_stage = partial(self._begin_stage, every, record)
+            record = None
         called = type(getattr(self._inner, "_orig_mod", self._inner)).__name__ if name in (None, "") else name
-        self._emitter = Emitter(name=called, framework=PYTORCH, every=every, record=record, **outputs)
+        kind = SilentEmitter if self._ranks.rank else Emitter
+        self._emitter = kind(name=called, framework=PYTORCH, every=every, record=record, **outputs)
         self._succession = succession.Succession(self, self._emitter.name, self._inner)
         # a watcher that nobody has any more, as its model, ends; what it holds itself must not be held here
         self._ending = weakref.finalize(self, _end, self._emitter, self._before_compiling)
@@ -292,6 +310,8 @@ class Watcher:
     def _after_update(self, number: int = 0, *_: Any) -> None:
         if number == 0:
             self._steps += 1
+            if self._ranks:
+                self._ranks.updated()
             self._advance(Moment.UPDATE)
         elif self._sample:
             self._sample.read_update(self._owned[number])
@@ -335,6 +355,9 @@ class Watcher:
         self._before_compiling.remove()
         self._optimizers.remove()
         self._arriving.clear()
+        ranks, self._ranks = self._ranks, None
+        if ranks:
+            ranks.close()
 
     # what happens in a phase; each returns the next one
 
@@ -383,7 +406,7 @@ class Watcher:
             self._warn_of_compiling()
         made = self._trace.made
         self._trace = Trace()
-        if not emitter.is_due_for_verdict(self._steps):
+        if not self._is_due(emitter):
             return Phase.WAITING
         self._owned = self._optimizers.owned(self._layers)
         self._sample = Sample(
@@ -401,7 +424,7 @@ class Watcher:
     def _tell_layers(self, emitter: Emitter) -> None:
         """Send viewers a header."""
         weight = self._layers[-1].weight
-        emitter.begin(
+        self._header = (
             ModelInfo(
                 emitter.name,
                 PYTORCH,
@@ -411,19 +434,23 @@ class Watcher:
             BackendInfo("torch", str(weight.device), str(weight.dtype).removeprefix("torch."), None),
             self._infos,
         )
+        emitter.begin(*self._header)
+        if self._ranks:
+            self._ranks.begin(self._layers)
+        if any(is_flat(layer.weight) for layer in self._layers):
+            emitter.note(FLAT)
 
     def _arm(self) -> Phase:
         """Sample the coming step if it is due. If the model has other parts than before, it is traced instead."""
-        if self._emitter is None or not (self._emitter.is_due_for_verdict(self._steps) or self._search.wants()):
+        if self._emitter is None or not (self._is_due(self._emitter) or self._search.wants()):
             return Phase.WAITING
         if census(self._inner) != self._census:
             return self._trace_anew()
         self._before_compiling.register()
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
-        turn = (
-            self._turns.all if self._search.goes_on else self._turns.take(self._emitter.parts(self._turns.whole_took))
-        )
+        takes_all = self._search.goes_on or self._has_ranks  # each rank measures the same layers
+        turn = self._turns.all if takes_all else self._turns.take(self._emitter.parts(self._turns.whole_took))
         self._sample = Sample(
             self._steps,
             self._layers,
@@ -436,7 +463,9 @@ class Watcher:
         self._sample.trail = self._search.trail()
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
-        self._sample.arm(self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind)
+        self._sample.arm(
+            self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind, self._has_ranks
+        )
         return Phase.SAMPLING
 
     def _trace_anew(self) -> Phase:
@@ -450,6 +479,30 @@ class Watcher:
         if sample:
             sample.disarm()
             sample.release()
+
+    @property
+    def _has_ranks(self) -> bool:
+        return self._ranks is not None and not self._ranks.is_alone
+
+    def _is_due(self, emitter: Emitter) -> bool:
+        """Return whether the coming step is sampled, by all ranks alike."""
+        if self._ranks and self._ranks.is_stage and isinstance(emitter, SilentEmitter):
+            emitter = self._emitter = self._open_stage(emitter.name, self._ranks.rank)
+        is_wanted = emitter.is_due_for_verdict(self._steps)
+        if self._ranks is None:
+            return is_wanted
+        is_planned = self._ranks.is_due(self._steps, is_wanted, emitter.steps_between)
+        return is_planned or (self._ranks.is_stage and is_wanted)
+
+    def _begin_stage(self, every: str | int, record: str | os.PathLike[str] | None, name: str, rank: int) -> Emitter:
+        """Let viewers attach to this rank too, as it has layers of its own: a stage of a pipeline."""
+        if record is not None:
+            path = Path(record)
+            record = path.with_name(f"{path.stem}-rank{rank}{path.suffix}")
+        emitter = Emitter(name=f"{name}-rank{rank}", framework=PYTORCH, every=every, record=record)
+        model, backend, layers = self._header
+        emitter.begin(msgspec.structs.replace(model, name=emitter.name), backend, layers)
+        return emitter
 
     def _read_gradients(self) -> Phase:
         """Read the gradients of the sampled step."""
@@ -522,6 +575,10 @@ class Watcher:
         if sample.is_seen and sample.is_whole and sample.used:
             self._has_functions = bool(sample.functional)
         arrival = sample.send(loss, accuracy, self._search.losses())
+        if self._ranks:
+            self._ranks.expect(arrival.step)
+            arrival.seconds, began = self._ranks.step_seconds()
+            arrival.own_seconds = sample.began_back - began if sample.began_back else None
         self._arriving.append((arrival, sample.trail, replace(self._seen, loss_function=self._loss_function)))
         self._deliver(False)
         return Phase.WAITING
@@ -536,12 +593,15 @@ class Watcher:
             arrival, trail, seen = self._arriving[0]
             if wait:
                 arrival.wait()
-            elif not arrival.is_here():
+            elif not arrival.is_here() or (self._ranks and not self._ranks.is_here(arrival.step)):
                 return
+            if wait and self._ranks:
+                self._ranks.wait(arrival.step)
             self._arriving.popleft()
             fields, single, through_time = arrival.numbers()
             if (left := single.pop("scale_left", None)) is not None:
                 fields["grad_norm"] = fields["grad_norm"] / left
+            lines = self._ranks.gather(arrival, self._layers, fields, single.get("loss")) if self._ranks else ()
             scale = single.pop("scale", 1.0)
             clip_factor = self._clipping.undo(fields, scale, knows_scale=bool(self._optimizers.all))
             fields.setdefault("grad_norm", np.ma.MaskedArray(np.zeros(len(self._layers)), mask=True))
@@ -565,9 +625,14 @@ class Watcher:
                 observed=seen,
                 fresh=fresh,
                 is_partial=is_partial,
+                ranks=lines,
                 **told,
                 **fields,
             )
+            if (odd := odd_rank(lines)) != self._odd:
+                self._odd = odd
+                if odd:
+                    self._emitter.note(odd)
             self._emitter.took(self._spent)
             self._turns.took(self._spent, turn)
             self._spent = 0.0

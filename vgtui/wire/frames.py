@@ -156,6 +156,24 @@ class TimeProfile(msgspec.Struct, frozen=True):
     norm: NDArray[np.float64]
 
 
+class RankInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One process of a distributed training at a step; what did not come in time is unknown.
+
+    Attributes:
+        rank: Its number.
+        loss: The loss of its own batch.
+        norm: The norm of the gradients that it made itself, before they are exchanged.
+        seconds: The time of its step.
+        own_seconds: The time of its step until backpropagation began, before ranks wait for each other.
+    """
+
+    rank: int
+    loss: Number | None = None
+    norm: Number | None = None
+    seconds: Number | None = None
+    own_seconds: Number | None = None
+
+
 class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=True):
     """A run at one step.
 
@@ -173,6 +191,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
         through_time: The profiles of the layers that run over time; unset if there are none.
         fresh: The indices of the layers that were measured at this step, where the others have the numbers of steps
             before; unset if all were.
+        ranks: Each process of a distributed training; unset if there is one.
         run: The id in its header.
         lane: The lane of its header.
     """
@@ -189,6 +208,7 @@ class Frame(msgspec.Struct, frozen=True, tag_field="type", tag="frame", kw_only=
     ties: tuple[Tie, ...] | msgspec.UnsetType = msgspec.UNSET
     through_time: tuple[TimeProfile, ...] | msgspec.UnsetType = msgspec.UNSET
     fresh: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    ranks: tuple[RankInfo, ...] | msgspec.UnsetType = msgspec.UNSET
     run: RunId = msgspec.UNSET
     lane: LaneName | msgspec.UnsetType = msgspec.UNSET
 

@@ -39,6 +39,7 @@ from vgtui.dashboard.widgets.layer_panel import LayerPanel
 from vgtui.dashboard.widgets.lesson_panel import LessonPanel
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.loss_chart import LossChart
+from vgtui.dashboard.widgets.ranks_panel import RanksPanel
 from vgtui.dashboard.widgets.state_line import StateLine
 from vgtui.dashboard.widgets.timeline import Timeline
 from vgtui.dashboard.widgets.verdict_panel import VerdictPanel
@@ -90,6 +91,7 @@ class MainScreen(Screen[None]):
         self._gradient_chart = GradientByLayer(state, palette)
         self._loss_chart = LossChart(state, palette)
         self._verdict = VerdictPanel(state, palette)
+        self._ranks = RanksPanel(state, palette)
         self._lesson = LessonPanel(state, palette)
         self._keys = KeyLine(self.source_kinds, state, palette)
 
@@ -100,7 +102,7 @@ class MainScreen(Screen[None]):
         with Horizontal(id="body"):
             yield Horizontal(self._panel, self._second, self._beside, id="panels")
             with Vertical(id="charts"):
-                yield from (self._lesson, self._gradient_chart, self._loss_chart, self._verdict)
+                yield from (self._lesson, self._gradient_chart, self._loss_chart, self._ranks, self._verdict)
         yield self._timeline
         yield self._keys
 
@@ -464,6 +466,8 @@ class MainScreen(Screen[None]):
         begins = self.scheduler.numbers_drawn()
         for panel in self._shown_panels:
             panel.draw_numbers(begins)
+        self.set_class(bool(self._ranks.ranks), "-ranks")
+        self._ranks.redraw()
         self._verdict.redraw()
         self._lesson.show()
         self.show_pace(self.lanes.chosen)  # also after frames that came too fast to be drawn
@@ -540,7 +544,7 @@ class MainScreen(Screen[None]):
     @property
     def _of_chosen(self) -> Sequence[Lines]:
         """The widgets that show the chosen lane, with the other lane beside it."""
-        return self._gradient_chart, self._loss_chart, self._verdict, self._timeline, self._lesson
+        return self._gradient_chart, self._loss_chart, self._verdict, self._ranks, self._timeline, self._lesson
 
 
 class PlayingScreen(MainScreen):

@@ -18,7 +18,7 @@ from vgtui.wire.frames import LayerInfo
 
 WRAPPER = "_orig_mod"
 """The attribute in which torch.compile keeps what it compiles; names leave it out."""
-NAMELESS = ("weight", "in_proj_weight")
+NAMELESS = ("weight", "in_proj_weight", "_flat_param")
 """Weights that are called as their module is."""
 MAX_TIED_NAMES = 3
 """Names of a weight that several modules share."""

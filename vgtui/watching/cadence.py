@@ -46,6 +46,11 @@ class Cadence:
         self._took = 0.0
         self._measured = 0
 
+    @property
+    def is_paced_by_steps(self) -> bool:
+        """Whether a measurement is due after a number of steps, and not after a time."""
+        return self._steps > 0
+
     def is_due(self, step: int, is_seen: bool = True) -> bool:
         """Return whether the step after `step` updates is to be measured.
 

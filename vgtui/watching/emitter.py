@@ -159,6 +159,11 @@ class Emitter:
         if (held_up := _number("seconds", seconds)) is not None and np.isfinite(held_up):
             self._cadence.took(float(held_up))
 
+    @property
+    def is_paced_by_steps(self) -> bool:
+        """Whether the user has said which steps are measured, and not how often."""
+        return self._cadence.is_paced_by_steps
+
     def parts(self, seconds: float) -> int:
         """Return in how many frames to measure what takes so many seconds, so that there is one each second."""
         return self._cadence.parts(seconds)

@@ -25,6 +25,8 @@ SUMS, LOSSES = "sums", "losses"
 """What a sampled step has many numbers of: tensors between modules, and steps before it."""
 MAX_STEPS = 100
 """Steps that are sampled, due or not, to find where a number came from that is not finite."""
+FIRST_SAMPLES, EVERY_SAMPLE = 4, 8
+"""Sampled steps at the beginning that are looked at, and of later ones each so many."""
 MAX_TENSORS = 10_000
 """Tensors that are looked at in one step, and gradients: a module may be called without end."""
 ADDABLE = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
@@ -242,12 +244,24 @@ class Search:
         self._losses = Losses()
         self.goes_on = False
         """Whether a number was seen that is not finite, and not yet where it came from."""
+        self._samples = 0
         self._steps = 0
         """How many steps were sampled."""
 
     def trail(self) -> FirstNonFinite:
         """Return what looks at a step."""
         return FirstNonFinite(self.modules)
+
+    def looks_closely(self, is_exact: bool, is_whole: bool) -> bool:
+        """Return whether the coming sampled step looks at every module, which is dear: a few do.
+
+        Args:
+            is_exact: Whether the user has said which steps are sampled: then each is looked at.
+            is_whole: Whether it measures all layers.
+        """
+        self._samples += 1
+        is_turn = self._samples <= FIRST_SAMPLES or self._samples % EVERY_SAMPLE == 0
+        return self.goes_on or (is_whole and (is_exact or is_turn))
 
     def add_loss(self, step: int, loss: Any) -> None:
         """Take in the loss of a step, sampled or not."""

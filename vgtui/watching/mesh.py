@@ -14,6 +14,10 @@ WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 """Attributes in which something around a module keeps it; names leave them out."""
 
 
+_PLAIN = (Tensor, nn.Parameter)
+"""By far the most frequent types, which have no parts elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shards:
     """How a weight is spread over processes.
@@ -31,7 +35,7 @@ class Shards:
 
 def is_spread(tensor: Tensor) -> bool:
     """Return whether a tensor is a DTensor."""
-    return hasattr(tensor, "_local_tensor") and hasattr(tensor, "placements")
+    return type(tensor) not in _PLAIN and hasattr(tensor, "_local_tensor") and hasattr(tensor, "placements")
 
 
 def is_flat(weight: Tensor) -> bool:

@@ -24,6 +24,7 @@ from vgtui.watching.mesh import local
 from vgtui.watching.norms import grouped, norm_of, norms_of, sampled, widest
 from vgtui.watching.ranks import LOCAL
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
+from vgtui.watching.uses import Uses
 
 MISSED = "missed"
 """The field for whether every entry by which a layer's update is estimated has no gradient."""
@@ -85,7 +86,7 @@ class Sample:
         self._has_functions = has_functions
         self.functional: set[int] = set()
         """The layers that an activation follows which is a function, and not that of a module."""
-        self._turn = range(len(layers)) if turn is None else turn
+        self.turn = range(len(layers)) if turn is None else turn
         self._step = step
         self._layers = layers
         self._measures = measures
@@ -132,17 +133,18 @@ class Sample:
     def arm(
         self,
         model: nn.Module,
-        activations: Sequence[nn.Module],
+        uses: Uses,
         make_hook: MakeHook,
         before_clipping: Collection[int],
         loss_kind: str = "",
         has_ranks: bool = False,
+        is_close: bool = True,
     ) -> None:
         """Hook what is to be seen of the coming step: outputs and error signals, and gradients as they are made.
 
         Args:
             model: The model.
-            activations: The activation modules.
+            uses: What is to be hooked for the layers to be seen.
             make_hook: Applied to each function that is hooked.
             before_clipping: The indices of the layers whose gradients are measured as they are made.
             loss_kind: The kind of the loss, as LossFunction has it, to work the targets out.
@@ -151,14 +153,16 @@ class Sample:
         self._loss_kind = loss_kind
         self._guard = make_hook
         on_layer, on_activation = make_hook(self._on_layer), make_hook(self._on_activation)
-        for layer in self._layers:
+        hooked, followers = uses.hooked(self.turn)
+        for index in sorted(hooked):
+            layer = self._layers[index]
             if layer.traced and layer.has_output:
                 self._module_handles.append(layer.module.register_forward_hook(on_layer))
                 self.is_seen = True
                 if isinstance(layer.module, nn.RNNBase):
                     self._module_handles.append(layer.module.register_forward_pre_hook(make_hook(_with_gradient)))
         if self.is_seen:
-            if self.is_whole:
+            if is_close:
                 self.trail.arm(make_hook)
             self._module_handles.append(model.register_forward_hook(make_hook(self._on_model)))
         look = self._measures.look if self.is_whole else None
@@ -166,7 +170,7 @@ class Sample:
         if wants and all(layer.traced for layer in self._layers) and not has_compiled():
             self._functions = Functions(make_hook(self._on_function), look)
             self._module_handles += self._functions.hook(model, make_hook)
-        self._module_handles += [module.register_forward_hook(on_activation) for module in activations]
+        self._module_handles += [module.register_forward_hook(on_activation) for module in followers]
         if self.is_whole:
             self._module_handles += self._measures.arm(make_hook, norm_of)
         for index, layer in enumerate(self._layers if has_ranks else ()):
@@ -174,7 +178,7 @@ class Sample:
                 keep = make_hook(lambda gradient, index=index: self._keep(LOCAL, index, norm_of(dense(gradient))))
                 self._handles.append(layer.weight.register_hook(keep))
         # of layers whose turn it is not, one stands for those whose clipping tells that of all
-        measured = {*before_clipping, *self._foreign}.intersection(self._turn) or set(self._turn[-1:])
+        measured = {*before_clipping, *self._foreign}.intersection(self.turn) or set(self.turn[-1:])
         measured = measured if before_clipping else set()
         parameters = [entry for index in measured for entry in self._layers[index].parameters]
         self._handles += hook_made(self._made, parameters, make_hook)
@@ -233,13 +237,13 @@ class Sample:
         self._keep_signals(among)
         self.closed.update(among)
         has_any = any(self._layers[index].weight.grad is not None for index in among)
-        among = [index for index in among if index in self._turn]
+        among = [index for index in among if index in self.turn]
         gradients = {index: self._layers[index].weight.grad for index in among}
         known = {index: dense(gradient) for index, gradient in gradients.items() if gradient is not None}
         self._keep_norms("grad_norm", known)
         self._add_parts(among)
         # those that another optimizer updates are as they were before its update
-        read = [index for index in self._turn if index in among or index not in self.closed]
+        read = [index for index in self.turn if index in among or index not in self.closed]
         weights = {index: local(self._layers[index].weight.detach()) for index in read}
         self._keep_norms("weight_norm", weights)
         self._measures.read(known, self._keep)
@@ -298,12 +302,12 @@ class Sample:
                 number = local(torch.as_tensor(value).detach())
                 if not (number.is_meta or number.is_complex()):  # neither is a loss, nor a reason to stop
                     self._keep(name, 0, (number if number.is_floating_point() else number.float()).mean())
-        return Arrival(self._step, len(self._layers), self._values, self._turn)
+        return Arrival(self._step, len(self._layers), self._values, self.turn)
 
     @property
     def is_whole(self) -> bool:
         """Whether all layers are measured."""
-        return len(self._turn) == len(self._layers)
+        return len(self.turn) == len(self._layers)
 
     def _keep(self, name: str, index: int, value: Tensor) -> None:
         self._values[name, index] = value
@@ -346,7 +350,7 @@ class Sample:
         self._settle(given)
         self._current, self._is_activated = index, False
         self.is_half |= out is not None and out.dtype == torch.float16
-        if index in self._turn:
+        if index in self.turn:
             self._on_use(index, module, given, out)
 
     def _on_use(self, index: int, module: nn.Module, given: Tensor | None, out: Tensor | None) -> None:
@@ -478,7 +482,7 @@ class Sample:
 
     def _describe(self, index: int, kind: str, values: Tensor) -> None:
         """Keep the numbers of an activation's outputs."""
-        if index not in self._turn:
+        if index not in self.turn:
             return
         self._keep_spread(index, values)
         if kind in ("ReLU", "ReLU6") and values.ndim > 1:

@@ -34,6 +34,8 @@ class Ties:
         """Which layers ever had a gradient."""
         self._used = [False] * len(layers)
         self._for_gradients = [False] * len(layers)
+        self._last: dict[int, Tie] = {}
+        """The tie of each layer when it was measured last."""
         self._is_seen = False
         self._stray = [(name, entry, entry._version) for name, entry in _stray_parameters(model)]
 
@@ -48,18 +50,20 @@ class Ties:
         """
         trained = self._optimizers.trained()
         self._is_seen |= sample.is_seen and bool(sample.used)
-        ties: list[Tie] = []
-        for index, layer in enumerate(self._layers):
-            self._used[index] |= index in sample.used
-            self._for_gradients[index] |= index in sample.used_for_gradients
+        for index in sample.used:
+            self._used[index] = True
+        for index in sample.used_for_gradients:
+            self._for_gradients[index] = True
+        for index in sample.turn if self._last else range(len(self._layers)):
+            layer = self._layers[index]
             self._tied[index] |= any(entry.grad is not None for entry in layer.parameters)
-            ties.append(self._tie(index, layer, trained))
+            self._last[index] = self._tie(index, layer, trained)
         stray = [
             name
             for name, entry, version in self._stray
             if entry.grad is not None and entry._version == version and id(entry) not in (trained or ())
         ]
-        return tuple(ties), tuple(stray)
+        return tuple(self._last[index] for index in range(len(self._layers))), tuple(stray)
 
     def _tie(self, index: int, layer: Layer, trained: set[int] | None) -> Tie:
         entries = (*layer.parameters, *layer.module.parameters(recurse=False))

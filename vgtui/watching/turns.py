@@ -69,15 +69,15 @@ class Turns:
             self._last = fields
             return fields
         found: dict[str, NDArray[np.float64]] = {}
-        unknown = np.ma.MaskedArray(np.zeros(len(self._ends)), mask=True)
         for name in self._last.keys() | fields.keys():
             if name in WITH_ALL and name in self._last:
                 found[name] = self._last[name]
                 continue
-            values = np.ma.MaskedArray(self._last.get(name, unknown), copy=True)
-            values.mask = np.ma.getmaskarray(values).copy()
-            values[turn.start : turn.stop] = np.ma.MaskedArray(fields.get(name, unknown))[turn.start : turn.stop]
-            found[name] = values if values.mask.any() else np.ma.getdata(values)
+            values, mask = _copied(self._last.get(name), len(self._ends))
+            new, is_unknown = _copied(fields.get(name), len(self._ends))
+            values[turn.start : turn.stop] = new[turn.start : turn.stop]
+            mask[turn.start : turn.stop] = is_unknown[turn.start : turn.stop]
+            found[name] = np.ma.MaskedArray(values, mask=mask) if mask.any() else values
         self._last = found
         return found
 
@@ -86,3 +86,10 @@ class Turns:
         bounds = np.searchsorted(self._ends, np.linspace(0, self._ends[-1], parts + 1)[1:-1], side="left") + 1
         edges = sorted({0, len(self._ends), *map(int, bounds)})
         return [range(first, last) for first, last in pairwise(edges)]
+
+
+def _copied(values: NDArray[np.float64] | None, count: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return copies of the numbers of a field and of where they are unknown; of None, all are."""
+    if values is None:
+        return np.zeros(count), np.ones(count, np.bool_)
+    return np.array(np.ma.getdata(values)), np.array(np.ma.getmaskarray(values))

@@ -5,7 +5,9 @@ its hooks are there for that step alone.
 """
 
 import logging
+import math
 import os
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -56,12 +58,17 @@ from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
 from vgtui.watching.trace import Trace
 from vgtui.watching.turns import Turns
+from vgtui.watching.uses import Uses
 from vgtui.wire.frames import BackendInfo, LayerInfo, ModelInfo
 
 log = logging.getLogger("vgtui")
 
 COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
 FLAT = "FullyShardedDataParallel has made one weight of each unit; with use_orig_params=True each layer is seen"
+LOOK_SHARE = 0.002
+"""The share of the time that looking through a large model for other parts may take."""
+CHEAP_SECONDS = 0.0005
+"""The time that this may take at every sampled step."""
 NO_GRADIENT = "no layer has a gradient; call watcher.step() between backward() and zero_grad(), or give the optimizer"
 
 
@@ -70,6 +77,8 @@ class Watcher:
 
     _odd = ""
     """What was last said of a rank that differs from the others."""
+    _look_again_at = -math.inf
+    """When the model may be looked through for other parts."""
     _warned_of_gradients = False
     _warned_of_compiling = False
 
@@ -122,7 +131,7 @@ class Watcher:
         self._infos: tuple[LayerInfo, ...] = ()
         """The layers as viewers know them."""
         self._census: tuple[int, ...] = ()
-        self._activations: list[nn.Module] = []
+        self._uses_of = Uses((), (), ())
         self._activated: frozenset[int] = frozenset()
         self._ties: Ties | None = None
         self._seen = Observations()
@@ -389,7 +398,7 @@ class Watcher:
         self._search.first.disarm()
         self._search.modules = hookable(self._inner)  # it may have been compiled since
         self._take_layers(in_order_of_use(found, self._trace.used))
-        self._activations = activations(self._inner)
+        self._uses_of = Uses(self._layers, activations(self._inner), self._trace.used)
         after = activations_after(self._layers, self._trace.used)
         self._activated = frozenset(index for index, layer in enumerate(self._layers) if id(layer.module) in after)
         self._ties = Ties(self._inner, self._layers, self._optimizers)
@@ -444,7 +453,7 @@ class Watcher:
         """Sample the coming step if it is due. If the model has other parts than before, it is traced instead."""
         if self._emitter is None or not (self._is_due(self._emitter) or self._search.wants()):
             return Phase.WAITING
-        if census(self._inner) != self._census:
+        if self._has_changed():
             return self._trace_anew()
         self._before_compiling.register()
         self._owned = self._optimizers.owned(self._layers)
@@ -464,9 +473,25 @@ class Watcher:
         found = self._loss_function
         loss_kind = found.kind if found and found.is_mean and found.is_direct else ""
         self._sample.arm(
-            self._inner, self._activations, self._guarded, self._clipping.measured, loss_kind, self._has_ranks
+            self._inner,
+            self._uses_of,
+            self._guarded,
+            self._clipping.measured,
+            loss_kind,
+            self._has_ranks,
+            self._search.looks_closely(self._emitter.is_paced_by_steps, self._sample.is_whole),
         )
         return Phase.SAMPLING
+
+    def _has_changed(self) -> bool:
+        """Return whether the model has other parts than before; where it is dear to look, not at every sampled step."""
+        now = time.monotonic()
+        if now < self._look_again_at:
+            return False
+        has_changed = census(self._inner) != self._census
+        took = time.monotonic() - now
+        self._look_again_at = now + took / LOOK_SHARE if took > CHEAP_SECONDS else now
+        return has_changed
 
     def _trace_anew(self) -> Phase:
         """Find the layers again, in the coming step."""
@@ -507,7 +532,7 @@ class Watcher:
     def _read_gradients(self) -> Phase:
         """Read the gradients of the sampled step."""
         assert self._sample
-        if census(self._inner) != self._census:
+        if self._emitter and self._emitter.parts(self._turns.whole_took) == 1 and self._has_changed():
             self._drop_sample()
             return self._trace_anew()
         has_any = self._read_layers(self._sample, 0)

@@ -149,6 +149,7 @@ class Sample:
             before_clipping: The indices of the layers whose gradients are measured as they are made.
             loss_kind: The kind of the loss, as LossFunction has it, to work the targets out.
             has_ranks: Whether gradients are measured before they are exchanged with other processes.
+            is_close: Whether every module is looked at for numbers that are not finite.
         """
         self._loss_kind = loss_kind
         self._guard = make_hook

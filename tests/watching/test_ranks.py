@@ -21,10 +21,10 @@ torch = pytest.importorskip("torch")
 if not torch.distributed.is_available():
     pytest.skip("this PyTorch knows no other processes", allow_module_level=True)
 
+from vgtui.watching.arrival import Arrival  # noqa: E402
 from vgtui.watching.layers import Layer  # noqa: E402
 from vgtui.watching.mesh import Shards  # noqa: E402
 from vgtui.watching.ranks import Plan, Ranks  # noqa: E402
-from vgtui.watching.sample import Arrival  # noqa: E402
 
 EXACT = 1e-6
 SECONDS = 300

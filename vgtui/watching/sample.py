@@ -7,12 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.telemetry import SATURATION_SHARE
+from vgtui.watching.arrival import THROUGH_TIME, Arrival
 from vgtui.watching.clipping import BEFORE
 from vgtui.watching.compiling import has_compiled
 from vgtui.watching.finite import LOSSES, SUMS, FirstNonFinite
@@ -21,20 +20,13 @@ from vgtui.watching.handles import Handle, MakeHook
 from vgtui.watching.layers import Layer, dense
 from vgtui.watching.measures import Measures
 from vgtui.watching.mesh import local
-from vgtui.watching.norms import grouped, norm_of, norms_of, sampled, widest
+from vgtui.watching.norms import norm_of, norms_of, sampled, widest
 from vgtui.watching.ranks import LOCAL
 from vgtui.watching.signals import MIN_TIMES, Signals, reaches
 from vgtui.watching.uses import Uses
 
 MISSED = "missed"
 """The field for whether every entry by which a layer's update is estimated has no gradient."""
-SINGLE = (
-    "loss", "accuracy", "scale", "scale_left", "input_rms", "sample_spread", "zero_share", "padding_share", "kept",
-    "target_least", "target_greatest", "target_mean_square", "target_variance",
-)  # fmt: skip
-"""What is gathered as one number a step."""
-THROUGH_TIME = "through time"
-"""The field that has several numbers for a layer: the norm of the error signal at each step of time."""
 MIN_BYTES = 4
 """The size of a number whose mean can be taken: half precision has too few digits."""
 
@@ -532,76 +524,6 @@ def hook_made(made: dict[int, Tensor], parameters: Iterable[nn.Parameter], make_
         if not isinstance(parameter, nn.parameter.UninitializedParameter)
         if parameter.requires_grad and parameter.is_leaf and parameter.is_floating_point()
     ]
-
-
-class Arrival:
-    """Numbers on their way from the devices; the training does not wait for a device that computes on its own."""
-
-    def __init__(self, step: int, layers: int, values: dict[tuple[str, int], Tensor], turn: range) -> None:
-        """Begin the copy to the host, one for each device and dtype.
-
-        Args:
-            step: The number of updates before the step.
-            layers: The number of layers.
-            values: A number by field and index of its layer, 0 for the fields in SINGLE.
-            turn: The layers that were measured.
-        """
-        self.turn = turn
-        self.step = step
-        self.seconds: float | None = None
-        """The time of the step."""
-        self.own_seconds: float | None = None
-        """The time of the step until backpropagation began."""
-        self._layers = layers
-        self._parts: list[tuple[list[tuple[tuple[str, int], int]], Tensor]] = []
-        self._events: list[torch.cuda.Event] = []
-        self.many: dict[str, NDArray[np.float64]] = {}
-        """The numbers of the fields that have many a step, once numbers() was called."""
-        for (device, _), keys in grouped(values).items():
-            packed = torch.cat([values[key].reshape(-1) for key in keys])
-            if device.type == "cuda":
-                host = torch.empty(len(packed), dtype=packed.dtype, pin_memory=True)
-                packed = host.copy_(packed, non_blocking=True)
-                event = torch.cuda.Event()
-                event.record(torch.cuda.current_stream(device))
-                self._events.append(event)
-            self._parts.append(([(key, values[key].numel()) for key in keys], packed))
-
-    def is_here(self) -> bool:
-        """Return whether the copy is done."""
-        return all(event.query() for event in self._events)
-
-    def wait(self) -> None:
-        """Wait until the copy is done."""
-        for event in self._events:
-            event.synchronize()
-
-    def numbers(self) -> tuple[dict[str, NDArray[np.float64]], dict[str, float], dict[int, NDArray[np.float64]]]:
-        """Return what has arrived.
-
-        Returns:
-            An array of a number for each layer by field, masked where unknown; the fields in SINGLE; and the profile
-            over time of each layer that has one.
-        """
-        known: dict[str, dict[int, float]] = defaultdict(dict)
-        through_time: dict[int, NDArray[np.float64]] = {}
-        for keys, values in self._parts:
-            numbers = iter(values.tolist())
-            for (name, index), length in keys:
-                if name in (SUMS, LOSSES):
-                    self.many[name] = np.array([next(numbers) for _ in range(length)], np.float64)
-                elif name == THROUGH_TIME:
-                    through_time[index] = np.array([next(numbers) for _ in range(length)], np.float64)
-                else:
-                    known[name][index] = next(numbers)
-        single = {name: known.pop(name)[0] for name in SINGLE if name in known}
-        return {name: self._row(entries) for name, entries in known.items()}, single, through_time
-
-    def _row(self, entries: dict[int, float]) -> NDArray[np.float64]:
-        if len(entries) == self._layers:
-            return np.array([entries[index] for index in range(self._layers)])
-        values = [entries.get(index, 0.0) for index in range(self._layers)]
-        return np.ma.MaskedArray(values, mask=[index not in entries for index in range(self._layers)])
 
 
 def _by_module(layers: Sequence[Layer]) -> dict[int, set[int]]:

@@ -24,10 +24,11 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from engine.model_diagnosis import PYTORCH
-from engine.observations import LossFunction, Observations, Targets, Tie
+from engine.observations import LossFunction, Observations
 from engine.verdict import Verdict
 from vgtui.model.ranks import odd_rank
 from vgtui.watching import succession
+from vgtui.watching.arrival import Arrival, completed
 from vgtui.watching.cadence import Cadence
 from vgtui.watching.clipping import Clipping
 from vgtui.watching.compiling import BeforeCompiling
@@ -53,7 +54,7 @@ from vgtui.watching.optimizer_facts import OptimizerFacts
 from vgtui.watching.optimizers import Optimizers
 from vgtui.watching.phases import Moment, Phase
 from vgtui.watching.ranks import Ranks, join_ranks
-from vgtui.watching.sample import MISSED, Arrival, Sample
+from vgtui.watching.sample import MISSED, Sample
 from vgtui.watching.scaler import loss_scale
 from vgtui.watching.ties import Ties
 from vgtui.watching.trace import Trace
@@ -623,82 +624,51 @@ class Watcher:
             if wait and self._ranks:
                 self._ranks.wait(arrival.step)
             self._arriving.popleft()
-            fields, single, through_time = arrival.numbers()
-            if (left := single.pop("scale_left", None)) is not None:
-                fields["grad_norm"] = fields["grad_norm"] / left
-            lines = self._ranks.gather(arrival, self._layers, fields, single.get("loss")) if self._ranks else ()
-            scale = single.pop("scale", 1.0)
-            clip_factor = self._clipping.undo(fields, scale, knows_scale=bool(self._optimizers.all))
-            fields.setdefault("grad_norm", np.ma.MaskedArray(np.zeros(len(self._layers)), mask=True))
-            missed = fields.pop(MISSED, None)
-            if "update" in fields:
-                if missed is not None:  # a few rows may have changed, none of which was looked at
-                    is_unknown = (np.ma.filled(missed, 0) > 0) & (np.ma.filled(fields["grad_norm"], 0) != 0)
-                    fields["update"] = np.ma.masked_where(is_unknown & (fields["update"] == 0), fields["update"])
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
-            complete(fields, is_accumulating=single.get("kept", 0.0) > 0)
-            told = {name: single[name] for name in ("loss", "accuracy") if name in single}
-            turn, is_partial = arrival.turn, not self._turns.is_last(arrival.turn)
-            fields = self._turns.complete(fields, turn)
-            seen = self._complete(seen, fields, single, through_time)
-            seen = self._search.arrived(seen, trail, fields, arrival.many)
-            fresh = None if turn == self._turns.all else turn
-            self._emitter.emit(
-                arrival.step,
-                clip_factor=clip_factor,
-                observed=seen,
-                fresh=fresh,
-                is_partial=is_partial,
-                ranks=lines,
-                **told,
-                **fields,
-            )
-            if (odd := odd_rank(lines)) != self._odd:
-                self._odd = odd
-                if odd:
-                    self._emitter.note(odd)
-            self._emitter.took(self._spent)
-            self._turns.took(self._spent, turn)
-            self._spent = 0.0
+            self._emit(self._emitter, arrival, trail, seen)
 
-    def _complete(
-        self,
-        seen: Observations,
-        fields: dict[str, NDArray[np.float64]],
-        single: dict[str, float],
-        through_time: dict[int, NDArray[np.float64]],
-    ) -> Observations:
-        """Add the numbers of a step to what was seen of it."""
-        norms = np.ma.filled(fields["weight_norm"], np.nan)
+    def _emit(self, emitter: Emitter, arrival: Arrival, trail: FirstNonFinite, seen: Observations) -> None:
+        """Make a frame of a sample."""
+        fields, single, through_time = arrival.numbers()
+        if (left := single.pop("scale_left", None)) is not None:
+            fields["grad_norm"] = fields["grad_norm"] / left
+        lines = self._ranks.gather(arrival, self._layers, fields, single.get("loss")) if self._ranks else ()
+        scale = single.pop("scale", 1.0)
+        clip_factor = self._clipping.undo(fields, scale, knows_scale=bool(self._optimizers.all))
+        fields.setdefault("grad_norm", np.ma.MaskedArray(np.zeros(len(self._layers)), mask=True))
+        missed = fields.pop(MISSED, None)
+        if "update" in fields:
+            if missed is not None:  # a few rows may have changed, none of which was looked at
+                is_unknown = (np.ma.filled(missed, 0) > 0) & (np.ma.filled(fields["grad_norm"], 0) != 0)
+                fields["update"] = np.ma.masked_where(is_unknown & (fields["update"] == 0), fields["update"])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                fields["update_ratio"] = fields.pop("update") / fields["weight_norm"]
+        complete(fields, is_accumulating=single.get("kept", 0.0) > 0)
+        told = {name: single[name] for name in ("loss", "accuracy") if name in single}
+        turn, is_partial = arrival.turn, not self._turns.is_last(arrival.turn)
+        fields = self._turns.complete(fields, turn)
         if self._first_weight_norms is None:
-            self._first_weight_norms = norms
-        # what no known optimizer has, and changes all the same, is trained by another one
-        ties: tuple[Tie, ...] = tuple(
-            "trained" if tie == "forgotten" and now != first else tie
-            for tie, now, first in zip(seen.ties, norms, self._first_weight_norms, strict=True)
+            self._first_weight_norms = np.ma.filled(fields["weight_norm"], np.nan)
+        seen = completed(seen, fields, single, self._first_weight_norms)
+        seen = replace(seen, accumulates=seen.accumulates and not self._has_micro_batches, through_time=through_time)
+        seen = self._search.arrived(seen, trail, fields, arrival.many)
+        fresh = None if turn == self._turns.all else turn
+        emitter.emit(
+            arrival.step,
+            clip_factor=clip_factor,
+            observed=seen,
+            fresh=fresh,
+            is_partial=is_partial,
+            ranks=lines,
+            **told,
+            **fields,
         )
-        targets = None
-        if "target_least" in single and seen.loss_function:
-            targets = Targets(
-                single["target_least"],
-                single["target_greatest"],
-                single["target_mean_square"],
-                single.get("target_variance", np.nan),
-            )
-        equal = np.ma.filled(fields.pop("equal", np.ma.MaskedArray(np.zeros(len(norms)))), 0.0)
-        return replace(
-            seen,
-            ties=ties,
-            accumulates=single.get("kept", 0.0) > 0 and not self._has_micro_batches,
-            zero_share=single.get("zero_share", np.nan),
-            input_rms=single.get("input_rms", np.nan),
-            sample_spread=single.get("sample_spread", np.nan),
-            padding_share=single.get("padding_share", np.nan),
-            equal_weights=tuple(np.flatnonzero(equal).tolist()),
-            targets=targets,
-            through_time=through_time,
-        )
+        if (odd := odd_rank(lines)) != self._odd:
+            self._odd = odd
+            if odd:
+                emitter.note(odd)
+        emitter.took(self._spent)
+        self._turns.took(self._spent, turn)
+        self._spent = 0.0
 
     def _guarded(self, function: Callable[..., Any]) -> Guarded:
         return Guarded(function, self)

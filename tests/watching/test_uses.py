@@ -63,7 +63,7 @@ def test_the_parts_of_a_model_with_one_activation_are_as_the_whole(
         return frames(path)
 
     whole = train(tmp_path / "whole.jsonl")[-1].layers
-    monkeypatch.setattr(Emitter, "parts", lambda self, seconds: 3)
+    monkeypatch.setattr(Emitter, "parts", lambda self, *_: 3)
     told = train(tmp_path / "parts.jsonl")
     assert any(isinstance(frame.fresh, tuple) and len(frame.fresh) < 7 for frame in told)
     parts = told[-1].layers

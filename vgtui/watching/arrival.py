@@ -85,10 +85,14 @@ class Arrival:
         return {name: self._row(entries) for name, entries in known.items()}, single, through_time
 
     def _row(self, entries: dict[int, float]) -> NDArray[np.float64]:
+        places = np.fromiter(entries.keys(), np.intp, len(entries))
+        values = np.zeros(self._layers)
+        values[places] = np.fromiter(entries.values(), np.float64, len(entries))
         if len(entries) == self._layers:
-            return np.array([entries[index] for index in range(self._layers)])
-        values = [entries.get(index, 0.0) for index in range(self._layers)]
-        return np.ma.MaskedArray(values, mask=[index not in entries for index in range(self._layers)])
+            return values
+        mask = np.ones(self._layers, np.bool_)
+        mask[places] = False
+        return np.ma.MaskedArray(values, mask=mask)
 
 
 def completed(

@@ -85,12 +85,17 @@ class Cadence:
         self._took = seconds
         self._measured += 1
 
-    def parts(self, seconds: float) -> int:
+    def parts(self, seconds: float, least: float = 0.0) -> int:
         """Return in how many parts to do a measurement.
 
         Args:
             seconds: How long the whole of it holds the training up.
+            least: How long a part does, however small.
         """
         if self._steps or not math.isfinite(seconds):
             return 1
-        return min(MAX_PARTS, max(1, math.ceil(seconds / (SHARE * max(PERIOD, self._seconds)))))
+        budget = SHARE * max(PERIOD, self._seconds)
+        if seconds <= budget:
+            return 1
+        # where each part is dear by itself, smaller ones than twice as dear would not come sooner
+        return min(MAX_PARTS, math.ceil((seconds - least) / max(budget - least, least, 1e-9)))

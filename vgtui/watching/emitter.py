@@ -164,9 +164,14 @@ class Emitter:
         """Whether the user has said which steps are measured, and not how often."""
         return self._cadence.is_paced_by_steps
 
-    def parts(self, seconds: float) -> int:
-        """Return in how many frames to measure what takes so many seconds, so that there is one each second."""
-        return self._cadence.parts(seconds)
+    def parts(self, seconds: float, least: float = 0.0) -> int:
+        """Return in how many frames to measure what takes so many seconds, so that there is one each second.
+
+        Args:
+            seconds: The time of all in one.
+            least: That of the smallest frame.
+        """
+        return self._cadence.parts(seconds, least)
 
     def begin(self, model: ModelInfo, backend: BackendInfo, layers: Iterable[LayerInfo]) -> None:
         """Begin a run.

@@ -64,7 +64,7 @@ class FirstNonFinite:
             modules: The modules that are hooked, by their dotted names.
         """
         self._modules = modules or {}
-        self._names = {id(module): name for name, module in self._modules.items()}
+        self._names: dict[int, str] = {}
         self._handles: list[Handle] = []
         self._calls: list[str] = []
         """The modules that are being called, the innermost last."""
@@ -84,6 +84,7 @@ class FirstNonFinite:
             make_hook: Applied to each function that is hooked.
         """
         self._guard = make_hook
+        self._names = {id(module): name for name, module in self._modules.items()}
         before, after = make_hook(self._before), make_hook(self._after)
         for module in self._modules.values():
             self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))

@@ -36,7 +36,9 @@ class OptimizerFacts:
         groups = getattr(optimizer, "param_groups", None)
         if not groups:
             return cls()
-        group = max(groups, key=lambda entry: sum(weight.numel() for weight in entry["params"]))
+        group = groups[0]
+        if len(groups) > 1:
+            group = max(groups, key=lambda entry: sum(weight.numel() for weight in entry["params"]))
         name = type(optimizer).__name__
         state: dict[str, Any] = next(iter(optimizer.state.values()), {}) if optimizer.state else {}
         is_adaptive = name in SIGNED or "Ada" in name or "RMS" in name or any(key in state for key in SECOND_MOMENTS)

@@ -28,6 +28,8 @@ class Optimizers:
         """Take an optimizer, a list or a dictionary of them, or None."""
         self._given = _several(given)
         self._handles: list[Handle] = []
+        self._key: tuple[tuple[int, int], ...] | None = None
+        self._trained: set[int] = set()
         self.all: list[torch.optim.Optimizer] = []
         """Those that have hooks."""
 
@@ -65,7 +67,12 @@ class Optimizers:
         """Return the ids of the parameters that they have; None without any optimizer."""
         if not self.all:
             return None
-        return {id(entry) for optimizer in self.all for entry in _parameters(optimizer)}
+        # a list of parameters grows, and is not exchanged otherwise
+        key = tuple((id(group), len(group["params"])) for optimizer in self.all for group in optimizer.param_groups)
+        if key != self._key:
+            self._key = key
+            self._trained = {id(entry) for optimizer in self.all for entry in _parameters(optimizer)}
+        return self._trained
 
     def owned(self, layers: Sequence[Layer]) -> list[list[int]]:
         """Return the indices of the layers that belong to each optimizer; what no other has belongs to the first."""

@@ -212,6 +212,8 @@ class Ranks:
         """
         step = arrival.step
         made = fields.pop(LOCAL, None)
+        if self.is_alone and not any(layer.shards for layer in layers):
+            return ()
         squares = {name: _squares(layers, fields[name]) for name in SPREAD_FIELDS if name in fields}
         norm = None if made is None or np.ma.getmaskarray(made).all() else float(np.linalg.norm(np.ma.compressed(made)))
         part = Part(_number(loss), _number(norm), _number(arrival.seconds), _number(arrival.own_seconds), squares)

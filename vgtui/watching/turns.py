@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 WITH_ALL = ("noise_scale", "max_attention_logit")
 """Fields that are measured only where all layers are; they keep their last numbers meanwhile."""
+LEAST_SHARE = 0.1
+"""The share of a turn's time that its layers are taken for at least."""
 LEAST = 2**16
 """The entries whose measurement costs as much as what every layer costs, however small."""
 
@@ -21,18 +23,21 @@ class Turns:
         Args:
             sizes: The number of weights of each layer.
         """
-        self._ends = np.cumsum([size + LEAST for size in sizes])
+        self._costs = np.array([size + LEAST for size in sizes], np.float64)
+        """What each layer costs: by its size at first, then as it was measured, in seconds."""
         self._last: dict[str, NDArray[np.float64]] = {}
         self._ahead: list[range] = []
-        self._parts = 1
-        self._took = 0.0
+        self._seconds: list[tuple[range, float]] = []
+        """The turns of the present round, and what they took."""
         self.whole_took = 0.0
-        """Seconds that the last round took."""
+        """Seconds that a turn of all layers takes."""
+        self.turn_took = 0.0
+        """Seconds that each turn takes, however few layers it has."""
 
     @property
     def all(self) -> range:
         """All layers."""
-        return range(len(self._ends))
+        return range(len(self._costs))
 
     def take(self, parts: int) -> range:
         """Return the layers of the coming sampled step.
@@ -42,18 +47,28 @@ class Turns:
         """
         if not self._ahead:
             self._ahead = self._split(parts)
-            self._parts = len(self._ahead)
         return self._ahead.pop(0)
 
     def took(self, seconds: float, turn: range) -> None:
         """Note how long a turn's measurement took."""
-        self._took += seconds
-        if self.is_last(turn):
-            self.whole_took, self._took = self._took, 0.0
+        if turn == self.all:
+            self._seconds.clear()
+            self.whole_took = seconds
+            return
+        self._seconds.append((turn, seconds))
+        if not self.is_last(turn):
+            return
+        taken, self._seconds = self._seconds, []
+        if len(taken) > 1 and taken[0][0].start == 0:
+            total = sum(seconds for _, seconds in taken)
+            self.turn_took = max(0.0, total - self.whole_took) / (len(taken) - 1)
+            for places, each in taken:
+                part = self._costs[places.start : places.stop]
+                part *= max(each - self.turn_took, LEAST_SHARE * each) / part.sum()
 
     def is_last(self, turn: range) -> bool:
         """Return whether a turn ends its round."""
-        return turn.stop == len(self._ends)
+        return turn.stop == len(self._costs)
 
     def complete(self, fields: dict[str, NDArray[np.float64]], turn: range) -> dict[str, NDArray[np.float64]]:
         """Give the layers whose turn it is not the numbers that they had last.
@@ -65,7 +80,7 @@ class Turns:
         Returns:
             The same fields, and those of the other layers.
         """
-        if len(turn) == len(self._ends):
+        if len(turn) == len(self._costs):
             self._last = fields
             return fields
         found: dict[str, NDArray[np.float64]] = {}
@@ -73,8 +88,8 @@ class Turns:
             if name in WITH_ALL and name in self._last:
                 found[name] = self._last[name]
                 continue
-            values, mask = _copied(self._last.get(name), len(self._ends))
-            new, is_unknown = _copied(fields.get(name), len(self._ends))
+            values, mask = _copied(self._last.get(name), len(self._costs))
+            new, is_unknown = _copied(fields.get(name), len(self._costs))
             values[turn.start : turn.stop] = new[turn.start : turn.stop]
             mask[turn.start : turn.stop] = is_unknown[turn.start : turn.stop]
             found[name] = np.ma.MaskedArray(values, mask=mask) if mask.any() else values
@@ -83,8 +98,9 @@ class Turns:
 
     def _split(self, parts: int) -> list[range]:
         """Divide the layers into turns that cost about the same."""
-        bounds = np.searchsorted(self._ends, np.linspace(0, self._ends[-1], parts + 1)[1:-1], side="left") + 1
-        edges = sorted({0, len(self._ends), *map(int, bounds)})
+        ends = np.cumsum(self._costs)
+        bounds = np.searchsorted(ends, np.linspace(0, ends[-1], parts + 1)[1:-1], side="left") + 1
+        edges = sorted({0, len(self._costs), *map(int, bounds)})
         return [range(first, last) for first, last in pairwise(edges)]
 
 

@@ -460,7 +460,11 @@ class Watcher:
         self._owned = self._optimizers.owned(self._layers)
         foreign = self._optimizers.foreign(self._layers)
         takes_all = self._search.goes_on or self._has_ranks  # each rank measures the same layers
-        turn = self._turns.all if takes_all else self._turns.take(self._emitter.parts(self._turns.whole_took))
+        turn = (
+            self._turns.all
+            if takes_all
+            else self._turns.take(self._emitter.parts(self._turns.whole_took, self._turns.turn_took))
+        )
         self._sample = Sample(
             self._steps,
             self._layers,
@@ -483,6 +487,10 @@ class Watcher:
             self._search.looks_closely(self._emitter.is_paced_by_steps, self._sample.is_whole),
         )
         return Phase.SAMPLING
+
+    def _parts(self, emitter: Emitter) -> int:
+        """Return in how many frames all layers are measured."""
+        return emitter.parts(self._turns.whole_took, self._turns.turn_took)
 
     def _has_changed(self) -> bool:
         """Return whether the model has other parts than before; where it is dear to look, not at every sampled step."""
@@ -533,7 +541,11 @@ class Watcher:
     def _read_gradients(self) -> Phase:
         """Read the gradients of the sampled step."""
         assert self._sample
-        if self._emitter and self._emitter.parts(self._turns.whole_took) == 1 and self._has_changed():
+        if (
+            self._emitter
+            and self._emitter.parts(self._turns.whole_took, self._turns.turn_took) == 1
+            and self._has_changed()
+        ):
             self._drop_sample()
             return self._trace_anew()
         has_any = self._read_layers(self._sample, 0)

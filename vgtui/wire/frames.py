@@ -295,8 +295,8 @@ def _encode_other(value: object) -> object:
     if isinstance(value, np.integer):
         return int(value)
     if isinstance(value, np.ndarray):
-        if not isinstance(value, np.ma.MaskedArray) and np.isfinite(value).all():
-            return value.tolist()
+        if np.isfinite(np.ma.filled(value, 0.0)).all():
+            return value.tolist()  # None where it is masked
         return [None if entry is None else number_text(entry) for entry in value.tolist()]
     raise NotImplementedError(f"{type(value)} has no place in a frame")
 

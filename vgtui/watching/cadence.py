@@ -98,4 +98,4 @@ class Cadence:
         if seconds <= budget:
             return 1
         # where each part is dear by itself, smaller ones than twice as dear would not come sooner
-        return min(MAX_PARTS, math.ceil((seconds - least) / max(budget - least, least, 1e-9)))
+        return min(MAX_PARTS, max(2, math.ceil((seconds - least) / max(budget - least, least, 1e-9))))

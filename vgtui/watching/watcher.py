@@ -66,6 +66,8 @@ log = logging.getLogger("vgtui")
 
 COMPILED = "compiled by torch: activations and error signals cannot be seen, gradients and weights can"
 FLAT = "FullyShardedDataParallel has made one weight of each unit; with use_orig_params=True each layer is seen"
+IDLE_SECONDS = 0.01
+"""How long a step that is due may have to wait for the next look at the clock and at the viewers."""
 LOOK_SHARE = 0.002
 """The share of the time that looking through a large model for other parts may take."""
 CHEAP_SECONDS = 0.0005
@@ -78,6 +80,8 @@ class Watcher:
 
     _odd = ""
     """What was last said of a rank that differs from the others."""
+    _idle_until = -math.inf
+    """Until when no step can be due."""
     _look_again_at = -math.inf
     """When the model may be looked through for other parts."""
     _warned_of_gradients = False
@@ -203,8 +207,8 @@ class Watcher:
         self._phase = Phase.TRACING
         self._optimizers = Optimizers(optimizer)
         self._optimizers.hook(
-            lambda number: self._guarded(partial(self._before_update, number)),
-            lambda number: self._guarded(partial(self._after_update, number)),
+            lambda number: self._unless_idle(partial(self._before_update, number), 0),
+            lambda number: self._unless_idle(partial(self._after_update, number), int(number == 0)),
         )
         self._begin_trace()
 
@@ -249,6 +253,9 @@ class Watcher:
             loss: The loss of the step: a number, or a tensor, which is not waited for.
             accuracy: The accuracy, in the same form.
         """
+        if self._is_idle() and self._optimizers.first is not None and self._emitter and not self._emitter.wanted:
+            self._is_told, self._told_at = True, self._steps
+            return
         self._on_step(loss, accuracy)
 
     def close(self) -> None:
@@ -274,6 +281,24 @@ class Watcher:
         if emitter:
             self._last_verdict = emitter.verdict
             emitter.close()
+
+    def _is_idle(self) -> bool:
+        """Return whether there is nothing to do now but to count, as in most steps."""
+        return self._phase is Phase.WAITING and not self._arriving and time.monotonic() < self._idle_until
+
+    def _unless_idle(self, function: Callable[..., Any], counts: int) -> Callable[..., Any]:
+        """Return a hook that calls a function, but where there is nothing to do adds to the number of updates alone."""
+        guarded = self._guarded(function)
+
+        def hook(*arguments: Any) -> Any:
+            if torch.compiler.is_compiling():  # what it makes of this is nothing
+                return None
+            if self._is_idle():
+                self._steps += counts
+                return None
+            return guarded(*arguments)
+
+        return hook
 
     def _begin_trace(self) -> None:
         """Note what the model uses, until the first update."""
@@ -453,6 +478,8 @@ class Watcher:
     def _arm(self) -> Phase:
         """Sample the coming step if it is due. If the model has other parts than before, it is traced instead."""
         if self._emitter is None or not (self._is_due(self._emitter) or self._search.wants()):
+            if self._emitter and not (self._emitter.is_paced_by_steps or self._has_ranks):
+                self._idle_until = time.monotonic() + IDLE_SECONDS
             return Phase.WAITING
         if self._has_changed():
             return self._trace_anew()

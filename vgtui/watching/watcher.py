@@ -217,6 +217,10 @@ class Watcher:
         """The number of updates so far."""
         return self._steps
 
+    def begin_at(self, updates: int) -> None:
+        """Count on from the updates that were made before it was begun. step() is to follow each later one."""
+        self._steps, self._is_told = updates, True
+
     @property
     def model(self) -> nn.Module | None:
         """The model; None once it is watched no more."""

@@ -1,9 +1,45 @@
 """The loss of a step, where a script does not say it: the sum of what was backpropagated since the step before."""
 
+import functools
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+log = logging.getLogger("vgtui")
+
+
+def note_backward(note: Callable[..., None]) -> Callable[[], None]:
+    """Notice what backward() is called on. Tensor.backward calls torch.autograd.backward too.
+
+    Args:
+        note: Is called with the arguments of each call, ahead of it. What it raises is left out.
+
+    Returns:
+        A function that undoes it. Where somebody else has wrapped the same function since, ours stays and does nothing.
+    """
+    original = torch.autograd.backward
+    is_on = True
+
+    @functools.wraps(original)
+    def backward(*arguments: Any, **named: Any) -> Any:
+        if is_on:
+            try:
+                note(*arguments, **named)
+            except Exception:
+                log.debug("of backward()", exc_info=True)
+        return original(*arguments, **named)
+
+    def undo() -> None:
+        nonlocal is_on
+        is_on = False
+        if torch.autograd.backward is backward:
+            torch.autograd.backward = original
+
+    torch.autograd.backward = backward
+    return undo
 
 
 class Losses:

@@ -1,6 +1,5 @@
 """Watching whatever trains in this process, by PyTorch's hooks for all optimizers; the script knows nothing of it."""
 
-import functools
 import logging
 import os
 import shlex
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from vgtui.watching.automatic.losses import Losses
+from vgtui.watching.automatic.losses import Losses, note_backward
 from vgtui.watching.automatic.models import Objects, find_models, name_of, trained_by
 from vgtui.watching.handles import Handle
 from vgtui.watching.scaler import loss_scale
@@ -63,11 +62,13 @@ class Session:
         self._watchers: weakref.WeakKeyDictionary[Optimizer, list[weakref.ref[Watcher]]] = weakref.WeakKeyDictionary()
         """Of every optimizer that has made a step. Its own hooks keep its watchers alive, and nothing here does."""
         self._named: dict[str, weakref.ref[Watcher]] = {}
+        self._made: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
+        """The steps of each optimizer before it was watched."""
         self._pending: list[Optimizer] = []
         """Made their first step after the present backward pass, and wait for others on parts of the same model."""
         self._pending_pass = 0
         self._handles: list[Handle] = []
-        self._backward: Callable[..., Any] | None = None
+        self._undo_backward: Callable[[], None] | None = None
         self._failed = False
         self._is_leaving = False
         self._has_left = threading.Event()
@@ -100,19 +101,13 @@ class Session:
         Args:
             ahead: Is called each time.
         """
-        original = self._backward = torch.autograd.backward
 
-        @functools.wraps(original)
-        def backward(*arguments: Any, **named: Any) -> Any:
-            try:
-                if ahead:
-                    ahead()
-                self._note_backward(*arguments, **named)
-            except Exception:
-                log.debug("of backward()", exc_info=True)
-            return original(*arguments, **named)
+        def note(*arguments: Any, **named: Any) -> None:
+            if ahead:
+                ahead()
+            self._note_backward(*arguments, **named)
 
-        torch.autograd.backward = backward
+        self._undo_backward = note_backward(note)
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Is called ahead of each step of an optimizer."""
@@ -135,9 +130,9 @@ class Session:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        if self._backward is not None:
-            torch.autograd.backward = self._backward
-            self._backward = None
+        if self._undo_backward is not None:
+            self._undo_backward()
+            self._undo_backward = None
         self._has_left.set()
 
     def close_watchers(self) -> None:
@@ -156,6 +151,8 @@ class Session:
 
     def _after_step(self, optimizer: Optimizer) -> None:
         known = self._watchers.get(optimizer)
+        if not known:
+            self._made[optimizer] = self._made.get(optimizer, 0) + 1
         if self._pending and (self._pending_pass != self._passes or known is not None):
             self._watch_pending()
             known = self._watchers.get(optimizer)
@@ -209,6 +206,7 @@ class Session:
             found = name_of(model, objects, living)
             name = found if self._name is None else self._name if self._name not in living else f"{self._name}-{found}"
             watcher = Watcher(model, owners, name, self._every, self._file(name, len(living)), keep=self._keep)
+            watcher.begin_at(self._made.get(owners[0], 0))
             self._named[name] = weakref.ref(watcher)
             self._watchers[owners[0]].append(weakref.ref(watcher))
             self._on_watch(watcher, name)
@@ -231,7 +229,7 @@ def _has_gradient(optimizer: Optimizer) -> bool:
 
 
 def is_other_rank() -> bool:
-    """Whether this is one of several processes of a training, and not the one that is watched."""
+    """Whether this is one of several processes of a training that do not know each other, and not the first."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return bool(torch.distributed.get_rank() != 0)
+        return False  # each has its part in the frames of rank 0
     return "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0"

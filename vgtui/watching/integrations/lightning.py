@@ -29,7 +29,8 @@ class Watch(Callback):  # type: ignore[misc]
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to watch."""
-        self._watching.begin(pl_module, list(trainer.optimizers))
+        has_scaler = getattr(getattr(trainer, "precision_plugin", None), "scaler", None) is not None
+        self._watching.begin(pl_module, list(trainer.optimizers), has_scaler)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Say that a step is done, with its loss."""

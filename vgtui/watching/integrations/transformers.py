@@ -12,7 +12,8 @@ from vgtui.watching.integrations.callback import Watching
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Watches what a Trainer trains. The arguments are those of `vgtui.watch`.
 
-    The loss is the one that the Trainer logged last: it gives no other.
+    The loss is what was backpropagated in the step, all its micro-batches together. In float16, whose losses are
+    scaled, it is the one that the Trainer logged last.
     """
 
     def __init__(
@@ -31,15 +32,15 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Begin to watch."""
         self._loss = None
-        self._watching.begin(parts.get("model"), parts.get("optimizer"))
+        self._watching.begin(parts.get("model"), parts.get("optimizer"), is_scaled=getattr(args, "fp16", False))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **parts: Any) -> None:
         """Remember the loss."""
         self._loss = (logs or {}).get("loss", self._loss)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
-        """Say that a step is done, with the last loss."""
-        self._watching.step(self._loss)
+        """Say that a step is done, with its loss."""
+        self._watching.step(self._loss if getattr(args, "fp16", False) else None)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Watch no more."""

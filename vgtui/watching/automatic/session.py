@@ -208,7 +208,7 @@ class Session:
             watcher = Watcher(model, owners, name, self._every, self._file(name, len(living)), keep=self._keep)
             watcher.begin_at(self._made.get(owners[0], 0))
             self._named[name] = weakref.ref(watcher)
-            self._watchers[owners[0]].append(weakref.ref(watcher))
+            self._watchers[owners[-1]].append(weakref.ref(watcher))  # its update ends a step
             self._on_watch(watcher, name)
 
     def _file(self, name: str, number: int) -> str | None:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from contextlib import ExitStack, suppress
@@ -141,11 +143,22 @@ def test_a_socket_of_something_else_is_one_sentence() -> None:
 
 
 def test_a_training_that_ends_before_its_next_frame_is_said() -> None:
+    script = "import vgtui, time\nm = vgtui.Emitter(['a', 'b'], name='m')\nprint(1, flush=True)\ntime.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        threading.Timer(1, process.kill).start()
+        done = call("attach", "m")
+    assert done.returncode == 1
+    assert done.stderr.startswith("vgtui: the training has ended")
+
+
+def test_a_watching_that_ends_while_its_process_runs_is_not_called_the_end_of_the_training() -> None:
     emitter = vgtui.Emitter(LAYERS, name="m")
     threading.Timer(0.3, emitter.close).start()
     done = call("attach", "m")
     assert done.returncode == 1
-    assert done.stderr.startswith("vgtui: the training has ended")
+    assert done.stderr.startswith("vgtui: it is watched no longer, though its process still runs")
 
 
 def test_a_folder_of_sockets_that_others_see_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

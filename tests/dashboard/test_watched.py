@@ -34,6 +34,9 @@ class WatchedModel(ScriptedSource):
         for step in range(self.frames):
             self.say(make_model_frame(NORMS, 10 * step))
 
+    async def find_others(self) -> list[str]:
+        return []
+
     def end(self) -> None:
         self.ended = True
         self.say(Event(step=50, kind="note", message="the training has ended"))

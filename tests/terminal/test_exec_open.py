@@ -71,6 +71,38 @@ def test_the_model_is_shown_and_q_leaves_the_training_running_and_says_how_to_co
         terminal.wait_for(lambda: has_ended(pid))
 
 
+def test_of_several_models_the_others_are_named_with_the_key_that_shows_them() -> None:
+    script = TRAINING.replace("step = 0", "other = vgtui.Emitter(['a', 'b'], name='another', every='20ms')\nstep = 0")
+    script = script.replace(
+        "    print(", "    if other.is_due(step):\n        other.emit(step, [1.0, 1.0])\n    print("
+    )
+    with begin(sys.executable, "-c", script) as terminal:
+        wait_for_words(terminal, "another · 2 layers")
+        wait_for_words(terminal, "the command trains besides too; M shows the next model")
+        terminal.press("M")
+        wait_for_words(terminal, "besides · 3 layers")
+        terminal.press("\x03\x03\x03")
+        wait_for_words(terminal, "ended with exit code")
+
+
+def test_a_bar_of_tqdm_makes_room_for_the_line_about_the_watching() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tqdm")
+    script = (
+        "import torch, tqdm\n"
+        "model = torch.nn.Linear(4, 4)\n"
+        "optimizer = torch.optim.SGD(model.parameters(), 0.1)\n"
+        "for _ in tqdm.tqdm(range(30), desc='epoch'):\n"
+        "    model(torch.ones(1, 4)).sum().backward()\n"
+        "    optimizer.step()\n"
+    )
+    with ForkedTerminal(["exec", sys.executable, "-c", script]) as terminal:
+        assert terminal.wait_for_exit() == 0
+        said = [line.rstrip() for line in terminal.text.split("\n") if line.strip()]
+    assert said[0] == "vgtui: watching model; in another terminal: vgtui attach model"
+    assert len(said) == 2 and said[1].startswith("epoch: 100%")
+
+
 def test_ctrl_c_twice_ends_the_training_and_once_does_not() -> None:
     with begin(sys.executable, "-c", TRAINING, columns=80, lines=24) as terminal:
         wait_for_words(terminal, "besides · 3 layers")

@@ -156,6 +156,7 @@ def test_every_word_after_the_command_is_its_own(tmp_path: Path) -> None:
         (["--name", "", "true"], 2, "vgtui: --name: it is empty; "),
         (["--record", "train.py", "true"], 2, "vgtui: --record: train.py is there already; it takes a new file\n"),
         (["--record", "no/run.jsonl", "true"], 2, "vgtui: --record: no/run.jsonl: no such folder\n"),
+        (["--keep", "1h", "true"], 2, "vgtui: --keep: says for how long a recording keeps every frame; give --record "),
         (["--nam", "x", "true"], 2, "vgtui exec: --nam: no such option; did you mean --name?"),
     ],
 )

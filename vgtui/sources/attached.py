@@ -8,16 +8,21 @@ from dataclasses import replace
 
 from engine.errors import UsageError
 from vgtui.recordings.reader import CHUNK_BYTES, RecordingReader
+from vgtui.watching.descent import runs
 from vgtui.watching.endpoints import Endpoint, endpoints_named, list_endpoints
 from vgtui.wire.frames import Event, Frame, Header, Line, encode_line
 from vgtui.wire.protocol import Answer, Pull
 
 LOOK_SECONDS = 0.5
 """How often to look for the model once its training has ended."""
+EXIT_SECONDS = 2.0
+"""How long a process may take to end after its last word."""
 MAX_NOTES, NOTE_SECONDS = 20, 5.0
 """How many notes are shown in how many seconds; more would leave no room for anything else."""
 TOO_MANY = "more notes come than can be shown; they are left out"
 ENDED = "the training has ended; what it showed stays, and it goes on here when it begins again"
+LEFT = "it is watched no longer, though its process still runs; it goes on here when it is watched again"
+LAST = "the training has ended, or is watched no longer; what it showed stays"
 SILENT = "the training has ended, or has as many viewers as it takes; it goes on here when it lets one in"
 
 
@@ -82,14 +87,14 @@ class Attached:
         """Read what the model says; connect and ask if need be. Returns a note if the training has ended just now."""
         streams = self._streams or await self._connect()
         if streams is None:
-            return None if self.ended else self._end(ENDED)
+            return None if self.ended else self._end(await self._farewell())
         data = b""
         with suppress(OSError):
             data = await self._ask_and_read(*streams)
         if not data:
             await self._hang_up()
             if self._reader.header:
-                return self._end(ENDED)
+                return self._end(await self._farewell())
             return None if self.ended else self._end(SILENT)
         self.ended = False
         try:
@@ -97,6 +102,17 @@ class Attached:
         except UsageError as error:
             raise UsageError("NAME", f"what answers on {self._endpoint.path} is not a watched model") from error
         return None
+
+    async def _farewell(self) -> str:
+        """Say whether the training has ended, or only the watching: a process that ends may take a moment for it."""
+        if not self._goes_on:
+            return LAST
+        deadline = time.monotonic() + EXIT_SECONDS
+        while runs(self._endpoint.pid):
+            if time.monotonic() > deadline:
+                return LEFT
+            await asyncio.sleep(LOOK_SECONDS / 10)
+        return ENDED
 
     async def _hang_up(self) -> None:
         streams, self._streams = self._streams, None

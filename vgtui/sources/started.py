@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from vgtui.sources.attached import Attached
 from vgtui.watching.descent import belongs_to
@@ -24,6 +25,7 @@ class Started:
         self._model: Attached | None = None
         self._endpoint: Endpoint | None = None
         self._paused = False
+        self._known: set[Path] = set()
 
     @property
     def name(self) -> str | None:
@@ -73,6 +75,19 @@ class Started:
         """Find what the command's processes have that is watched, by name."""
         command = self._command()
         return await asyncio.to_thread(_models_of, command) if command else []
+
+    async def find_others(self) -> list[str]:
+        """Find models that are watched since the last call, but for the one that is shown.
+
+        Returns:
+            Their names.
+        """
+        found = await self.find_models()
+        if self._endpoint:
+            self._known.add(self._endpoint.path)
+        new = [endpoint for endpoint in found if endpoint.path not in self._known]
+        self._known.update(endpoint.path for endpoint in new)
+        return [endpoint.name for endpoint in new]
 
     def train(self, until: int | None = None) -> None:
         """Show frames as they come."""

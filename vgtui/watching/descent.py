@@ -28,6 +28,25 @@ def belongs_to(pid: int, command: int) -> bool:
     return False
 
 
+def runs(pid: int) -> bool:
+    """Return whether there is such a process, and it has not ended.
+
+    Args:
+        pid: The process; 0 if it is not known.
+    """
+    return pid > 0 and _state_of(pid) not in ("", "Z", "X")
+
+
+def _state_of(pid: int) -> str:
+    """Return the letter of what a process does; nothing if there is no such process."""
+    with suppress(OSError, IndexError):
+        if Path("/proc/self/stat").exists():
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        said = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        return said.stdout.strip()[:1]
+    return ""
+
+
 def _parent_of(pid: int) -> int:
     """Return the parent of a process; 0 if the process has ended."""
     with suppress(OSError, ValueError, IndexError):

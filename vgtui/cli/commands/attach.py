@@ -58,11 +58,12 @@ def call(chosen: argparse.Namespace) -> int:
     theme, fps = screen_of(chosen)
     has_screen = no_screen(sys.stdin, sys.stdout, sys.stderr) is None
     with _endpoint_of(chosen, may_ask=has_screen) as endpoint:
+        source = Attached(endpoint, goes_on=chosen.inject is None)  # a later process has no hooks
         if not has_screen:
-            return asyncio.run(report(Attached(endpoint)))
+            return asyncio.run(report(source))
         from vgtui.dashboard.launch import open_dashboard
 
-        return open_dashboard(Attached(endpoint), settings_from({}), theme, fps)
+        return open_dashboard(source, settings_from({}), theme, fps)
 
 
 def _endpoint_of(chosen: argparse.Namespace, may_ask: bool) -> AbstractContextManager[Endpoint]:

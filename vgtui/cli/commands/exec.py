@@ -107,6 +107,8 @@ def prepare(chosen: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         raise UsageError("record", f"{chosen.record} is there already; it takes a new file")
     if record and not os.path.isdir(os.path.dirname(record)):
         raise UsageError("record", f"{chosen.record}: no such folder")
+    if chosen.keep is not None and record is None:
+        raise UsageError("keep", "says for how long a recording keeps every frame; give --record FILE too")
     keep_of(record, chosen.keep)
     if (alone := _ignores_environment(words)) is not None:
         tell(f"nothing will be watched: {words[0]} {alone} reads no PYTHONPATH, by which vgtui comes in")

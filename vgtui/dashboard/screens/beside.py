@@ -16,6 +16,8 @@ from vgtui.user.themes import Palette
 
 READ_SECONDS = 0.05
 """How often to look for output."""
+LOOK_SECONDS = 2.0
+"""How often to look for other models of the command."""
 BUSY_SECONDS = 0.01
 """How long to interpret output at a time, as keys wait for it."""
 TWICE_SECONDS = 4.0
@@ -65,6 +67,7 @@ class BesideScreen(WatchingScreen):
         """Begin to read the output."""
         self._resize_output("large")
         self.set_interval(READ_SECONDS, self._read)
+        self.set_interval(LOOK_SECONDS, self._look_for_others)
 
     def on_resize(self) -> None:
         """Give the command's terminal the new size."""
@@ -84,6 +87,12 @@ class BesideScreen(WatchingScreen):
             self._has_ended = True
             self._say_that_it_ended(self._command.exit_code)
         self._output.show_new()
+
+    async def _look_for_others(self) -> None:
+        """Say that the command trains other models too: a script may train one after another."""
+        if self.state.frame and (others := await self._source.find_others()):
+            key = self.state.look.keymap.shown("next_model")
+            self.say(f"the command trains {', '.join(others)} too; {key} shows the next model")
 
     def _say_that_it_ended(self, code: int) -> None:
         quit_key = self.state.look.keymap.shown("quit")

@@ -22,10 +22,19 @@ class NotLoadedError(Exception):
 
 
 def tell(text: str) -> None:
-    """Say something on standard error, in one write, whatever the script has made of sys.stderr."""
-    try:  # noqa: SIM105  # contextlib is an import more, in every process
-        os.write(2, f"vgtui: {text}\n".encode("utf-8", "replace"))
-    except OSError:
+    """Say something on standard error, in one write, whatever the script has made of sys.stderr.
+
+    On a terminal, the bars of tqdm make room for it, and are drawn again below.
+    """
+    said = f"vgtui: {text}\n".encode("utf-8", "replace")
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    try:
+        if bars is not None and os.isatty(2):
+            with bars.external_write_mode(sys.stderr):
+                os.write(2, said)
+        else:
+            os.write(2, said)
+    except Exception:  # the script's standard error may be closed, and its tqdm may be another
         pass
 
 

@@ -107,7 +107,7 @@ def _first_non_finite(case: Case, broken: NDArray[np.bool_]) -> Verdict:
             where = f"all outputs are finite, and the gradient of {case.label(last)}, next to the loss, is NaN or ∞"
     else:
         where = "the loss is NaN or ∞"
-    sound = f" (it was {past.largest_norm:.1g} at most before)" if past.largest_norm else ""
+    sound = f" (the gradient norm was {past.largest_norm:.1g} at most before)" if past.largest_norm else ""
     layer = None if not forward.any() else int(np.argmax(forward))
     origin = None if _has_broken_weights(case) else case.seen.origin
     cures = advice.against_broken_update() if _was_update(case) else advice.against_non_finite(layer, origin)

@@ -112,6 +112,7 @@ def test_a_wrong_word_is_one_sentence(words: tuple[str, ...], sentence: str) -> 
     done = call("top", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr and done.stderr.count("\n") == 1
+    assert done.stderr.count(" exploding,") <= 1
 
 
 def test_a_training_that_gives_no_frame_is_shown_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

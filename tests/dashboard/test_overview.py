@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ import vgtui
 from engine.errors import UsageError
 from tests.cli.trained import LAYERS, trained
 from tests.dashboard.sitting import SECONDS
+from tests.models import make_model_frame, make_model_header
 from vgtui.dashboard.overview import OverviewApp, OverviewConfig
 from vgtui.dashboard.screens.trainings import TopHelp
 from vgtui.dashboard.widgets.training_rows import TrainingRows
@@ -22,6 +24,7 @@ from vgtui.sources.gpus import Device
 from vgtui.sources.overview import Overview
 from vgtui.sources.trainings import Training, Trainings
 from vgtui.user.themes import load_palettes
+from vgtui.watching.endpoints import Endpoint
 from vgtui.wire.frames import Number
 
 STARVES = Training(
@@ -224,6 +227,17 @@ async def test_what_was_seen_stays_when_the_screen_comes_back(monkeypatch: pytes
             await screen.until(lambda: [row.state for row in here.rows()] == ["ended", "training"])
             await screen.until(lambda: len(here.rows()[1].losses) > len(before))
         assert here.rows()[1].losses[: len(before)] == before
+
+
+def test_a_training_that_is_connected_to_again_keeps_its_last_frame() -> None:
+    header, frame = make_model_header(), make_model_frame([1.0] * 8, 70)
+    watched = trainings._Watched(Endpoint(Path("/1"), "slow", 1), since=0.0)
+    for line in (header, frame, header):
+        watched.take(line)
+    row = watched.row(())
+    assert (row.state, row.step, row.note) == ("training", 70, "")
+    watched.take(msgspec.structs.replace(header, layers=header.layers[:1]))
+    assert watched.row(()).state == "waiting"
 
 
 async def test_a_row_that_is_no_training_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

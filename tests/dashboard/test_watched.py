@@ -11,11 +11,12 @@ import pytest
 from rich.text import Text
 from textual.widgets._toast import Toast
 
-from engine.verdict import Evidence, Verdict
+from engine.verdict import Cure, Evidence, Verdict
 from tests.dashboard.sitting import Sitting, open_dashboard
 from tests.forms import slow_but
 from tests.models import BLOCKS, make_model_frame, make_model_header
 from tests.scripted_run import ScriptedSource
+from vgtui.cli.output.text_report import verdict_sentence
 from vgtui.dashboard.view.outline import MAX_LABEL_WIDTH, Outline, shortened_name
 from vgtui.wire.frames import Event, LayerInfo, TimeProfile
 from vgtui.wire.run_settings import RunSettings
@@ -243,6 +244,8 @@ def test_labels_of_long_names_tell_blocks_and_layers_apart() -> None:
     keras = [f"transformer_layer_{block}_intermediate_dense" for block in range(61)]
     assert len({shortened_name(name, MAX_LABEL_WIDTH) for name in keras}) == 61
     assert shortened_name("model.layers.13.block_sparse_moe.experts.7.down_proj", 20) == "…13.b.ex.7.down_proj"
+    tied = "bert.embeddings.word_embeddings + cls.predictions.decoder"
+    assert shortened_name(tied, 20) == "…s.word_embeddings +"
 
 
 @pytest.mark.parametrize("width", [4, 10, 20])
@@ -297,3 +300,22 @@ async def test_the_notice_at_the_end_leaves_the_verdict_free(size: tuple[int, in
         verdict = sitting.app.main._verdict.region
         toasts = [toast.region for toast in sitting.app.screen.query(Toast)]
         assert toasts and not any(toast.overlaps(verdict) for toast in toasts)
+
+
+@pytest.mark.parametrize(("rate", "words"), [(0.3333, "0.33/s"), (4.26, "4.3/s"), (9.99, "10/s"), (1234.5, "1 234/s")])
+async def test_a_slow_training_has_a_rate_too(rate: float, words: str) -> None:
+    source = WatchedModel(RunSettings(), frames=0)
+    async with open_dashboard(source) as sitting:
+        source.say(msgspec.structs.replace(make_model_frame(NORMS, 10), steps_per_second=rate))
+        await sitting.until(lambda: words in sitting.line)
+
+
+async def test_a_cure_that_is_a_sentence_is_told_as_one() -> None:
+    source = WatchedModel(RunSettings(), frames=0)
+    async with open_dashboard(source) as sitting:
+        for cure, said in (("look at embed", "m; look at embed"), ("a smaller lr", "m; try a smaller lr")):
+            verdict = Verdict("frozen", "m", (Cure(None, None, cure),))
+            frame = msgspec.structs.replace(make_model_frame(NORMS, 10), verdict=verdict)
+            assert verdict_sentence(frame) == said
+            source.say(frame)
+            await sitting.until((lambda said: lambda: said in sitting.text)(said))

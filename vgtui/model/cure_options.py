@@ -1,9 +1,17 @@
-"""The options of a command line that apply a cure."""
+"""How a cure is told: in words, or as the options of a command line that apply it."""
 
 import shlex
 
 from engine.verdict import Change, Cure
 from vgtui.model.options import words_for
+
+IMPERATIVES = ("add", "compute", "look", "make", "train")
+"""The first words of cures that are sentences by themselves."""
+
+
+def advice_of(choice: str) -> str:
+    """Cures as the end of a sentence: `try a smaller lr`, but `look at the inputs`."""
+    return choice if choice.partition(" ")[0] in IMPERATIVES else f"try {choice}"
 
 
 def options_of(cure: Cure) -> str:

@@ -1,7 +1,6 @@
 """All trainings that are watched on this machine by this user, as `vgtui top` shows them: a frame of each a second."""
 
 import asyncio
-import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from engine.verdict import PERSISTENCE
 from vgtui.model.health import health_of
 from vgtui.sources.attached import Attached
 from vgtui.sources.gpus import Device, read_devices
+from vgtui.watching.descent import runs
 from vgtui.watching.endpoints import Endpoint, list_endpoints
 from vgtui.wire.frames import Frame, Header, Number, decode_other
 
@@ -143,7 +143,9 @@ class _Watched:
     def take(self, line: object) -> None:
         """Take what the training says."""
         if isinstance(line, Header):
-            self.header, self.frame = line, None
+            if line != self.header:  # one that is connected to again goes on where it was
+                self.header, self.frame = line, None
+            self.since = time.monotonic()
         elif isinstance(line, Frame):
             self.frame, self.since, self.problem = line, time.monotonic(), ""
             self.frames += 1
@@ -189,7 +191,7 @@ class _Watched:
 
     def _note(self, state: State) -> str:
         if state == "ended":
-            return "ended; its process goes on" if _is_alive(self.endpoint.pid) else "ended with its process"
+            return "ended; its process goes on" if runs(self.endpoint.pid) else "ended with its process"
         if self.problem:
             return self.problem
         silent = time.monotonic() - self.since
@@ -295,7 +297,7 @@ class Trainings:
             watched.problem = error.problem
         finally:
             await source.close()
-        if source.ended and (watched.header or not _is_alive(watched.endpoint.pid)):
+        if source.ended and (watched.header or not runs(watched.endpoint.pid)):
             watched.ended_at = time.monotonic()
         elif source.ended:
             watched.problem = FULL
@@ -325,20 +327,3 @@ def _worst(header: Header, frame: Frame) -> tuple[str | None, Number | None, str
 
 def _share(device: Device, pid: int) -> GpuShare:
     return GpuShare(device.index, device.name, device.busy, device.used, device.total, device.processes[pid])
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    """Return whether a process has ended, and its parent has not asked how."""
-    with suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] == "Z"
-    return False

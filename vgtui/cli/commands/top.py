@@ -154,7 +154,7 @@ def _kinds(words: str | None) -> frozenset[str]:
     found: set[str] = set()
     for word in words.split(",") if words is not None else ():
         if word.strip() not in (*GROUPS, *VERDICT_KINDS):
-            raise unknown_name("fail_on", "verdict", word.strip(), (*GROUPS, *VERDICT_KINDS))
+            raise unknown_name("fail_on", "verdict", word.strip(), tuple(dict.fromkeys((*GROUPS, *VERDICT_KINDS))))
         found.update(GROUPS.get(word.strip(), (word.strip(),)))
     return frozenset(found)
 

@@ -5,7 +5,7 @@ from typing import IO
 
 from vgtui.charts.line_chart import Line, draw_lines, logarithms, tick_rows
 from vgtui.cli.output.columns import Columns
-from vgtui.model.cure_options import options_of
+from vgtui.model.cure_options import advice_of, options_of
 from vgtui.model.description import model_words
 from vgtui.model.health import health_of
 from vgtui.terminal.text import UNKNOWN, column_number, layer_name, plain
@@ -111,7 +111,7 @@ def verdict_sentence(frame: Frame) -> str:
     """The verdict, and the options that would help."""
     flags = [options_of(cure) or cure.text for cure in frame.verdict.cures]
     choice = " or ".join(filter(None, [", ".join(flags[:-1]), *flags[-1:]]))
-    return f"{frame.verdict.message}; try {choice}" if choice else frame.verdict.message
+    return f"{frame.verdict.message}; {advice_of(choice)}" if choice else frame.verdict.message
 
 
 def what_is_trained(header: Header) -> str:

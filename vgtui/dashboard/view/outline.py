@@ -138,11 +138,16 @@ class Outline:
             self.folded.discard(group)
 
 
+MIN_TIED_WIDTH = 8
+"""The minimum width to say that a weight has other names."""
+
+
 @lru_cache(maxsize=4096)
 def shortened_name(name: str, width: int) -> str:
     """A layer's name in at most this width, with its end, and with the numbers that tell blocks apart.
 
-    Left out first is what is ahead of the number of the block, then the ends of the words after it.
+    Left out first is what is ahead of the number of the block, then the ends of the words after it. Of a weight that
+    several modules share, the first one is named, and a + stands for the others.
 
     Args:
         name: The name, of words and numbers with dots, slashes or underscores between them.
@@ -150,6 +155,9 @@ def shortened_name(name: str, width: int) -> str:
     """
     if len(name) <= width:
         return name
+    name, tied, _ = name.partition(" + ")
+    if tied and width > MIN_TIED_WIDTH:
+        return f"{shortened_name(name, width - 2)} +"
     separator = next((sign for sign in SEPARATORS if sign in name), SEPARATORS[0])
     words = [f"{word}{separator}" for word in name.split(separator)]
     words[-1] = words[-1][:-1]

@@ -152,5 +152,6 @@ class StateLine(Widget):
         if self.state.awaits_model:
             return "", palette.muted
         if self.state.frame:
-            return f"{count_text(round(self.state.frame.steps_per_second))}/s ", palette.muted
+            rate = float(self.state.frame.steps_per_second)
+            return f"{count_text(round(rate)) if not 0 < rate < 10 else f'{rate:.2g}'}/s ", palette.muted
         return "starting ", palette.muted

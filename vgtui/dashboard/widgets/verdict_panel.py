@@ -13,6 +13,7 @@ from textual.strip import Strip
 from vgtui.dashboard.view.comparison import comparison
 from vgtui.dashboard.widgets.lines import Lines
 from vgtui.dashboard.widgets.state_line import FULL_WIDTH
+from vgtui.model.cure_options import advice_of
 from vgtui.model.description import model_words
 from vgtui.model.quantities import entry
 from vgtui.terminal.text import (
@@ -143,7 +144,7 @@ class VerdictPanel(Lines):
             return text
         if self.state.status.follows or self.state.moment is not None:  # no key applies them
             best = verdict.cures[:MAX_SENTENCES] if verdict.cures[0].setting is None else verdict.cures
-            text.append(f"; try {' or '.join(plain(cure.text) for cure in best)}", self.palette.text)
+            text.append(f"; {advice_of(' or '.join(plain(cure.text) for cure in best))}", self.palette.text)
             return text
         text.append("; press " if self.size.width >= ROOM_FOR_CURES else "; ", self.palette.text)
         for place, cure in enumerate(verdict.cures):

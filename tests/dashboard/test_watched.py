@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -310,6 +311,22 @@ async def test_a_slow_training_has_a_rate_too(rate: float, words: str) -> None:
         await sitting.until(lambda: words in sitting.line)
 
 
+def sees(sitting: Sitting, words: str) -> bool:
+    return words in sitting.text
+
+
+async def test_a_note_does_not_hide_the_fault_of_the_same_moment() -> None:
+    source = WatchedModel(RunSettings())
+    async with open_dashboard(source) as sitting:
+        verdict = Verdict("non-finite", "non-finite: m")
+        source.say(msgspec.structs.replace(make_model_frame(NORMS, 60), verdict=verdict))
+        source.say(Event(step=60, kind="note", message="the loss or a gradient is NaN or ∞"))
+        for step in range(70, 120, 10):
+            source.say(msgspec.structs.replace(make_model_frame(NORMS, step), verdict=verdict))
+        await sitting.until(lambda: "step 110" in sitting.line)
+        await sitting.until(lambda: "!" in sitting.text.split("\n")[-2])
+
+
 async def test_a_cure_that_is_a_sentence_is_told_as_one() -> None:
     source = WatchedModel(RunSettings(), frames=0)
     async with open_dashboard(source) as sitting:
@@ -318,4 +335,4 @@ async def test_a_cure_that_is_a_sentence_is_told_as_one() -> None:
             frame = msgspec.structs.replace(make_model_frame(NORMS, 10), verdict=verdict)
             assert verdict_sentence(frame) == said
             source.say(frame)
-            await sitting.until((lambda said: lambda: said in sitting.text)(said))
+            await sitting.until(partial(sees, sitting, said))

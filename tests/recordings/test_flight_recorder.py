@@ -17,6 +17,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from engine.errors import UsageError
+from engine.verdict import VerdictKind
 from tests.forms import slow_but
 from tests.frames import make_frame, make_header
 from tests.limits import files_no_longer_than
@@ -125,8 +126,8 @@ def test_what_lies_around_a_spike_a_nan_and_a_new_verdict_stays_whole_and_is_mar
     fed.frames(500)
     fed.frames(1, loss=Number("nan"))
     fed.frames(500)
-    fed.frames(1, verdict=replace(FRAME.verdict, kind="healthy"))
-    fed.frames(8_000, verdict=replace(FRAME.verdict, kind="healthy"))
+    fed.frames(1, verdict=replace(FRAME.verdict, kind="vanishing"))
+    fed.frames(8_000, verdict=replace(FRAME.verdict, kind="vanishing"))
     steps, events = fed.close()
     for moment in (1001, 1502, 2003):
         whole = range(moment - AROUND, moment + AROUND + 1)
@@ -135,7 +136,17 @@ def test_what_lies_around_a_spike_a_nan_and_a_new_verdict_stays_whole_and_is_mar
     assert [event.step for event in events] == [1001, 1502, 2003]
     assert events[0].message.startswith("loss 50, ") and "σ above the last ones" in events[0].message
     assert events[1].message == "the loss or a gradient is NaN or ∞"
-    assert events[2].message == f"verdict: {FRAME.verdict.kind} → healthy"
+    assert events[2].message == f"verdict: {FRAME.verdict.kind} → vanishing"
+
+
+def test_a_verdict_that_goes_from_calm_to_calm_is_no_moment() -> None:
+    moments, found = Moments(), []
+    kinds: list[VerdictKind] = ["starting", "healthy", "converged", "healthy", "vanishing", "healthy", "converged"]
+    for number, kind in enumerate(kinds):
+        frame = changed(FRAME, verdict=replace(FRAME.verdict, kind=kind))
+        found.append(moments.take(frame, number, float(number)))
+    words = [moment.message for moment in found if moment]
+    assert words == ["verdict: healthy → vanishing", "verdict: vanishing → healthy"]
 
 
 def test_moments_without_end_are_bounded_and_the_first_nan_and_the_largest_spikes_stay(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.spikes import Spikes
+from engine.verdict import CALM
 from vgtui.wire.frames import Frame
 
 AROUND = 50
@@ -63,7 +64,7 @@ class Moments:
             if raised[name] and self._begins(name, number):
                 words.append(f"{name} {value:.3g}, {raised[name]:.0f} σ above the last ones")
         if frame.verdict.kind != self._verdict:
-            if self._verdict is not None:
+            if self._verdict is not None and not {self._verdict, frame.verdict.kind} <= CALM:
                 rank = VERDICT
                 words.append(f"verdict: {self._verdict} → {frame.verdict.kind}")
             self._verdict = frame.verdict.kind

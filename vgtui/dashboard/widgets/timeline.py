@@ -9,6 +9,8 @@ from vgtui.terminal.text import count_text, plain, whole_words
 
 LINE, NOW, FAULT, NOTE = "─", "╸", "!", "·"
 SIGNS = {"change": MARK, "fault": FAULT, "note": NOTE}
+IMPORTANCE = ("note", "change", "fault")
+"""Which sign is drawn where several share a cell: the last of these."""
 WORDS = 40
 """Cells for the words beside the line, if both fit."""
 MIN_LINE_WIDTH = 20
@@ -27,7 +29,7 @@ class Timeline(Lines):
         words = self._words(point)
         columns = max(width - max(WORDS, len(words)) - 3, min(MIN_LINE_WIDTH, width - 2), 1)
         cells = [Segment(LINE, muted)] * columns
-        for occasion in history.occasions:
+        for occasion in sorted(history.occasions, key=lambda occasion: IMPORTANCE.index(occasion.kind)):
             colour = self.palette.health["NaN"] if occasion.kind == "fault" else self.palette.accent
             cells[self._column(occasion.point, columns)] = Segment(SIGNS[occasion.kind], self.style(colour))
         sign = NOW if moment is None else CURSOR

@@ -1,6 +1,7 @@
 """`vgtui attach --inject`: a real training is watched, is the same bit for bit, and is left as it was."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -103,6 +104,15 @@ def test_what_cannot_be_injected_into_is_told_beforehand(tmp_path: Path) -> None
             assert "is not a Python process" in problem(other.pid)
         finally:
             other.kill()
+    with subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdout
+        child = int(launcher.stdout.readline())
+        try:
+            assert problem(launcher.pid).endswith(
+                f"is not a Python process; try a process that it has started: {child}"
+            )
+        finally:
+            os.kill(child, signal.SIGKILL)
     with trained(tmp_path, "import time\nprint(1, flush=True)\ntime.sleep(600)") as process:
         assert problem(process.pid).endswith("has not loaded PyTorch; vgtui shows what PyTorch trains")
 

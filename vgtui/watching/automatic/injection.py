@@ -118,7 +118,8 @@ def injected(pid: int, every: str | int = "100ms") -> Iterator[Endpoint]:
             raise _problem(pid, "belongs to another user")
         told = _read_answer(connection, pid)
         if "problem" in told or not told.get("path"):
-            raise UsageError(SETTING, f"process {pid}: {told.get('problem', 'no socket is available there')}")
+            problem = told.get("problem", "no socket is available there")
+            raise UsageError(SETTING, f"process {pid}: {problem}{_own_processes(pid)}")
         yield Endpoint(Path(told["path"]), told["name"], pid)
         with suppress(OSError):  # until the hooks are gone
             connection.shutdown(socket.SHUT_WR)
@@ -145,6 +146,15 @@ def _read_answer(connection: socket.socket, pid: int) -> dict[str, Any]:
 
 def _problem(pid: int, text: str) -> UsageError:
     return UsageError(SETTING, f"process {pid} {text}")
+
+
+def _own_processes(pid: int) -> str:
+    """Name the processes that a process has started: a launcher such as torchrun trains nothing itself."""
+    try:
+        children = " ".join(one.read_text() for one in Path("/proc", str(pid), "task").glob("*/children")).split()
+    except OSError:
+        return ""
+    return f"; try a process that it has started: {', '.join(children)}" if children else ""
 
 
 def check(pid: int) -> None:
@@ -187,12 +197,12 @@ def _check_python(pid: int, process: Path) -> tuple[int, int] | None:
     """Return the version of a process's Python, if it is to be seen. Raises UsageError if it cannot train."""
     maps = _maps(process)
     if not _PYTHON.search(maps):
-        raise _problem(pid, "is not a Python process; of a launcher such as torchrun, take a child: pgrep -P")
+        raise _problem(pid, f"is not a Python process{_own_processes(pid)}")
     version = _version(process, maps)
     if version is not None and version < NEEDED:
         raise _problem(pid, f"is Python {version[0]}.{version[1]}; vgtui needs {NEEDED[0]}.{NEEDED[1]} or newer")
     if "/libtorch" not in maps:
-        raise _problem(pid, "has not loaded PyTorch; vgtui shows what PyTorch trains")
+        raise _problem(pid, f"has not loaded PyTorch; vgtui shows what PyTorch trains{_own_processes(pid)}")
     return version
 
 

@@ -114,7 +114,9 @@ def test_of_several_one_must_be_named() -> None:
 
 
 def test_what_is_not_there_is_one_sentence() -> None:
-    assert call("attach").stderr.startswith("vgtui: NAME: no model is watched on this machine now; in the training")
+    assert call("attach").stderr.startswith(
+        "vgtui: NAME: no model is watched on this machine now; start one with vgtui exec"
+    )
     assert call("attach", "/nowhere.sock").stderr == "vgtui: NAME: nothing answers on the socket /nowhere.sock\n"
     with trained("conv"):
         done = call("attach", "resnet")

@@ -194,8 +194,8 @@ def find_endpoints(wanted: str | None, found: list[Endpoint]) -> list[Endpoint]:
     if not found:
         raise UsageError(
             "NAME",
-            "no model is watched on this machine now; in the training script: "
-            "watcher = vgtui.watch(model, optimizer), and watcher.step(loss=loss) once a step",
+            "no model is watched on this machine now; start one with vgtui exec python train.py, or have in the "
+            "script: watcher = vgtui.watch(model, optimizer), and watcher.step(loss=loss) once a step",
         )
     matching = found if wanted is None else endpoints_named(wanted, found) or [p for p in found if str(p.pid) == wanted]
     if not matching:

@@ -20,7 +20,7 @@ from vgtui.terminal.text import plain
 from vgtui.watching.endpoints import Endpoint, is_listening, list_endpoints
 from vgtui.wire.frames import Event, Frame, Header
 
-DESCRIPTION = "Show a model that is trained by its own script, with vgtui.watch or vgtui.Emitter in it."
+DESCRIPTION = "Show a model that its own script trains: under vgtui exec, or with vgtui.watch or vgtui.Emitter in it."
 EXAMPLES = """\
 examples:
   vgtui attach                        what is watched on this machine; asks where there are several
@@ -31,7 +31,7 @@ examples:
   vgtui attach resnet | tail -1       the verdict on its next frame
   vgtui top                           all that are watched, on one screen
 
-in the training script:
+start the training with vgtui exec python train.py, or have in the script:
   watcher = vgtui.watch(model, optimizer)
   ...                                 in the loop, once a step:
   watcher.step(loss=loss)

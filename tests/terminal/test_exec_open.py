@@ -39,7 +39,7 @@ def test_the_exit_code_of_a_command_that_trains_nothing_is_shown_and_passed_on(s
         wait_for_words(terminal, f"ended with exit code {code}")
         assert "no model is watched yet" in terminal.line
         if script == SHELL:
-            assert "FIRSTred" in terminal.text
+            wait_for_words(terminal, "FIRSTred")
         assert terminal.process.poll() is None  # it stays open until q
         terminal.press("q")
         assert terminal.wait_for_exit() == code

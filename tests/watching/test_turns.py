@@ -33,6 +33,12 @@ def test_a_round_has_every_layer_once_in_turns_of_about_the_same_size() -> None:
     assert [list(turn) for turn in (turns.take(10**6), turns.take(1))] == [[0], [1]]
 
 
+def test_a_layer_that_costs_more_than_all_others_leaves_them_a_turn() -> None:
+    for sizes in ([1, 1, 10**9], [10**9, 1, 1]):
+        turns = Turns(sizes)
+        assert turns.take(2) != turns.all
+
+
 def test_a_layer_whose_turn_it_is_not_keeps_its_last_number_or_stays_unknown() -> None:
     turns = Turns([1, 1, 1])
     turns.complete({"grad_norm": masked(1.0, 2.0, None), "dead": masked(None, 0.5, None)}, turns.all)

@@ -100,6 +100,8 @@ class Turns:
         """Divide the layers into turns that cost about the same."""
         ends = np.cumsum(self._costs)
         bounds = np.searchsorted(ends, np.linspace(0, ends[-1], parts + 1)[1:-1], side="left") + 1
+        # one layer may cost more than all others together
+        bounds = np.clip(bounds, 1, max(1, len(self._costs) - 1))
         edges = sorted({0, len(self._costs), *map(int, bounds)})
         return [range(first, last) for first, last in pairwise(edges)]
 
